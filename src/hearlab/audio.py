@@ -1,0 +1,168 @@
+"""Audio files and sample formats: checked reading, the published 16-bit rules, RMS, resampling.
+
+Inside HearLab a signal is float64 in [-1, 1], samples along axis 0 and channels along axis 1.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from hearlab.errors import InputError
+from hearlab.files import atomic_path
+
+Samples = NDArray[np.float64]
+
+# Full scale of 16-bit files. The published scene renderer multiplies by 32767, its enhancer by 32768.
+SCENE_FULL_SCALE = 32767
+ENHANCED_FULL_SCALE = 32768
+
+
+def read_audio(
+    path: str | os.PathLike[str],
+    *,
+    rate: int | None = None,
+    channels: int | None = None,
+    start: int = 0,
+    frames: int | None = None,
+    silence: bool = True,
+) -> tuple[Samples, int]:
+    """Read a WAV, FLAC or MP3 file.
+
+    Args:
+        path: the file.
+        rate: wanted sample rate in Hz, if it matters.
+        channels: wanted number of channels, if it matters.
+        start: first frame to read (frames before it are not decoded into memory).
+        frames: number of frames to read at most; fewer come back when the file ends before.
+        silence: whether a signal of zeros only is allowed.
+
+    Returns:
+        samples of shape (n, channels) in float64 (16-bit values are divided by 32768) and the sample rate in Hz.
+
+    Raises:
+        InputError: missing, unreadable or truncated file, another rate or channel count, samples that are not
+            finite numbers, silence where it is not allowed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "no such file", wanted="an audio file (WAV, FLAC or MP3)")
+    try:
+        with soundfile.SoundFile(path) as sound:
+            found_rate, found_channels, length = sound.samplerate, sound.channels, sound.frames
+            if rate is not None and found_rate != rate:
+                raise InputError(
+                    path,
+                    "wrong sample rate",
+                    field="sample rate",
+                    found=f"{found_rate} Hz",
+                    wanted=f"{rate} Hz",
+                )
+            if channels is not None and found_channels != channels:
+                raise InputError(
+                    path, "wrong number of channels", field="channels", found=found_channels, wanted=channels
+                )
+            if path.suffix.lower() == ".wav":
+                _check_wav_is_whole(path)
+            wanted_frames = max(length - start, 0) if frames is None else min(frames, max(length - start, 0))
+            if start and wanted_frames:
+                sound.seek(start)
+            samples = sound.read(wanted_frames, dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+    # MP3 headers may promise a few frames more than decode; lossless formats must hold what they promise.
+    if samples.shape[0] < wanted_frames and path.suffix.lower() != ".mp3":
+        raise InputError(
+            path,
+            "is truncated",
+            found=f"{start + samples.shape[0]} frames",
+            wanted=f"{start + wanted_frames} frames",
+            advice="fetch or make it again",
+        )
+    check_signal(samples, path, silence=silence)
+    return samples, found_rate
+
+
+def _check_wav_is_whole(path: Path) -> None:
+    """Compare the data size that a RIFF header promises with the size of the file.
+
+    libsndfile shortens the length of a truncated file in silence, so the header is read here.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return  # RF64 and the like: their sizes are not in 32-bit fields
+        position = 12
+        while position + 8 <= size:
+            file.seek(position)
+            name, length = struct.unpack("<4sI", file.read(8))
+            if name == b"data":
+                if length != 0xFFFFFFFF and position + 8 + length > size:
+                    raise InputError(
+                        path,
+                        "is truncated",
+                        field="data chunk",
+                        found=f"{size - position - 8} bytes",
+                        wanted=f"{length} bytes",
+                        advice="fetch or make it again",
+                    )
+                return
+            position += 8 + length + length % 2
+
+
+def check_signal(samples: Samples, where: str | os.PathLike[str], *, silence: bool = False) -> None:
+    """Raise an InputError that names `where` if `samples` is empty, has a NaN or infinity, or (unless allowed) is zero."""
+    if samples.size == 0:
+        if silence:
+            return
+        raise InputError(where, "is empty", found="0 samples")
+    if not np.all(np.isfinite(samples)):
+        bad = np.argwhere(~np.isfinite(samples))[0]
+        place = f"sample {bad[0]}" + (f" channel {bad[1]}" if bad.size > 1 else "")
+        raise InputError(
+            where, "is not a finite number", field=place, found=samples[tuple(bad)], wanted="finite samples"
+        )
+    if not silence and not np.any(samples):
+        raise InputError(where, "is silent", found=f"{samples.shape[0]} samples, all zero")
+
+
+def to_pcm16(samples: Samples, full_scale: int) -> NDArray[np.int16]:
+    """Convert to 16 bit: times `full_scale`, truncated towards zero.
+
+    Values beyond [-1, 1] saturate; with a full scale of 32768 a value of 1.0 saturates at 32767 (the published
+    enhancer lets it wrap to -32768).
+    """
+    scaled = full_scale * np.clip(samples, -1.0, 1.0)
+    return np.minimum(scaled, 32767.0).astype(np.int16)
+
+
+def write_wav(path: str | os.PathLike[str], samples: NDArray[np.generic], rate: int) -> None:
+    """Write int16, float32 or float64 samples, shape (n,) or (n, channels), as WAV with an atomic rename.
+
+    scipy writes the same bytes for the same samples; libsndfile puts the time into float files.
+    """
+    with atomic_path(path) as temporary:
+        wavfile.write(temporary, rate, samples)
+
+
+def rms(samples: Samples, axis: int | None = None) -> Samples | float:
+    """Root mean square over `axis` (over all samples by default); 0 for an empty signal."""
+    if samples.size == 0:
+        return 0.0
+    result = np.sqrt(np.mean(np.square(samples), axis=axis))
+    return float(result) if np.ndim(result) == 0 else result
+
+
+def resample(samples: Samples, rate: float, new_rate: float) -> Samples:
+    """Resample along axis 0 with soxr (high quality); the same array when the rates are equal."""
+    if rate == new_rate:
+        return samples
+    return soxr.resample(samples, rate, new_rate, quality="HQ")

@@ -1,0 +1,77 @@
+"""Reading and writing small files: atomic writes, JSON with errors that name the place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on leaving without an error it becomes `path`, else it is removed.
+
+    The bytes are on the disk (fsync) before the rename, so that a reader sees the old file or the new one and
+    never half of one. The temporary name ends in the final suffix, because some writers choose the format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:100]}.part-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes private files; give the permissions an ordinary open() would have given.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8 with an atomic rename."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1) -> None:
+    """Write `value` as JSON (two runs give the same bytes: keys keep their order) with an atomic rename."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file is missing, is not UTF-8 or is not JSON (with line and column).
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(path, "no such file", wanted="a JSON file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not UTF-8 text", found=f"byte {error.start} is invalid") from None
+    except OSError as error:
+        raise InputError(path, "cannot be read", found=error.strerror) from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            path, "is not valid JSON", field=f"line {error.lineno} column {error.colno}", found=error.msg
+        ) from None
