@@ -89,9 +89,7 @@ def _numbers(field: str, values: ArrayLike) -> NDArray[np.float64]:
     except (TypeError, ValueError):
         numbers = np.array([np.nan])
     if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
-        raise InputError(
-            "audiogram", "must be a list of finite numbers", field=field, found=repr(values)[:80]
-        )
+        raise InputError("audiogram", "must be a list of finite numbers", field=field, found=repr(values)[:80])
     return numbers
 
 

@@ -1,0 +1,55 @@
+"""Atomic writes and JSON errors."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from hearlab.errors import InputError, ParameterError
+from hearlab.files import atomic_path, read_json, write_json
+
+
+def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_written_files_have_ordinary_permissions(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").write_text("")
+    write_json(tmp_path / "x.json", 1)
+    assert (tmp_path / "x.json").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_malformed_json_names_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": 1,\n "b" 2}')
+    with pytest.raises(InputError, match=r"x\.json: line 2 column 6: is not valid JSON"):
+        read_json(path)
+
+
+def test_missing_json(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_json(tmp_path / "x.json")
+
+
+def test_json_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b'"\xff"')
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_json(path)
+
+
+def test_an_error_is_one_line_and_survives_pickling() -> None:
+    error = ParameterError("f.json", "is\nwrong", field="a.b", found=3, wanted="4", advice="mend it")
+    assert str(error) == "f.json: a.b: is wrong (found 3, wanted 4); mend it"
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(copy) is ParameterError
+    assert str(copy) == str(error)
+    assert copy.exit_code == 2

@@ -1,0 +1,69 @@
+"""params.yaml is checked as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hearlab.errors import ParameterError
+from hearlab.params import load_params
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TEXT = (REPOSITORY / "params.yaml").read_text()
+
+
+def test_the_repository_s_own_parameters_are_right() -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    assert params.dataset == "demo"
+    assert params.data.splits.dev.scenes >= 12
+    assert params.datasets.clarity.splits.dev.scenes == 2500
+    assert params.enhance.gain == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  gain: 0", "  gian: 0", "enhance.gian: unknown key .*; did you mean gain\\?"),
+        ("  gain: 0", "  gain: loud", 'enhance.gain: wrong value \\(found "loud", wanted a valid number\\)'),
+        ("  gain: 0", "  gain: 1000", "enhance.gain: wrong value \\(found 1000, wanted less than or equal to 100\\)"),
+        ("  gain: 0", "  gain: .nan", "enhance.gain: wrong value \\(found NaN, wanted a finite number\\)"),
+        ("  gain: 0", "  gain: [0", "is not valid YAML"),
+        ("dataset: demo", "dataset: dmeo", "dataset: wrong value .*'demo' or 'clarity'"),
+        ("dataset: demo", "dataset: demo\nxyz: 1", "xyz: unknown key \\(wanted one of dataset, seed"),
+        ("soft_clip: true", "soft_clip: 1", "enhance.soft_clip: wrong value \\(found 1, wanted a valid boolean\\)"),
+        ("snr_range: [-12, 6]", "snr_range: [6, -12]", "scenes.snr_range: the first value must not exceed"),
+        ("snr_range: [-12, 6]", "snr_range: [6]", "scenes.snr_range"),
+        ("seed: 0", "seed: 0\nseed: 1", 'is not valid YAML: duplicate key "seed"'),
+        ("seed: 0", "seed: 0.5", "seed: wrong value"),
+        ("seed: 0 ", "", "seed: key is missing|is not valid YAML"),
+        ("reference_channel: 1", "reference_channel: 4", "render.reference_channel: must be below the number"),
+        ("hearlab.systems.baseline:Baseline", "baseline", "enhance.system: .* package.module:Class"),
+        ("attack: 50", "attack: -1", "enhance.compressor.attack: wrong value \\(found -1, wanted greater than 0\\)"),
+    ],
+)
+def test_one_line_for_each_mistake(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(ParameterError, match=message) as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("  gain: 0", "  gian: 0").replace("seed: 0", "seed: -1"))
+    with pytest.raises(ParameterError) as caught:
+        load_params(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert "seed" in lines[0]
+    assert "enhance.gian" in lines[1]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
