@@ -1,0 +1,68 @@
+"""The direction of the head at each sample of a scene: still, one smooth turn, still."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadTrack:
+    """Head direction relative to the room responses.
+
+    Attributes:
+        theta: angle in radians at each sample, shape (duration,).
+        turn_start, turn_end: theta is constant before `turn_start` and from `turn_end` on (sample indices).
+    """
+
+    theta: Array
+    turn_start: int
+    turn_end: int
+
+    def as_signal(self) -> Array:
+        """The track as written to `_hr.wav`: the angle modulo 2 pi, mapped to [-1, 1)."""
+        return (np.mod(self.theta, 2 * np.pi) - np.pi) / np.pi
+
+
+def head_track(rotation: list[dict[str, float]], view_vector: list[float], duration: int, scene: str) -> HeadTrack:
+    """Track of a head that turns between two control points.
+
+    Args:
+        rotation: two control points, each with `sample` and `angle` (degrees in the room's axes).
+        view_vector: the direction in the room that the responses were recorded for.
+        duration: number of samples.
+        scene: name for error messages.
+
+    Raises:
+        InputError: not two control points, in the wrong order, or behind the end of the scene.
+    """
+    if len(rotation) != 2:
+        raise InputError(scene, "needs two control points", field="listener.rotation", found=len(rotation), wanted=2)
+    start, end = (float(point["sample"]) for point in rotation)
+    if not 0 <= start < end <= duration:
+        raise InputError(
+            scene,
+            "the head turn does not lie inside the scene",
+            field="listener.rotation",
+            found=f"samples {start:g} to {end:g}",
+            wanted=f"0 <= start < end <= {duration}",
+        )
+    origin = np.arctan2(view_vector[1], view_vector[0])
+    first, last = (math.radians(point["angle"]) - origin for point in rotation)
+    if first == last:
+        return HeadTrack(np.full(duration, first), 0, 0)
+    # The published renderer tabulates the way from the first to the last angle in as many steps as the scene has
+    # samples and reads the table at the (rounded down) smoothed position.
+    increment = (np.abs(first - last) / duration) * np.sign(last - first)
+    table = np.arange(first, last, increment)
+    x = np.clip((np.arange(duration) - start) / (end - start), 0, 1)
+    position = np.floor((3 - 2 * x) * x**2 * (duration - 1)).astype(np.intp)
+    theta = table[np.minimum(position, table.size - 1)]
+    return HeadTrack(theta, math.floor(start), min(math.ceil(end), duration))
