@@ -1,0 +1,72 @@
+"""One line of progress per stage: redrawn in place on a terminal, a plain line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+REDRAW_SECONDS = 0.2
+LOG_SECONDS = 30.0
+
+
+class Progress:
+    """Counts finished units and tells rate and time left."""
+
+    def __init__(self, name: str, total: int, stream: TextIO | None = None) -> None:
+        self.name = name
+        self.total = total
+        self.done = 0
+        self.failed = 0
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._started = self._shown = time.monotonic()
+        if self._live:
+            self._draw()
+
+    def advance(self, *, failed: bool = False) -> None:
+        """Count one finished unit."""
+        self.done += 1
+        self.failed += failed
+        now = time.monotonic()
+        if now - self._shown >= (REDRAW_SECONDS if self._live else LOG_SECONDS):
+            self._shown = now
+            self._draw()
+
+    def message(self, text: str) -> None:
+        """Print a line above the progress line."""
+        if self._live:
+            self._stream.write("\r\033[K")
+        self._stream.write(text + "\n")
+        if self._live:
+            self._draw()
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Print the last line and end it."""
+        self._draw(final=True)
+
+    def _draw(self, final: bool = False) -> None:
+        elapsed = time.monotonic() - self._started
+        parts = [f"{self.name}: {self.done}/{self.total}"]
+        if self.done and elapsed > 0:
+            rate = self.done / elapsed
+            parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each")
+            if final:
+                parts.append(f"took {_clock(elapsed)}")
+            elif self.done < self.total:
+                parts.append(f"{_clock((self.total - self.done) / rate)} left")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        line = ", ".join(parts)
+        if self._live:
+            self._stream.write(f"\r\033[K{line}" + ("\n" if final else ""))
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
