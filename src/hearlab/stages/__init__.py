@@ -1,0 +1,44 @@
+"""The stages that dvc.yaml calls: each reads params.yaml, lists its units and hands them to `compute`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+
+from hearlab.errors import ParameterError
+from hearlab.params import load_params
+
+# Stage name -> number of arguments after it. The module of the same name holds `run(params, *arguments)`.
+STAGES = {
+    "check_params": 0,
+    "prepare": 0,
+    "build_scenes": 0,
+    "build_additional_scenes": 0,
+    "render_scenes": 1,
+    "enhance_speech": 0,
+    "score_speech": 0,
+}
+
+
+def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
+    """Run one stage in the current folder, the root of the repository.
+
+    Raises:
+        ParameterError: unknown stage, wrong arguments, or anything wrong in params.yaml.
+    """
+    if name not in STAGES:
+        near = difflib.get_close_matches(name, STAGES, n=1)
+        raise ParameterError(
+            "hearlab stage",
+            "unknown stage",
+            found=name,
+            wanted=f"one of {', '.join(STAGES)}",
+            advice=f"did you mean {near[0]}?" if near else None,
+        )
+    if len(arguments) != STAGES[name]:
+        raise ParameterError(
+            f"hearlab stage {name}", "wrong number of arguments", found=len(arguments), wanted=STAGES[name]
+        )
+    params = load_params()
+    importlib.import_module(f"hearlab.stages.{name}").run(params, *arguments)

@@ -1,0 +1,66 @@
+# make demo: set everything up and run the whole pipeline on the embedded demo data set
+# make test: set everything up and run the tests
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# dvc and the stages that it calls are those of the environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test test-slow lint format scores clean help
+
+demo: $(INSTALLED)
+	@sh tools/scm.sh
+	@dvc repro
+	@echo
+	@hearlab scores
+	@sh tools/next-steps.sh
+
+test: $(INSTALLED_DEV)
+	@pytest -n 2 -m "not slow" tests
+
+test-slow: $(INSTALLED_DEV)
+	@pytest -m slow tests
+
+lint: $(INSTALLED_DEV)
+	ruff format --check src tests
+	ruff check src tests
+	mypy
+
+format: $(INSTALLED_DEV)
+	ruff format src tests
+	ruff check --fix src tests
+
+scores: $(INSTALLED)
+	@hearlab scores
+
+# What can be made again: the environment and caches. Data, results and the DVC cache stay.
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@echo "make demo    install, run the pipeline on the demo data set, print the scores"
+	@echo "make test    install, run the tests (make test-slow: the slow ones)"
+	@echo "make lint    format, lint and type checks"
+	@echo "make scores  print the scores of the last run"
+	@echo "make clean   remove the environment and caches"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "HearLab needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Creating the environment in $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing HearLab and what it needs (a minute or two)"
+	@$(PIP_INSTALL) --editable ".[pipeline]"
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo "Installing the test tools"
+	@$(PIP_INSTALL) --editable ".[pipeline,dev]"
+	@touch $@

@@ -1,0 +1,66 @@
+"""What several stages need: where the chosen data set lies, its scenes and pairs, the system's parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hearlab.datasets.layout import Workspace
+from hearlab.errors import InputError
+from hearlab.files import read_json
+from hearlab.listeners import Listener, find_listener, load_listeners
+from hearlab.params import Enhance, Params
+from hearlab.systems.base import is_baseline
+
+DATA = "data"
+METRICS = "metrics"
+
+
+def workspace(params: Params) -> Workspace:
+    """Paths of the chosen data set, relative to the root of the repository."""
+    return Workspace(Path(DATA) / params.dataset)
+
+
+def read_list(path: Path, key: str) -> list[dict[str, Any]]:
+    """Read a rooms.*.json or scenes.*.json: a list of objects that each have `key`."""
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise InputError(path, "must hold a list", found=type(content).__name__)
+    for index, entry in enumerate(content):
+        if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
+            raise InputError(path, "entry has no name", field=f"{index}.{key}", wanted="a text")
+    return content
+
+
+def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:
+    """The pairs to enhance and to score, in the order of scenes_listeners.{split}.json.
+
+    Raises:
+        InputError: the file is wrong, or names a scene or listener that does not exist.
+    """
+    files = workspace(params)
+    split = params.evaluate.split
+    path = files.clarity.scenes_listeners(split)
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in content.values()
+    ):
+        raise InputError(path, "must map each scene to a list of listeners", wanted='{"S06001": ["L0001", ...]}')
+    listeners = load_listeners(files.clarity.listeners)
+    known = {scene["scene"] for scene in read_list(files.scenes(split), "scene")}
+    pairs = []
+    for scene, names in content.items():
+        if scene not in known:
+            raise InputError(path, f"names a scene that {files.scenes(split)} lacks", field=scene)
+        for name in names:
+            find_listener(listeners, name, path)
+            pairs.append((scene, listeners[name]))
+    return pairs
+
+
+def system_params(enhance: Enhance) -> dict[str, Any]:
+    """Constructor parameters of the enhancement system: enhance.params, and for the baseline its own section."""
+    if not is_baseline(enhance.system):
+        return dict(enhance.params)
+    own = enhance.model_dump(include={"gain", "nalr", "compressor", "soft_clip"})
+    return {**own, **enhance.params}

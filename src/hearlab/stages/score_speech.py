@@ -1,0 +1,120 @@
+"""Stage score_speech: better-ear HASPI of every scene-listener pair, enhanced and unprocessed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.audio import read_audio, rms
+from hearlab.compute.engine import run as run_units
+from hearlab.compute.units import Unit
+from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
+from hearlab.errors import InputError
+from hearlab.files import write_json, write_text
+from hearlab.listeners import Listener
+from hearlab.metrics import haspi_better_ear, unit_seed
+from hearlab.params import Params
+from hearlab.stages.common import METRICS, read_list, scene_listener_pairs, workspace
+
+# Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
+# which processors differ, so that the same experiment has the same hash on another machine.
+DECIMALS = 8
+CONDITIONS = ("enhanced", "unprocessed")
+
+
+def run(params: Params) -> None:
+    files = workspace(params)
+    split = params.evaluate.split
+    conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
+    units = [
+        Unit(
+            f"{scene} {listener.id}",
+            score_unit,
+            {
+                "scene": scene,
+                "listener": listener,
+                "scenes": files.rendered(split),
+                "enhanced": files.enhanced,
+                "reference_channel": params.render.reference_channel,
+                "level": params.evaluate.level,
+                "conditions": conditions,
+            },
+        )
+        for scene, listener in scene_listener_pairs(params)
+    ]
+    scores = run_units("score_speech", units)
+    snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(split), "scene")}
+    write_results(Path(METRICS), scores, snrs)
+
+
+def score_unit(
+    scene: str,
+    listener: Listener,
+    scenes: Path,
+    enhanced: Path,
+    reference_channel: int,
+    level: float,
+    conditions: Sequence[str],
+) -> dict[str, Any]:
+    """Scores of one pair: `{scene, listener, enhanced[, unprocessed]}`, each condition with the scene's own seed."""
+    reference = scene_reference(scenes, scene, reference_channel)
+    processed = {
+        "enhanced": enhanced_file(enhanced, scene, listener.id),
+        "unprocessed": scene_file(scenes, scene, "mix", reference_channel),
+    }
+    scores: dict[str, Any] = {"scene": scene, "listener": listener.id}
+    for condition in conditions:
+        path = processed[condition]
+        signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
+        rng = np.random.RandomState(unit_seed(scene))
+        try:
+            result = haspi_better_ear(reference, signal, SAMPLE_RATE, listener, level=level, rng=rng)
+        except InputError as error:
+            # The metric knows no files: say which one it was given.
+            raise InputError(path, f"cannot be scored for {listener.id}: {error}") from error
+        scores[condition] = round(float(result.score), DECIMALS)
+    return scores
+
+
+def scene_reference(scenes: Path, scene: str, channel: int) -> NDArray[np.float64]:
+    """The anechoic target, shape (n, 2), each ear scaled to the RMS of the target in the room."""
+    anechoic_file = scene_file(scenes, scene, "target_anechoic", channel)
+    anechoic, _ = read_audio(anechoic_file, rate=SAMPLE_RATE, channels=2, silence=False)
+    target, _ = read_audio(scene_file(scenes, scene, "target", channel), rate=SAMPLE_RATE, channels=2, silence=False)
+    for ear, name in enumerate(("left", "right")):
+        if not np.any(anechoic[:, ear]):
+            raise InputError(anechoic_file, "is silent", field=f"{name} channel")
+    wanted, found = ([rms(signal[:, ear]) for ear in (0, 1)] for signal in (target, anechoic))
+    scaled: NDArray[np.float64] = anechoic * np.array(wanted) / np.array(found)
+    return scaled
+
+
+def write_results(folder: Path, scores: Sequence[dict[str, Any]], snrs: dict[str, float | None]) -> None:
+    """Write the score tables (published columns), their averages, and the points of HASPI against SNR."""
+    averages: dict[str, float | int] = {"pairs": len(scores)}
+    points = []
+    for condition, name in zip(CONDITIONS, ("speech", "speech_unprocessed"), strict=True):
+        rows = [(s["scene"], s["listener"], s[condition]) for s in scores if condition in s]
+        write_text(folder / f"{name}.csv", _csv(("scene", "listener", "haspi"), rows))
+        points += [(scene, listener, snrs.get(scene), condition, score) for scene, listener, score in rows]
+        if rows:
+            averages[condition] = round(math.fsum(score for *_, score in rows) / len(rows), DECIMALS)
+    if "enhanced" in averages and "unprocessed" in averages:
+        averages["improvement"] = round(averages["enhanced"] - averages["unprocessed"], DECIMALS)
+    write_text(folder / "plots" / "haspi_snr.csv", _csv(("scene", "listener", "snr", "condition", "haspi"), points))
+    write_json(folder / "speech.json", {"haspi": averages})
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

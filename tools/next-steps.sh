@@ -1,0 +1,18 @@
+#!/bin/sh
+# What a newcomer can do after the demo.
+cat <<'TEXT'
+
+Where to look next (first: source .venv/bin/activate)
+  metrics/speech.csv                    the score of every scene and listener
+  data/demo/rendered/dev/*_mix_CH1.wav  what the hearing aid's front microphones hear
+  data/demo/enhanced/*.wav              what the listener hears
+  dvc plots show                        HASPI against SNR, as a page for the browser
+TEXT
+if [ -e .git ]; then
+    cat <<'TEXT'
+  dvc exp run -S enhance.gain=6         the same with 6 dB more gain; then: dvc metrics diff
+TEXT
+fi
+cat <<'TEXT'
+  docs/own-system.md                    how to put in your own enhancer
+TEXT
