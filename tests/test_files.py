@@ -14,9 +14,14 @@ from hearlab.files import atomic_path, read_json, write_json
 def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "x.json"
     write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail_halfway() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     assert read_json(path) == {"a": 1}
     assert list(path.parent.iterdir()) == [path]
 

@@ -50,7 +50,8 @@ def test_segments_equal_the_direct_definition(start: int, end: int) -> None:
     decoders = [rng.standard_normal((17, CHANNELS, 2)) for _ in range(2)]
     track = make_track(1000, start, end)
     alone, together = render_groups([group[:1], group], decoders, track, ORDER)
-    for found, wanted in zip(alone + together, direct(group[:1], decoders, track) + direct(group, decoders, track)):
+    expected = direct(group[:1], decoders, track) + direct(group, decoders, track)
+    for found, wanted in zip(alone + together, expected, strict=True):
         assert found.shape == (1016, 2)
         np.testing.assert_allclose(found, wanted, atol=ROUNDING * np.max(np.abs(wanted)))
 

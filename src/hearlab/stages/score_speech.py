@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,8 @@ from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
 from hearlab.files import write_json, write_text
 from hearlab.listeners import Listener
-from hearlab.metrics import haspi_better_ear, unit_seed
+from hearlab.metrics import unit_seed
+from hearlab.metrics.haspi import BinauralReference
 from hearlab.params import Params
 from hearlab.stages.common import METRICS, read_list, scene_listener_pairs, workspace
 
@@ -64,7 +66,8 @@ def score_unit(
     conditions: Sequence[str],
 ) -> dict[str, Any]:
     """Scores of one pair: `{scene, listener, enhanced[, unprocessed]}`, each condition with the scene's own seed."""
-    reference = scene_reference(scenes, scene, reference_channel)
+    files = _reference_files(scenes, scene, reference_channel)
+    reference = _heard_reference(*files, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files), level)
     processed = {
         "enhanced": enhanced_file(enhanced, scene, listener.id),
         "unprocessed": scene_file(scenes, scene, "mix", reference_channel),
@@ -75,7 +78,7 @@ def score_unit(
         signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
         rng = np.random.RandomState(unit_seed(scene))
         try:
-            result = haspi_better_ear(reference, signal, SAMPLE_RATE, listener, level=level, rng=rng)
+            result = reference.score(signal, SAMPLE_RATE, listener, rng=rng)
         except InputError as error:
             # The metric knows no files: say which one it was given.
             raise InputError(path, f"cannot be scored for {listener.id}: {error}") from error
@@ -83,14 +86,27 @@ def score_unit(
     return scores
 
 
-def scene_reference(scenes: Path, scene: str, channel: int) -> NDArray[np.float64]:
+def _reference_files(scenes: Path, scene: str, channel: int) -> tuple[Path, Path]:
+    folder = scenes.resolve()
+    return scene_file(folder, scene, "target_anechoic", channel), scene_file(folder, scene, "target", channel)
+
+
+@functools.lru_cache(maxsize=1)
+def _heard_reference(
+    anechoic_file: Path, target_file: Path, anechoic_time: int, target_time: int, level: float
+) -> BinauralReference:
+    """A scene's reference in both ears, kept for its other listeners; the times of change are part of the key."""
+    return BinauralReference(scene_reference(anechoic_file, target_file), SAMPLE_RATE, level=level)
+
+
+def scene_reference(anechoic_file: Path, target_file: Path) -> NDArray[np.float64]:
     """The anechoic target, shape (n, 2), each ear scaled to the RMS of the target in the room."""
-    anechoic_file = scene_file(scenes, scene, "target_anechoic", channel)
     anechoic, _ = read_audio(anechoic_file, rate=SAMPLE_RATE, channels=2, silence=False)
-    target, _ = read_audio(scene_file(scenes, scene, "target", channel), rate=SAMPLE_RATE, channels=2, silence=False)
+    target, _ = read_audio(target_file, rate=SAMPLE_RATE, channels=2, silence=False)
     for ear, name in enumerate(("left", "right")):
-        if not np.any(anechoic[:, ear]):
-            raise InputError(anechoic_file, "is silent", field=f"{name} channel")
+        for file, signal in ((anechoic_file, anechoic), (target_file, target)):
+            if not np.any(signal[:, ear]):
+                raise InputError(file, "is silent", field=f"{name} channel")
     wanted, found = ([rms(signal[:, ear]) for ear in (0, 1)] for signal in (target, anechoic))
     scaled: NDArray[np.float64] = anechoic * np.array(wanted) / np.array(found)
     return scaled

@@ -1,0 +1,129 @@
+"""The hearlab command: scoring files, exit codes, one line for each error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import hearlab
+from hearlab.audio import resample
+from hearlab.cli import main
+from hearlab.listeners import load_listeners
+from hearlab.metrics import haspi, haspi_better_ear, unit_seed
+
+RATE = 16000
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Speech-like noise bursts, a noisier copy of them, and a listener."""
+    rng = np.random.RandomState(0)
+    seconds = np.arange(2 * RATE) / RATE
+    envelope = np.clip(np.sin(2 * np.pi * 4 * seconds), 0, None)[:, None]
+    clean = 0.05 * envelope * rng.standard_normal((2 * RATE, 2))
+    noisy = clean + 0.01 * rng.standard_normal(clean.shape)
+    soundfile.write(tmp_path / "clean.wav", clean, RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "noisy.flac", noisy, RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "mono.wav", clean[:, 0], RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "noisy44.wav", resample(noisy, RATE, 44100), 44100, subtype="PCM_16")
+    audiogram = {
+        "audiogram_cfs": [250, 500, 1000, 2000, 4000, 6000],
+        "audiogram_levels_l": [10, 10, 20, 30, 40, 50],
+        "audiogram_levels_r": [20, 20, 30, 40, 50, 60],
+    }
+    (tmp_path / "listeners.json").write_text(json.dumps({"L0064": audiogram}))
+    return tmp_path
+
+
+def score(files: Path, *arguments: str, reference: str = "clean.wav", processed: str = "noisy.flac") -> list[str]:
+    names = ["--reference", str(files / reference), "--processed", str(files / processed)]
+    listener = ["--listener", "L0064", "--listeners", str(files / "listeners.json")]
+    return ["score", "haspi", *names, *listener, *arguments]
+
+
+def test_score_equals_the_function(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(score(files, "--seed-name", "S06001", "--json")) == 0
+    result = json.loads(capsys.readouterr().out)
+    clean, noisy = (soundfile.read(files / name)[0] for name in ("clean.wav", "noisy.flac"))
+    listener = load_listeners(files / "listeners.json")["L0064"]
+    wanted = haspi_better_ear(clean, noisy, RATE, listener, rng=unit_seed("S06001"))
+    assert result["score"] == wanted.score
+    assert result["score"] == max(result["left"]["score"], result["right"]["score"])
+    assert len(result["left"]["features"]) == 10
+    assert main(score(files, "--seed-name", "S06001")) == 0
+    assert capsys.readouterr().out.startswith(f"HASPI {wanted.score:.4f} (left ")
+
+
+def test_other_rates_and_mono(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(score(files, "--seed-name", "x", "--json", processed="noisy44.wav")) == 0
+    mixed = json.loads(capsys.readouterr().out)
+    clean, noisy = soundfile.read(files / "clean.wav")[0], soundfile.read(files / "noisy44.wav")[0]
+    left = load_listeners(files / "listeners.json")["L0064"].left
+    wanted = haspi(clean[:, 0], RATE, noisy[:, 0], 44100, left, level=100.0, rng=unit_seed("x"))
+    assert mixed["left"]["score"] == wanted.score
+    assert main(score(files, "--seed-name", "x", "--json", reference="mono.wav")) == 0
+    mono = json.loads(capsys.readouterr().out)
+    noisy = soundfile.read(files / "noisy.flac")[0]
+    wanted = haspi(clean[:, 0], RATE, noisy[:, 0], RATE, left, level=100.0, rng=unit_seed("x"))
+    # A mono file is heard with both ears.
+    assert mono["left"]["score"] == wanted.score
+    assert mono["right"]["score"] != mono["left"]["score"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--listener", "L64"], r"listeners.json: unknown listener (found L64, wanted one of L0064"),
+        (["--processed", "nothing.wav"], "nothing.wav: no such file"),
+        (["--reference", "listeners.json"], "listeners.json: cannot be read as audio"),
+    ],
+)
+def test_one_line_and_exit_code_one(
+    files: Path, capsys: pytest.CaptureFixture[str], change: list[str], message: str
+) -> None:
+    option, value = change
+    arguments = score(files)
+    arguments[arguments.index(option) + 1] = value if option == "--listener" else str(files / value)
+    assert main(arguments) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_silent_and_short_files(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(files / "silent.wav", np.zeros((RATE, 2)), RATE)
+    assert main(score(files, processed="silent.wav")) == 1
+    assert "silent.wav: is silent" in capsys.readouterr().err
+    soundfile.write(files / "short.wav", 0.1 * np.ones((20, 2)), RATE)
+    assert main(score(files, reference="short.wav", processed="short.wav")) == 1
+    assert "short.wav: cannot be scored against" in capsys.readouterr().err
+    soundfile.write(files / "three.wav", 0.1 * np.ones((RATE, 3)), RATE)
+    assert main(score(files, processed="three.wav")) == 1
+    assert "three.wav: channels: wrong number of channels (found 3, wanted 1 or 2)" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", *score(files, processed="nothing.wav")]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_wrong_stage_is_a_wrong_parameter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["stage", "scores_speech"]) == 2
+    assert "did you mean score_speech?" in capsys.readouterr().err
+    assert main(["stage", "prepare"]) == 2
+    assert "params.yaml: no such file; run from the root of the repository" in capsys.readouterr().err
+
+
+def test_the_installed_command_runs() -> None:
+    command = Path(sys.executable).with_name("hearlab")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"hearlab {hearlab.__version__}\n"

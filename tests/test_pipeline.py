@@ -1,0 +1,185 @@
+"""The pipeline as its users run it: dvc repro, dvc exp run, dvc metrics diff, dvc push and pull, on a small demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SMALL = (("dev", 3), ("train", 1))
+pytestmark = pytest.mark.slow
+
+
+def run(folder: Path, *command: str, code: int = 0) -> str:
+    """Run a command with this test's own Python first on the PATH; returns what it printed."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "Tester",
+        "GIT_AUTHOR_EMAIL": "tester@example.org",
+        "GIT_COMMITTER_NAME": "Tester",
+        "GIT_COMMITTER_EMAIL": "tester@example.org",
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def lock(folder: Path) -> dict[str, str]:
+    """Hash of every output in dvc.lock."""
+    stages = YAML(typ="safe").load((folder / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def mean(folder: Path) -> float:
+    return float(json.loads((folder / "metrics" / "speech.json").read_text())["haspi"]["enhanced"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a smaller demo, run once and committed."""
+    if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("dvc is not installed beside this Python: make test installs it")
+    folder = tmp_path_factory.mktemp("project") / "hearlab"
+    folder.mkdir()
+    listed = run(REPOSITORY, "git", "ls-files", "-co", "--exclude-standard").splitlines()
+    for name in listed:
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    yaml = YAML()
+    params = yaml.load((folder / "params.yaml").read_text())
+    for split, scenes in SMALL:
+        params["datasets"]["demo"]["splits"][split]["scenes"] = scenes
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    output = run(folder, "dvc", "repro")
+    assert "score_speech: 9/9" in output
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", "First run")
+    return folder
+
+
+def test_a_finished_run_has_nothing_to_do(project: Path) -> None:
+    output = run(project, "dvc", "repro")
+    assert "Running stage" not in output
+    assert "up to date" in output
+    assert run(project, "git", "status", "--porcelain") == ""
+
+
+def test_results_are_where_the_readme_says(project: Path) -> None:
+    for name, header in (("speech", "scene,listener,haspi"), ("speech_unprocessed", "scene,listener,haspi")):
+        lines = (project / "metrics" / f"{name}.csv").read_text().splitlines()
+        assert lines[0] == header
+        assert len(lines) == 1 + 9
+    shown = run(project, "dvc", "metrics", "show")
+    assert "haspi.improvement" in shown
+    table = run(project, "hearlab", "scores")
+    assert f"{mean(project):.4f}" in table
+    assert len(list((project / "data" / "demo" / "rendered" / "dev").iterdir())) == 3 * 14
+    assert list((project / "data" / "demo" / "rendered" / "train_additional").iterdir()) == []
+    assert not list(project.rglob("*.part-*"))
+
+
+def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: Path) -> None:
+    before = mean(project)
+    output = run(project, "dvc", "exp", "run", "-S", "enhance.gain=6")
+    ran = re.findall(r"Running stage '([\w@]+)'", output)
+    assert ran == ["check_params", "enhance_speech", "score_speech"]
+    difference = run(project, "dvc", "metrics", "diff")
+    assert "haspi.enhanced" in difference
+    assert "haspi.unprocessed" not in difference
+    assert mean(project) != before
+    assert "enhance.gain" in run(project, "dvc", "exp", "show")
+    run(project, "git", "checkout", "--quiet", ".")
+    run(project, "dvc", "checkout")
+    assert mean(project) == before
+
+
+def test_the_plot_template_draws(project: Path, tmp_path: Path) -> None:
+    run(project, "dvc", "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots" / "index.html").read_text()
+    assert '"condition": "enhanced"' in page or '"condition":"enhanced"' in page
+    assert "<DVC_METRIC" not in page
+
+
+def test_additional_scenes_are_built_when_asked_for(project: Path) -> None:
+    output = run(project, "dvc", "exp", "run", "-S", "scenes.additional.enabled=true")
+    assert "Running stage 'build_scenes'" not in output
+    folder = project / "data" / "demo"
+    scenes = json.loads((folder / "scene_lists" / "scenes.train_additional.json").read_text())
+    assert [scene["scene"] for scene in scenes] == ["S10001", "S10002", "S10003", "S10004"]
+    assert (folder / "rendered" / "train_additional" / "S10004_mix_CH1.wav").exists()
+    run(project, "git", "checkout", "--quiet", ".")
+    run(project, "dvc", "checkout")
+
+
+def test_a_forced_run_gives_the_same_hashes(project: Path) -> None:
+    before = lock(project)
+    assert len(before) >= 12
+    run(project, "dvc", "repro", "--force")
+    assert lock(project) == before
+    assert run(project, "git", "status", "--porcelain") == ""
+
+
+def test_a_second_clone_pulls_and_computes_nothing(project: Path, tmp_path: Path) -> None:
+    run(project, "dvc", "remote", "add", "--force", "--default", "lab", str(tmp_path / "remote"))
+    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
+    run(project, "dvc", "push")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "dvc", "pull")
+    output = run(clone, "dvc", "repro")
+    assert "Running stage" not in output
+    assert "up to date" in output
+    name = "data/demo/enhanced"
+    assert len(list((clone / name).iterdir())) == 9
+    for path in (clone / name).iterdir():
+        assert path.read_bytes() == (project / name / path.name).read_bytes()
+
+
+def test_a_wrong_parameter_stops_before_any_work(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("  gain: 0", "  gian: 0"))
+    try:
+        assert run(project, "hearlab", "stage", "enhance_speech", code=2).splitlines() == [
+            "hearlab: params.yaml: enhance.gian: unknown key (wanted one of system, gain, nalr, compressor, "
+            "soft_clip, params); did you mean gain?"
+        ]
+        (project / "params.yaml").write_text(text.replace("systems.baseline", "systems.basline"))
+        done = subprocess.run(["dvc", "repro"], cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert "Running stage 'enhance_speech'" not in done.stdout
+    finally:
+        (project / "params.yaml").write_text(text)
+
+
+def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    listed = run(project, "git", "ls-files").splitlines()
+    for name in listed:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(project / name, folder / name)
+    said = run(folder, "sh", "tools/scm.sh")
+    assert "no git repository" in said
+    assert "git init" in said
+    output = run(folder, "dvc", "repro", "build_scenes")
+    assert "Running stage 'build_scenes'" in output
+    assert (folder / "data" / "demo" / "scene_lists" / "scenes.dev.json").exists()
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    assert run(folder, "sh", "tools/scm.sh") == ""
+    assert "no_scm" not in (folder / ".dvc" / "config.local").read_text()
