@@ -1,0 +1,235 @@
+"""Drawing scenes: who speaks where, what disturbs, how loud, and how the listener's head turns (Clarity CEC2).
+
+Every draw comes from one `random.Random` in the published order (rooms, then the targets of all scenes, the
+interferers of all scenes, all SNRs, all listeners), so that a seed gives the published scenes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hearlab.errors import InputError
+from hearlab.scenes.head_turn import draw_head_turn
+from hearlab.scenes.scene_config import WHERE, InterfererConfig, SceneConfig, parse_config
+from hearlab.scenes.scene_json import rooms_to_json, rounded, scenes_to_json
+from hearlab.scenes.source_lists import Recording, read_music, read_noise, read_speech, read_targets
+
+__all__ = ["build_scenes", "rooms_to_json", "scenes_to_json"]
+
+T = TypeVar("T")
+Record = dict[str, Any]
+
+INTERFERER_TYPES = ("speech", "noise", "music")
+MOST_MUSIC = 1  # music interferers in a scene
+LAST_SCENE = 99999  # a scene's name has five digits
+
+
+def build_scenes(
+    config: Mapping[str, Any],
+    rooms: Sequence[Mapping[str, Any]],
+    metadata_dir: str | os.PathLike[str],
+    *,
+    rng: random.Random | None = None,
+) -> list[dict[str, Any]]:
+    """Draw the scenes of one data set.
+
+    Args:
+        config: the published keys: `random_seed`, `dataset`, `scene_datasets`, `target`, `interferer`, `snr_range`
+            (dB), `listener`, `shuffle_rooms`; times in samples at 44.1 kHz, angles in degrees.
+        rooms: rooms as in rooms.*.json.
+        metadata_dir: folder of the lists of recordings that the configuration names.
+        rng: a random stream to go on with; `random.Random(config["random_seed"])` otherwise. The published pipeline
+            seeds once and draws train, dev and demo from one stream.
+
+    Returns:
+        the scenes as in the published scenes.*.json, floats rounded to four decimals as they are written there.
+
+    Raises:
+        InputError: a key of the configuration or a field of a room or recording is missing or wrong, there is no
+            room or target, or no interferer is long enough; the line says which.
+    """
+    settings = parse_config(config)
+    rng = rng or random.Random(settings.random_seed)
+    metadata = Path(metadata_dir)
+    _check_rooms(rooms)
+
+    placed = _choose_rooms(rng, settings, rooms)
+    scenes = [{"dataset": settings.dataset, "room": room["name"], "scene": name} for name, room in placed]
+    _add_targets(rng, settings, scenes, metadata)
+    recordings = _InterfererLists(settings.interferer, metadata)
+    for scene, (_, room) in zip(scenes, placed, strict=True):
+        scene["interferers"] = _draw_interferers(rng, settings.interferer, scene, room, recordings)
+    for scene in scenes:
+        scene["SNR"] = rounded(rng.uniform(*settings.snr_range))
+    for scene, (_, room) in zip(scenes, placed, strict=True):
+        rotation = draw_head_turn(
+            rng,
+            settings.listener,
+            scene["target"]["time_start"],
+            room["listener"]["position"],
+            room["target"]["position"],
+        )
+        head = rng.choice(settings.listener.heads)
+        microphones = [f"{head}-{channel}" for channel in settings.listener.channels]
+        scene["listener"] = {"rotation": rotation, "hrir_filename": microphones}
+    return scenes
+
+
+def _choose_rooms(
+    rng: random.Random, settings: SceneConfig, rooms: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """The name and the room of each scene."""
+    wanted = settings.scene_datasets
+    if wanted.n_scenes and not rooms:
+        raise InputError("rooms", "there is no room to put scenes into", found=0, wanted="one or more")
+    if wanted.scene_start_index + wanted.n_scenes - 1 > LAST_SCENE:
+        raise InputError(
+            WHERE,
+            "scene numbers must have five digits",
+            field="scene_datasets",
+            found=f"{wanted.n_scenes} scenes from {wanted.scene_start_index} on",
+            wanted=f"at most {LAST_SCENE}",
+        )
+    available = list(rooms)
+    if settings.shuffle_rooms:
+        rng.shuffle(available)
+    names = [f"S{wanted.scene_start_index + index:05d}" for index in range(wanted.n_scenes)]
+    return list(zip(names, _selected(rng, wanted.room_selection, available), strict=False))
+
+
+def _selected(rng: random.Random, selection: str, items: Sequence[T]) -> Iterator[T]:
+    """`items` in turn, again and again, or drawn at random with replacement when the next one is asked for."""
+    if selection == "SEQUENTIAL":
+        return itertools.cycle(items)
+    return (rng.choice(items) for _ in itertools.count())
+
+
+def _add_targets(rng: random.Random, settings: SceneConfig, scenes: list[Record], metadata: Path) -> None:
+    config = settings.target
+    path = metadata / config.target_speakers
+    targets = [target for target in read_targets(path) if target.dataset == settings.dataset]
+    if scenes and not targets:
+        raise InputError(
+            path, "lists no target of this data set", field="dataset", found="none", wanted=settings.dataset
+        )
+    rng.shuffle(targets)
+    choices = _selected(rng, config.target_selection, targets)
+    for scene in scenes:
+        target = next(choices)
+        before = rng.randint(*config.pre_samples_range)
+        after = rng.randint(*config.post_samples_range)
+        end = before + target.samples
+        scene["target"] = {"name": target.name, "time_start": before, "time_end": end}
+        scene["duration"] = end + after
+
+
+class _InterfererLists:
+    """The recordings of each type, in groups, and the files that list them."""
+
+    def __init__(self, config: InterfererConfig, metadata: Path) -> None:
+        self.paths = {
+            "speech": metadata / config.speech_interferers,
+            "noise": metadata / config.noise_interferers,
+            "music": metadata / config.music_interferers,
+        }
+        readers = {"speech": read_speech, "noise": read_noise, "music": read_music}
+        self.groups = {kind: readers[kind](path) for kind, path in self.paths.items()}
+
+    def draw(self, rng: random.Random, kind: str, scene: Record, length: int) -> Recording:
+        """Draw a group, then a recording of the scene's data set in it that has at least `length` samples."""
+        groups = self.groups[kind]
+        group = rng.choice(groups) if groups else []
+        same_set = [recording for recording in group if recording.dataset == scene["dataset"]]
+        suitable = [recording for recording in same_set if recording.samples >= length]
+        if not suitable:
+            longest = max((recording.samples for recording in same_set), default=None)
+            among = f" among those like {group[0].name}" if len(groups) > 1 else ""
+            raise InputError(
+                self.paths[kind],
+                f"has no {kind} interferer of data set {scene['dataset']} that is long enough{among} "
+                f"for scene {scene['scene']}",
+                field="nsamples",
+                found="none of this data set" if longest is None else f"{longest} samples at most",
+                wanted=f"{length} samples",
+            )
+        return rng.choice(suitable)
+
+
+def _draw_interferers(
+    rng: random.Random,
+    config: InterfererConfig,
+    scene: Record,
+    room: Mapping[str, Any],
+    recordings: _InterfererLists,
+) -> list[Record]:
+    kinds = _draw_types(rng, config.number)
+    available = len(room["interferers"])
+    if len(kinds) > available:
+        raise InputError(
+            f"room {room['name']}",
+            "has too few positions",
+            field="interferers",
+            found=available,
+            wanted=f"{len(kinds)} for scene {scene['scene']}",
+        )
+    positions = sorted(rng.sample(range(1, available + 1), len(kinds)))
+    duration = scene["duration"]
+    interferers = []
+    for position, kind in zip(positions, kinds, strict=True):
+        start = min(duration, rng.randint(*config.start_time_range))
+        end = max(start, duration - rng.randint(*config.end_early_time_range))
+        recording = recordings.draw(rng, kind, scene, end - start)
+        offset = rng.randint(0, recording.samples - (end - start))
+        interferers.append(
+            {
+                "position": position,
+                "time_start": start,
+                "time_end": end,
+                "type": kind,
+                "name": recording.name,
+                "offset": offset,
+            }
+        )
+    return interferers
+
+
+def _draw_types(rng: random.Random, numbers: Sequence[int]) -> list[str]:
+    """How many interferers and of which types; draws with too much music are thrown away."""
+    number = rng.choice(numbers)
+    while True:
+        kinds = rng.choices(INTERFERER_TYPES, k=number)
+        if kinds.count("music") <= MOST_MUSIC:
+            return kinds
+
+
+def _check_rooms(rooms: Sequence[Mapping[str, Any]]) -> None:
+    names = set()
+    for index, room in enumerate(rooms):
+        name = room.get("name") if isinstance(room, Mapping) else None
+        if not isinstance(name, str):
+            raise InputError("rooms", "room has no name", field=f"[{index}].name", found=repr(name))
+        if name in names:
+            raise InputError("rooms", "two rooms have the same name", field=f"[{index}].name", found=name)
+        names.add(name)
+        for place in ("listener", "target"):
+            _check_position(name, place, room.get(place))
+        if not isinstance(room.get("interferers"), Sequence):
+            raise InputError("rooms", "is not a list of interferers", field=f"{name}.interferers")
+
+
+def _check_position(name: str, place: str, holder: Any) -> None:
+    position = holder.get("position") if isinstance(holder, Mapping) else None
+    if (
+        not isinstance(position, Sequence)
+        or len(position) != 3
+        or not all(isinstance(value, int | float) and math.isfinite(value) for value in position)
+    ):
+        raise InputError(
+            "rooms", "is not a position", field=f"{name}.{place}.position", found=repr(position), wanted="three numbers"
+        )
