@@ -26,13 +26,14 @@ def _make_demo(files: Workspace, params: Params) -> None:
 
     splits = params.data.splits
     for split, most, counts in (("train", demo.TRAIN_ROOMS, splits.train), ("dev", demo.DEV_ROOMS, splits.dev)):
+        most = min(most, counts.scenes)
         if counts.rooms > most:
             raise InputError(
                 "params.yaml",
                 "the demo world has fewer rooms",
                 field=f"datasets.demo.splits.{split}.rooms",
                 found=counts.rooms,
-                wanted=f"at most {most}",
+                wanted=f"at most {most} for {counts.scenes} scenes",
             )
     target = files.clarity.root
     target.parent.mkdir(parents=True, exist_ok=True)
