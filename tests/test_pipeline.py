@@ -183,3 +183,27 @@ def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     assert run(folder, "sh", "tools/scm.sh") == ""
     assert "no_scm" not in (folder / ".dvc" / "config.local").read_text()
+
+
+def test_the_demo_behaves_like_the_real_data(project: Path) -> None:
+    """Unprocessed intelligibility rises with the SNR, scene by scene made louder; the baseline helps on average."""
+    folder = project / "data" / "demo"
+    scenes_file = folder / "scene_lists" / "scenes.dev.json"
+    scenes_text = scenes_file.read_text()
+    averages = json.loads((project / "metrics" / "speech.json").read_text())["haspi"]
+    assert averages["improvement"] > 0.01
+    means = []
+    try:
+        for snr in (-12.0, -3.0, 6.0):
+            scenes_file.unlink()  # a link into DVC's cache, which must not be written through
+            scenes_file.write_text(re.sub(r'"SNR": [-\d.]+', f'"SNR": {snr}', scenes_text))
+            run(project, "hearlab", "stage", "render_scenes", "dev")
+            run(project, "hearlab", "stage", "enhance_speech")
+            run(project, "hearlab", "stage", "score_speech")
+            means.append(json.loads((project / "metrics" / "speech.json").read_text())["haspi"]["unprocessed"])
+    finally:
+        run(project, "git", "checkout", "--quiet", ".")
+        run(project, "dvc", "checkout", "--force")
+    assert means[0] < means[1] < means[2]
+    # From hardly a word to much of it.
+    assert means[2] - means[0] > 0.1
