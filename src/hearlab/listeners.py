@@ -101,6 +101,14 @@ class Listener:
     left: Audiogram
     right: Audiogram
 
+    def as_entry(self) -> dict[str, Any]:
+        """The listener as an entry of listeners.json; `listener_from_entry` reads it back."""
+        return {
+            "name": self.id,
+            FREQUENCIES_FIELD: self.left.frequencies.tolist(),
+            **{LEVELS_FIELDS[ear]: getattr(self, ear).levels.tolist() for ear in LEVELS_FIELDS},
+        }
+
 
 # Fields of one listener in the published listeners.json.
 FREQUENCIES_FIELD = "audiogram_cfs"
@@ -118,10 +126,11 @@ def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
         raise InputError(
             path, "must hold an object of listeners", found=type(content).__name__, wanted="{id: listener}"
         )
-    return {identity: _listener(path, identity, entry) for identity, entry in content.items()}
+    return {identity: listener_from_entry(identity, entry, path) for identity, entry in content.items()}
 
 
-def _listener(path: str | os.PathLike[str], identity: str, entry: Any) -> Listener:
+def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] = "listener") -> Listener:
+    """A listener from an entry of a listeners.json; `path` names the file in errors."""
     if not isinstance(entry, dict):
         raise InputError(path, "must be an object", field=identity, found=type(entry).__name__)
     for field in (FREQUENCIES_FIELD, *LEVELS_FIELDS.values()):

@@ -1,4 +1,4 @@
-"""Running units: order, worker counts, failures, interruption."""
+"""Running units: order, where they run, failures, interruption, and what is done already."""
 
 from __future__ import annotations
 
@@ -9,22 +9,35 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hearlab.compute import engine
 from hearlab.compute.engine import UnitsFailed, run, worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 
+OUT, INDEX = Path("out"), Path("units.json")
 
-def noise(seed: int) -> np.ndarray:
+
+def noise(root: Path, out: Path, *, seed: int) -> float:
     """A unit whose result comes from its own seed; module-level, as workers need it."""
-    return np.random.RandomState(seed).standard_normal(1000) @ np.ones(1000)
+    return float(np.random.RandomState(seed).standard_normal(1000).sum())
 
 
-def odd_only(number: int, folder: str) -> int:
+def copy(root: Path, out: Path, *, source: str, marks: str) -> int:
+    """Doubles a text file, and leaves a mark each time it really runs."""
+    Path(marks, f"{source}.{time.monotonic_ns()}").touch()
+    text = (root / source).read_text()
+    (out / f"{source}.out").write_text(2 * text)
+    return len(text)
+
+
+def odd_only(root: Path, out: Path, *, number: int, folder: str) -> int:
     Path(folder, str(number)).touch()
     if number == 4:
         raise ZeroDivisionError("four")
@@ -34,35 +47,64 @@ def odd_only(number: int, folder: str) -> int:
     return number
 
 
-def process_id(wait: float) -> int:
+def process_id(root: Path, out: Path, *, wait: float, number: int) -> int:
     time.sleep(wait)
     return os.getpid()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_results_come_in_the_order_of_the_units_whatever_the_workers(workers: int) -> None:
+def promises(root: Path, out: Path) -> None:
+    (out / "other.txt").touch()
+
+
+Work = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    """Run units in a workspace of their own."""
+    root = tmp_path / "workspace"
+    root.mkdir()
+
+    def start(units: list[Unit], out: Path | None = None) -> list[Any]:
+        return run("test", units, out, INDEX, root=root)
+
+    return start
+
+
+def odd_units(folder: Path, numbers: range) -> list[Unit]:
+    folder.mkdir(exist_ok=True)
+    return [Unit(f"unit {n}", odd_only, {"number": n, "folder": str(folder)}) for n in numbers]
+
+
+def test_results_come_in_the_order_of_the_units(work: Work) -> None:
     units = [Unit(f"u{seed}", noise, {"seed": seed}) for seed in (5, 3, 9, 1)]
-    assert run("test", units, workers=workers) == [noise(seed) for seed in (5, 3, 9, 1)]
+    wanted = [float(np.random.RandomState(seed).standard_normal(1000).sum()) for seed in (5, 3, 9, 1)]
+    assert work(units) == wanted
 
 
-def test_work_is_spread_over_processes() -> None:
-    results = run("test", [Unit(str(n), process_id, {"wait": 0.3}) for n in range(6)], workers=2)
-    assert len(set(results)) == 2
-    assert os.getpid() not in results
+def test_little_work_stays_in_this_process(work: Work) -> None:
+    units = [Unit(str(n), process_id, {"wait": 0, "number": n}) for n in range(10)]
+    assert work(units) == [os.getpid()] * 10
 
 
-def test_little_work_stays_in_this_process() -> None:
-    assert run("test", [Unit("a", process_id, {"wait": 0})]) == [os.getpid()]
+@pytest.mark.slow
+def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    monkeypatch.setattr(engine, "RAY_START_SECONDS", 1.0)
+    units = [Unit(str(n), process_id, {"wait": 0.3, "number": n}) for n in range(12)]
+    results = work(units)
+    assert results[:2] == [os.getpid()] * 2
+    assert len(set(results[2:])) == 2
+    assert os.getpid() not in results[2:]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_a_failing_unit_does_not_stop_the_others(
-    tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
+    work: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    units = [Unit(f"unit {n}", odd_only, {"number": n, "folder": str(tmp_path)}) for n in range(1, 6)]
     with pytest.raises(UnitsFailed) as caught:
-        run("test", units, workers=workers)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3", "4", "5"]
+        work(odd_units(tmp_path / "marks", range(1, 6)))
+    assert sorted(path.name for path in (tmp_path / "marks").iterdir()) == ["1", "2", "3", "4", "5"]
     lines = str(caught.value).splitlines()
     assert lines[0] == "test: 2 of 5 units failed"
     assert lines[1] == "  unit 2: x.wav: is even (found 2)"
@@ -74,27 +116,171 @@ def test_a_failing_unit_does_not_stop_the_others(
     assert "2 failed" in shown
 
 
-def test_a_dead_worker_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    units = [Unit(str(n), os._exit, {"status": 9}) for n in range(3)]
-    with pytest.raises(UnitsFailed, match="the worker process died"):
-        run("test", units, workers=2)
+def test_what_others_finished_is_not_lost_by_a_failure(work: Work, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    with pytest.raises(UnitsFailed):
+        work(odd_units(marks, range(1, 6)))
+    for mark in marks.iterdir():
+        mark.unlink()
+    with pytest.raises(UnitsFailed):
+        work(odd_units(marks, range(1, 6)))
+    assert sorted(mark.name for mark in marks.iterdir()) == ["2", "4"]
 
 
-def test_repeated_warnings_are_counted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    units = [Unit(str(n), odd_only, {"number": n, "folder": str(tmp_path)}) for n in range(1, 21, 2)]
-    run("test", units, workers=1)
+def test_repeated_warnings_are_counted(work: Work, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    work(odd_units(tmp_path / "marks", range(1, 21, 2)))
     shown = capsys.readouterr().err
     assert shown.count(": warning: number") == 3
     assert "7 more warnings like: number %d is odd" in shown
 
 
-def test_a_unit_listed_twice() -> None:
-    with pytest.raises(InputError, match="listed twice"):
-        run("test", [Unit("a", noise, {"seed": 1}), Unit("a", noise, {"seed": 2})])
+# --- what is done already ---------------------------------------------------------------------------------------
 
 
-def test_no_units() -> None:
-    assert run("test", []) == []
+@pytest.fixture
+def copies(tmp_path: Path) -> Callable[[], tuple[list[str], list[Unit]]]:
+    """Three copy units; gives what really ran since the last look, and the units."""
+    root, marks = tmp_path / "workspace", tmp_path / "marks"
+    root.mkdir(exist_ok=True)
+    marks.mkdir()
+    for name in ("a", "b", "c"):
+        (root / name).write_text(name)
+
+    def look() -> tuple[list[str], list[Unit]]:
+        ran = sorted(mark.name[0] for mark in marks.iterdir())
+        for mark in marks.iterdir():
+            mark.unlink()
+        units = [
+            Unit(name, copy, {"source": name, "marks": str(marks)}, inputs=(name,), outputs=(f"{name}.out",))
+            for name in ("a", "b", "c")
+        ]
+        return ran, units
+
+    return look
+
+
+Look = Callable[[], tuple[list[str], list[Unit]]]
+
+
+def outputs(root: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted((root / OUT).iterdir())}
+
+
+WANTED = {"a.out": "aa", "b.out": "bb", "c.out": "cc"}
+
+
+def test_a_second_run_does_nothing_and_puts_everything_back(work: Work, copies: Look, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    assert work(copies()[1], OUT) == [1, 1, 1]
+    index = (root / INDEX).read_bytes()
+    assert outputs(root) == WANTED
+    # What DVC does before it runs a stage.
+    for path in (root / OUT).iterdir():
+        path.unlink()
+    ran, units = copies()
+    assert ran == ["a", "b", "c"]
+    assert work(units, OUT) == [1, 1, 1]
+    assert copies()[0] == []
+    assert outputs(root) == WANTED
+    assert (root / INDEX).read_bytes() == index
+
+
+def test_one_changed_input_runs_one_unit(work: Work, copies: Look, tmp_path: Path) -> None:
+    work(copies()[1], OUT)
+    (tmp_path / "workspace" / "b").write_text("B")
+    work(copies()[1], OUT)
+    assert copies()[0] == ["b"]
+    assert outputs(tmp_path / "workspace") == {**WANTED, "b.out": "BB"}
+    # Going back finds the old bytes.
+    (tmp_path / "workspace" / "b").write_text("b")
+    work(copies()[1], OUT)
+    assert copies()[0] == []
+    assert outputs(tmp_path / "workspace") == WANTED
+
+
+def test_the_index_alone_is_enough(work: Work, copies: Look, tmp_path: Path) -> None:
+    """As in another clone: no journal, but the versioned index and the bytes."""
+    root = tmp_path / "workspace"
+    work(copies()[1], OUT)
+    (root / ".hearlab" / "journal.jsonl").unlink()
+    work(copies()[1], OUT)
+    assert copies()[0] == []
+    # Without either, everything runs again.
+    (root / ".hearlab" / "journal.jsonl").unlink(missing_ok=True)
+    (root / INDEX).unlink()
+    work(copies()[1], OUT)
+    assert copies()[0] == ["a", "b", "c"]
+
+
+def test_a_torn_journal_loses_only_its_last_unit(work: Work, copies: Look, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    work(copies()[1], OUT)
+    (root / INDEX).unlink()
+    journal = root / ".hearlab" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    copies()
+    work(copies()[1], OUT)
+    assert copies()[0] == ["c"]
+    work(copies()[1], OUT)
+    assert copies()[0] == []
+
+
+def test_missing_bytes_are_made_again(work: Work, copies: Look, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    work(copies()[1], OUT)
+    copies()
+    stored = [path for path in (root / ".hearlab" / "objects").rglob("*") if path.is_file()]
+    assert len(stored) == 3
+    next(path for path in stored if path.read_text() == "bb").unlink()
+    work(copies()[1], OUT)
+    assert copies()[0] == ["b"]
+
+
+def test_bytes_exist_once(work: Work, copies: Look, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    work(copies()[1], OUT)
+    for path in (root / OUT).iterdir():
+        assert path.stat().st_nlink == 2
+        assert path.stat().st_mode & 0o222 == 0
+
+
+def test_surplus_files_are_removed(work: Work, copies: Look, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    work(copies()[1], OUT)
+    (root / OUT / "old.out").touch()
+    work(copies()[1][:2], OUT)
+    assert sorted(outputs(root)) == ["a.out", "b.out"]
+
+
+def test_nothing_is_left_in_the_staging_folder(work: Work, copies: Look, tmp_path: Path) -> None:
+    left = tmp_path / "workspace" / ".hearlab" / "staging" / "test" / "a"
+    left.mkdir(parents=True)
+    (left / "half-written").touch()
+    work(copies()[1], OUT)
+    assert not left.parent.exists()
+
+
+def test_a_missing_input_fails_its_unit_alone(work: Work, copies: Look, tmp_path: Path) -> None:
+    (tmp_path / "workspace" / "b").unlink()
+    with pytest.raises(UnitsFailed, match=r"1 of 3 units failed\n  b: .*/b: no such file"):
+        work(copies()[1], OUT)
+    assert sorted(outputs(tmp_path / "workspace")) == ["a.out", "c.out"]
+
+
+def test_a_unit_that_does_not_write_what_it_promised(work: Work) -> None:
+    with pytest.raises(UnitsFailed, match=r"x: x: did not write a file that it promised \(wanted some\.txt\)"):
+        work([Unit("x", promises, outputs=("some.txt",))], OUT)
+
+
+def test_a_unit_listed_twice(work: Work) -> None:
+    with pytest.raises(InputError, match="the same unit is listed twice"):
+        work([Unit("a", noise, {"seed": 1}), Unit("a", noise, {"seed": 2})])
+    with pytest.raises(InputError, match="the same output file is listed twice"):
+        work([Unit(name, noise, {"seed": 1}, outputs=("x",)) for name in "ab"])
+
+
+def test_no_units(work: Work) -> None:
+    assert work([]) == []
 
 
 def test_worker_count_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +292,7 @@ def test_worker_count_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_ends_at_a_unit_boundary(tmp_path: Path, signum: signal.Signals) -> None:
+def test_interruption_keeps_what_was_finished(tmp_path: Path, signum: signal.Signals) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         textwrap.dedent(
@@ -116,16 +302,19 @@ def test_interruption_ends_at_a_unit_boundary(tmp_path: Path, signum: signal.Sig
             from hearlab.compute.engine import run, sigterm_interrupts
             from hearlab.compute.units import Unit
 
-            def work(number, folder):
-                Path(folder, f"{number}.begun").touch()
-                time.sleep(0.4)
-                Path(folder, f"{number}.done").touch()
+            def work(root, out, *, number, marks):
+                Path(marks, f"{number}.begun").touch()
+                time.sleep(0.2)
+                (out / f"{number}.txt").write_text(str(number))
+                Path(marks, f"{number}.done").touch()
 
             if __name__ == "__main__":
-                units = [Unit(str(n), work, {"number": n, "folder": sys.argv[1]}) for n in range(100)]
+                units = [
+                    Unit(str(n), work, {"number": n, "marks": sys.argv[1]}, outputs=(f"{n}.txt",)) for n in range(10)
+                ]
                 try:
                     with sigterm_interrupts():
-                        run("test", units, workers=2)
+                        run("test", units, Path("out"), Path("units.json"))
                 except KeyboardInterrupt:
                     sys.exit(130)
             """
@@ -133,14 +322,19 @@ def test_interruption_ends_at_a_unit_boundary(tmp_path: Path, signum: signal.Sig
     )
     marks = tmp_path / "marks"
     marks.mkdir()
-    # A session of its own, so that the signal reaches the whole group as Ctrl-C does.
-    process = subprocess.Popen([sys.executable, str(program), str(marks)], start_new_session=True)
+    command = [sys.executable, str(program), str(marks)]
+    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 60
-    while not list(marks.glob("*.done")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signum) if signum == signal.SIGINT else process.send_signal(signum)
+    while len(list(marks.glob("*.done"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signum)
     assert process.wait(timeout=30) == 130
-    begun = {path.stem for path in marks.glob("*.begun")}
     done = {path.stem for path in marks.glob("*.done")}
-    assert begun == done
-    assert 1 <= len(done) < 100
+    assert 3 <= len(done) < 10
+    for mark in marks.iterdir():
+        mark.unlink()
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    again = {path.stem for path in marks.glob("*.begun")}
+    assert again.isdisjoint(done - {max(done, key=int)})
+    assert again | done == {str(n) for n in range(10)}
+    assert sorted(path.read_text() for path in (tmp_path / "out").iterdir()) == [str(n) for n in range(10)]

@@ -1,36 +1,37 @@
-"""Runs the units of a stage: in this process for little work, in worker processes for more.
+"""Runs the units of a stage: what is done already is put into place, the rest is run and kept.
 
-Results do not depend on the order of units or on the number of workers. A failing unit does not stop the others:
-failures are listed at the end.
+Little work runs in this process. When measured unit times say that more cores would end sooner, the rest goes to Ray
+(a local one, or the cluster that RAY_ADDRESS names). Results do not depend on the order of units, on the number of
+workers, or on where they ran. A failing unit does not stop the others: failures are listed at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
+import secrets
+import shutil
 import signal
+import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 
-# Starting two worker processes (imports included) takes about as long as one scored ear.
-FEWEST_UNITS_FOR_WORKERS = 3
+# Measured on two cores: starting a local Ray takes 2.6 s, its end 1.3 s, and the workers' imports 2 s more.
+RAY_START_SECONDS = 6.0
 # A warning that concerns every scene is shown this often and counted afterwards.
 REPEATED_WARNINGS = 3
-# One thread per worker: the workers already fill the cores, and sums keep one order.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Failure:
 
 
 class UnitsFailed(Exception):
-    """Some units of a stage failed; the others are finished and written."""
+    """Some units of a stage failed; the others are finished and kept."""
 
     def __init__(self, stage: str, failures: Sequence[Failure], total: int) -> None:
         self.stage = stage
@@ -54,7 +55,9 @@ class UnitsFailed(Exception):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """What became of a unit: its result or its failure, and the warnings on the way."""
+
     result: Any = None
     failure: Failure | None = None
     warnings: tuple[tuple[str, str], ...] = ()
@@ -72,111 +75,200 @@ class _Collector(logging.Handler):
 
 
 def worker_count() -> int:
-    """Number of worker processes: HEARLAB_WORKERS, or the cores this process may use."""
+    """Number of local workers: HEARLAB_WORKERS, or the cores this process may use."""
     text = os.environ.get("HEARLAB_WORKERS")
     if text is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not text.isdigit() or int(text) < 1:
-        raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of worker processes")
+        raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of workers")
     return int(text)
 
 
-def run(stage: str, units: Sequence[Unit], *, workers: int | None = None) -> list[Any]:
+def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, root: Path | None = None) -> list[Any]:
     """Run all units and return their results in the order of `units`.
+
+    Args:
+        stage: name for progress and messages, such as 'render_scenes dev'.
+        units: the stage's work.
+        out: the stage's output folder, relative to `root`; it holds the units' files and nothing else afterwards.
+            None if units write no files.
+        index: file of the versioned index, relative to `root`.
+        root: the workspace; the current folder by default.
 
     Raises:
         UnitsFailed: one or more units failed (after all others were run).
-        KeyboardInterrupt: interrupted; units under way are finished first.
+        KeyboardInterrupt: interrupted; what was finished is kept.
     """
-    identities = Counter(unit.id for unit in units)
-    repeated = [identity for identity, count in identities.items() if count > 1]
-    if repeated:
-        raise InputError(stage, "the same unit is listed twice", found=repeated[0])
-    workers = min(workers or worker_count(), len(units))
-    progress = Progress(stage, len(units))
-    outcomes: dict[str, _Outcome] = {}
-    shown: Counter[str] = Counter()
-    in_process = workers < 2 or len(units) < FEWEST_UNITS_FOR_WORKERS
-    source = _run_here(units) if in_process else _run_in_workers(units, workers)
-    try:
-        for unit, outcome in source:
-            outcomes[unit.id] = outcome
-            for template, text in outcome.warnings:
-                shown[template] += 1
-                if shown[template] <= REPEATED_WARNINGS:
-                    progress.message(f"{stage}: {unit.id}: warning: {text}")
-            progress.advance(failed=outcome.failure is not None)
-    finally:
-        for template, count in shown.items():
-            if count > REPEATED_WARNINGS:
-                progress.message(f"{stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
-        progress.finish()
-    failures = [outcomes[unit.id].failure for unit in units]
-    if any(failures):
-        raise UnitsFailed(stage, [failure for failure in failures if failure], len(units))
-    return [outcomes[unit.id].result for unit in units]
+    root = (root or Path.cwd()).resolve()
+    _check_unique(stage, units)
+    memo = Memo(root)
+    with memo.locked(stage) as staging:
+        memo.load_index(root / index)
+        return _Run(stage, units, memo, staging, root, out).run(root / index)
 
 
-def _execute(unit: Unit) -> _Outcome:
+def _check_unique(stage: str, units: Sequence[Unit]) -> None:
+    for names, what in (
+        (Counter(unit.id for unit in units), "unit"),
+        (Counter(name for unit in units for name in unit.outputs), "output file"),
+    ):
+        repeated = [name for name, count in names.items() if count > 1]
+        if repeated:
+            raise InputError(stage, f"the same {what} is listed twice", found=repeated[0])
+
+
+class _Run:
+    def __init__(
+        self, stage: str, units: Sequence[Unit], memo: Memo, staging: Path, root: Path, out: Path | None
+    ) -> None:
+        self.stage, self.units, self.memo, self.staging, self.root, self.out = stage, units, memo, staging, root, out
+        self.progress = Progress(stage, len(units))
+        self.entries: dict[str, Entry] = {}
+        self.failures: dict[str, Failure] = {}
+        self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.shown: Counter[str] = Counter()
+
+    def run(self, index: Path) -> list[Any]:
+        try:
+            pending = self._done_before()
+            self._clear_surplus()
+            for unit, outcome in outcomes(pending, self.root, self.staging, self.stage):
+                self._finish(unit, outcome)
+        finally:
+            for template, count in self.shown.items():
+                if count > REPEATED_WARNINGS:
+                    self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
+            self.progress.finish()
+        if self.failures:
+            failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
+            raise UnitsFailed(self.stage, failures, len(self.units))
+        self.memo.write_index(index, self.entries.values())
+        return [self.entries[unit.id].result for unit in self.units]
+
+    def _done_before(self) -> list[Unit]:
+        """Put what is done into place; the rest is still to do."""
+        ignore = os.environ.get("HEARLAB_MEMO") == "ignore"  # compute everything again, to check it
+        identities = self.memo.identities()
+        pending = []
+        for unit in self.units:
+            try:
+                self.keys[unit.id] = unit.key(identities)
+            except InputError as error:
+                self._fail(Failure(unit.id, str(error), traceback.format_exc()))
+                continue
+            entry = None if ignore else self.memo.find(self.keys[unit.id][0])
+            if entry is None:
+                pending.append(unit)
+                continue
+            self._place(entry)
+            self.entries[unit.id] = entry
+            self.progress.advance(remembered=True)
+        identities.save()
+        return pending
+
+    def _place(self, entry: Entry) -> None:
+        if self.out is not None:
+            self.memo.place(entry, self.root / self.out)
+
+    def _clear_surplus(self) -> None:
+        """DVC empties a stage's folder before it runs the stage; a stage run by hand gets the same."""
+        if self.out is None:
+            return
+        folder = self.root / self.out
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = {file.name for entry in self.entries.values() for file in entry.files}
+        for path in folder.iterdir():
+            if path.name not in wanted:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def _finish(self, unit: Unit, outcome: Outcome) -> None:
+        for template, text in outcome.warnings:
+            self.shown[template] += 1
+            if self.shown[template] <= REPEATED_WARNINGS:
+                self.progress.message(f"{self.stage}: {unit.id}: warning: {text}")
+        if outcome.failure is not None:
+            self._fail(outcome.failure)
+            return
+        staged = unit_folder(self.staging, unit)
+        key, inputs = self.keys[unit.id]
+        try:
+            files = stored_files(staged, unit.outputs, unit.id)
+        except InputError as error:
+            self._fail(Failure(unit.id, str(error), str(error)))
+            return
+        out = "" if self.out is None else self.out.as_posix()
+        entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
+        self.memo.keep(entry, staged)
+        shutil.rmtree(staged, ignore_errors=True)
+        self._place(entry)
+        self.entries[unit.id] = entry
+        self.progress.advance()
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures[failure.id] = failure
+        self.progress.advance(failed=True)
+
+
+def unit_folder(staging: Path, unit: Unit) -> Path:
+    """Where a unit's files are written before they are kept."""
+    return staging / unit.id.replace("/", "_")
+
+
+def outcomes(units: Sequence[Unit], root: Path, staging: Path, stage: str) -> Iterator[tuple[Unit, Outcome]]:
+    """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders."""
+    pending = list(units)
+    workers = worker_count()
+    last = 0.0
+    for number in range(len(units)):
+        if os.environ.get("RAY_ADDRESS") and len(pending) > 1:
+            break
+        # What more cores would save, by the time of the last unit (the first one loads and compiles things).
+        if number > 1 and last * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
+            break
+        unit = pending.pop(0)
+        started = time.monotonic()
+        yield unit, _run_here(unit, root, staging)
+        last = time.monotonic() - started
+    if pending:
+        if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
+            # A private Ray with a token of its own (it would leave one in the home folder); read when it is imported.
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        from hearlab.compute.ray_backend import run_on_ray
+
+        yield from run_on_ray(pending, root, staging, stage, workers=workers)
+
+
+def _run_here(unit: Unit, root: Path, staging: Path) -> Outcome:
+    with threadpool_limits(1):
+        return execute(unit, root, unit_folder(staging, unit))
+
+
+def execute(unit: Unit, root: Path, out: Path) -> Outcome:
+    """Run a unit in this process: inputs below `root`, outputs into the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
     collector = _Collector()
     logger = logging.getLogger("hearlab")
     logger.addHandler(collector)
     # The root handler would print the same warnings once more, into the progress line.
     propagate, logger.propagate = logger.propagate, False
     try:
-        result = unit.function(**unit.arguments)
-        return _Outcome(result=result, warnings=tuple(collector.records))
+        result = unit.function(root, out, **unit.arguments)
+        return Outcome(result=result, warnings=tuple(collector.records))
     except Exception as error:
-        cause = str(error) if isinstance(error, InputError) else _describe(error)
+        cause = str(error) if isinstance(error, InputError) else describe(error)
         failure = Failure(unit.id, cause, traceback.format_exc())
-        return _Outcome(failure=failure, warnings=tuple(collector.records))
+        return Outcome(failure=failure, warnings=tuple(collector.records))
     finally:
         logger.propagate = propagate
         logger.removeHandler(collector)
 
 
-def _describe(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+def describe(error: BaseException) -> str:
+    """An unexpected error in one line."""
     text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text} ({os.path.basename(frame.filename)} line {frame.lineno}; --debug shows all)"
-
-
-def _run_here(units: Sequence[Unit]) -> Iterator[tuple[Unit, _Outcome]]:
-    with threadpool_limits(1):
-        for unit in units:
-            yield unit, _execute(unit)
-
-
-def _start_worker() -> None:
-    # Ctrl-C reaches the whole process group; the parent alone decides, so that units end whole.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _run_in_workers(units: Sequence[Unit], workers: int) -> Iterator[tuple[Unit, _Outcome]]:
-    previous = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
-    try:
-        futures: dict[Future[_Outcome], Unit] = {pool.submit(_execute, unit): unit for unit in units}
-        for future in as_completed(futures):
-            yield futures[future], _result(future, futures[future])
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in previous.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _result(future: Future[_Outcome], unit: Unit) -> _Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        cause = "the worker process died (out of memory?); set HEARLAB_WORKERS to a smaller number"
-        return _Outcome(failure=Failure(unit.id, cause, cause))
-    except Exception as error:  # the result could not be sent back
-        return _Outcome(failure=Failure(unit.id, _describe(error), traceback.format_exc()))
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno}; --debug shows all)" if frames else ""
+    return f"{type(error).__name__}: {text}{place}"
 
 
 @contextlib.contextmanager

@@ -18,16 +18,18 @@ class Progress:
         self.total = total
         self.done = 0
         self.failed = 0
+        self.remembered = 0
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._started = self._shown = time.monotonic()
         if self._live:
             self._draw()
 
-    def advance(self, *, failed: bool = False) -> None:
-        """Count one finished unit."""
+    def advance(self, *, failed: bool = False, remembered: bool = False) -> None:
+        """Count one finished unit; `remembered` if it was done before."""
         self.done += 1
         self.failed += failed
+        self.remembered += remembered
         now = time.monotonic()
         if now - self._shown >= (REDRAW_SECONDS if self._live else LOG_SECONDS):
             self._shown = now
@@ -49,13 +51,16 @@ class Progress:
     def _draw(self, final: bool = False) -> None:
         elapsed = time.monotonic() - self._started
         parts = [f"{self.name}: {self.done}/{self.total}"]
-        if self.done and elapsed > 0:
-            rate = self.done / elapsed
+        ran = self.done - self.remembered
+        if ran and elapsed > 0:
+            rate = ran / elapsed
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each")
             if final:
                 parts.append(f"took {_clock(elapsed)}")
             elif self.done < self.total:
                 parts.append(f"{_clock((self.total - self.done) / rate)} left")
+        if self.remembered:
+            parts.append(f"{self.remembered} done before")
         if self.failed:
             parts.append(f"{self.failed} failed")
         line = ", ".join(parts)

@@ -1,10 +1,21 @@
-"""What a unit of work is: one scene to render, one scene-listener pair to enhance or to score."""
+"""What a unit of work is: one scene to render, one scene-listener pair to enhance or to score.
+
+A unit's key is made of everything that decides its result: the content of its inputs, its arguments, and the code it
+runs. Units with the same key have the same result, wherever and whenever they run.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from hearlab.compute.code_identity import code_identity
+from hearlab.compute.identity import Identities
+
+GIBIBYTE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -13,10 +24,41 @@ class Unit:
 
     Attributes:
         id: what the user knows it by, such as 'S06001' or 'S06001 L0064'; unique within the stage.
-        function: a module-level function, so that another process can import it.
-        arguments: its keyword arguments; they travel to the process that runs it.
+        function: a module-level function `function(root, out, **arguments)`. It reads files below `root`, writes its
+            files into the folder `out`, and returns a value that JSON can hold (or None).
+        arguments: keyword arguments that JSON can hold.
+        inputs: the files it reads, relative to `root`, the workspace. Only these exist on a machine that does not
+            share the workspace.
+        outputs: names of the files that it writes.
+        code: classes ('package.module:Class') that it loads by name.
+        memory: bytes it needs at most.
     """
 
     id: str
     function: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    memory: int = GIBIBYTE
+
+    def code_identity(self) -> str:
+        """Hash of the code that this unit can reach."""
+        return code_identity(self.function, self.code)
+
+    def key(self, identities: Identities) -> tuple[str, tuple[str, ...]]:
+        """The key, and the md5 of each input.
+
+        Raises:
+            InputError: an input does not exist.
+        """
+        contents = tuple(identities.of(name) for name in self.inputs)
+        parts = {
+            "function": f"{self.function.__module__}:{self.function.__qualname__}",
+            "code": self.code_identity(),
+            "arguments": self.arguments,
+            "inputs": dict(zip(self.inputs, contents, strict=True)),
+            "outputs": self.outputs,
+        }
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest(), contents

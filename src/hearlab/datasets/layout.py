@@ -7,6 +7,7 @@ DVC wants each folder to belong to one stage:
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes
     data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes
     data/<data set>/enhanced/<scene>_<listener>_HA-output.wav  enhance_speech
+    data/<data set>/units/<stage>.json                which unit made which bytes, one file for each stage
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ class Workspace:
     @property
     def enhanced(self) -> Path:
         return self.root / "enhanced"
+
+    def index(self, stage: str) -> Path:
+        """The stage's versioned index of finished units."""
+        return self.root / "units" / f"{stage}.json"
 
 
 def scene_file(folder: Path, scene: str, signal: str, channel: int | None = None) -> Path:

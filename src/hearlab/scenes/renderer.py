@@ -95,6 +95,45 @@ def render_scene(
     return [out_dir / file for file in signals]
 
 
+def scene_inputs(
+    scene: Mapping[str, Any], data_root: str | os.PathLike[str], options: RenderOptions | None = None
+) -> list[Path]:
+    """The files that `render_scene` reads for a scene.
+
+    Raises:
+        InputError: a field of the scene is missing.
+    """
+    options = options or RenderOptions()
+    name, data = str(_field(scene, "scene", "scene")), ClarityData(Path(data_root))
+    split, room = _split(scene, name), str(_field(scene, "room", name))
+    files = [
+        data.hrir_metadata,
+        *(data.hrir(microphone) for microphone in _field(scene, "listener.hrir_filename", name)),
+        data.target(split, str(_field(scene, "target.name", name))),
+        data.room_response(split, room, "t"),
+    ]
+    for index, entry in enumerate(_field(scene, "interferers", name), start=1):
+        where = f"{name} interferer {index}"
+        files.append(data.interferer(split, str(_field(entry, "type", where)), str(_field(entry, "name", where))))
+        files.append(data.room_response(split, room, _response_name(entry, index, where, options)))
+    return list(dict.fromkeys(files))
+
+
+def scene_outputs(name: str, options: RenderOptions | None = None) -> list[str]:
+    """Names of the files that `render_scene` writes for the scene `name`."""
+    options = options or RenderOptions()
+    here = Path()
+    channels = range(len(options.channel_norms))
+    files = [scene_file(here, name, signal, k) for k in channels for signal in ("target", "interferer", "mix")]
+    files += [scene_file(here, name, "target_anechoic", options.reference_channel), scene_file(here, name, "hr")]
+    return [file.name for file in files]
+
+
+def _response_name(entry: Mapping[str, Any], index: int, where: str, options: RenderOptions) -> str:
+    number = int(_field(entry, "position", where)) if options.interferer_response == "position" else index
+    return f"i{number}"
+
+
 def _render(
     name: str, scene: Mapping[str, Any], room: Mapping[str, Any], data: ClarityData, options: RenderOptions
 ) -> dict[str, NDArray[Any]]:
@@ -236,8 +275,7 @@ def _interferer_sources(name: str, scene: Mapping[str, Any], data: ClarityData, 
         wanted = int(_field(entry, "time_end", where)) - start
         signal = _interferer_signal(path, offset, wanted, options)
         _check_length(path, name, signal.size, wanted, options)
-        number = int(_field(entry, "position", where)) if options.interferer_response == "position" else index
-        response = _room_response(data, split, room, f"i{number}", order)
+        response = _room_response(data, split, room, _response_name(entry, index, where, options), order)
         sources.append(Source(signal, response, start))
     if not sources:
         raise InputError(name, "has no interferer", field="interferers", found=0, wanted="one or more")

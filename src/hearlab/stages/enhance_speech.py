@@ -14,7 +14,7 @@ from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
-from hearlab.listeners import Listener
+from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, system_params, workspace
 from hearlab.systems.base import EnhancementSystem, check_speech_output, load_system
@@ -24,26 +24,28 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     files = workspace(params)
-    files.enhanced.mkdir(parents=True, exist_ok=True)
     system = params.enhance.system
     constructor = json.dumps(system_params(params.enhance), sort_keys=True)
     _system(system, constructor)  # a wrong system is told once, before any work
+    scenes = files.rendered(params.evaluate.split)
     units = [
         Unit(
             f"{scene} {listener.id}",
             enhance_unit,
             {
                 "scene": scene,
-                "listener": listener,
-                "scenes": files.rendered(params.evaluate.split),
-                "out_dir": files.enhanced,
+                "listener": listener.as_entry(),
+                "scenes": scenes.as_posix(),
                 "system": system,
                 "constructor": constructor,
             },
+            inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
+            outputs=(enhanced_file(Path(), scene, listener.id).name,),
+            code=(system,),
         )
         for scene, listener in scene_listener_pairs(params)
     ]
-    run_units("enhance_speech", units)
+    run_units("enhance_speech", units, files.enhanced, files.index("enhance_speech"))
 
 
 @functools.lru_cache(maxsize=1)
@@ -52,14 +54,17 @@ def _system(name: str, constructor: str) -> EnhancementSystem:
     return load_system(name, json.loads(constructor))
 
 
-def enhance_unit(scene: str, listener: Listener, scenes: Path, out_dir: Path, system: str, constructor: str) -> None:
+def enhance_unit(
+    root: Path, out: Path, *, scene: str, listener: dict[str, Any], scenes: str, system: str, constructor: str
+) -> None:
     """Hand the microphone signals of a scene to the system and write its output with 16 bits."""
+    person = listener_from_entry(listener["name"], listener)
     microphones: dict[str, Any] = {
-        name: read_audio(scene_file(scenes, scene, "mix", channel), rate=SAMPLE_RATE, channels=2, silence=False)[0]
-        for channel, name in enumerate(CHANNELS)
+        name: read_audio(scene_file(root / scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
+        for k, name in enumerate(CHANNELS)
     }
-    output = check_speech_output(_system(system, constructor).speech(microphones, SAMPLE_RATE, listener), system)
-    path = enhanced_file(out_dir, scene, listener.id)
+    output = check_speech_output(_system(system, constructor).speech(microphones, SAMPLE_RATE, person), system)
+    path = enhanced_file(out, scene, person.id)
     clipped = int(np.sum(np.abs(output) > 1.0))
     if clipped:
         log.warning("%s: %d samples clipped", path.name, clipped)

@@ -19,7 +19,7 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
 from hearlab.files import write_json, write_text
-from hearlab.listeners import Listener
+from hearlab.listeners import listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haspi import BinauralReference
 from hearlab.params import Params
@@ -35,60 +35,68 @@ def run(params: Params) -> None:
     files = workspace(params)
     split = params.evaluate.split
     conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
-    units = [
-        Unit(
-            f"{scene} {listener.id}",
-            score_unit,
-            {
-                "scene": scene,
-                "listener": listener,
-                "scenes": files.rendered(split),
-                "enhanced": files.enhanced,
-                "reference_channel": params.render.reference_channel,
-                "level": params.evaluate.level,
-                "conditions": conditions,
-            },
+    scenes, enhanced, channel = files.rendered(split), files.enhanced, params.render.reference_channel
+    units = []
+    for scene, listener in scene_listener_pairs(params):
+        arguments = {
+            "scene": scene,
+            "listener": listener.as_entry(),
+            "scenes": scenes.as_posix(),
+            "enhanced": enhanced.as_posix(),
+            "reference_channel": channel,
+            "level": params.evaluate.level,
+            "conditions": list(conditions),
+        }
+        inputs = [
+            *_reference_files(scenes, scene, channel),
+            *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
+        ]
+        units.append(
+            Unit(f"{scene} {listener.id}", score_unit, arguments, inputs=tuple(path.as_posix() for path in inputs))
         )
-        for scene, listener in scene_listener_pairs(params)
-    ]
-    scores = run_units("score_speech", units)
+    scores = run_units("score_speech", units, None, files.index("score_speech"))
     snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(split), "scene")}
     write_results(Path(METRICS), scores, snrs)
 
 
 def score_unit(
+    root: Path,
+    out: Path,
+    *,
     scene: str,
-    listener: Listener,
-    scenes: Path,
-    enhanced: Path,
+    listener: dict[str, Any],
+    scenes: str,
+    enhanced: str,
     reference_channel: int,
     level: float,
     conditions: Sequence[str],
 ) -> dict[str, Any]:
     """Scores of one pair: `{scene, listener, enhanced[, unprocessed]}`, each condition with the scene's own seed."""
-    files = _reference_files(scenes, scene, reference_channel)
+    person = listener_from_entry(listener["name"], listener)
+    files = _reference_files((root / scenes).resolve(), scene, reference_channel)
     reference = _heard_reference(*files, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files), level)
-    processed = {
-        "enhanced": enhanced_file(enhanced, scene, listener.id),
-        "unprocessed": scene_file(scenes, scene, "mix", reference_channel),
-    }
-    scores: dict[str, Any] = {"scene": scene, "listener": listener.id}
+    scores: dict[str, Any] = {"scene": scene, "listener": person.id}
     for condition in conditions:
-        path = processed[condition]
+        path = _processed_file(condition, root / scenes, root / enhanced, scene, person.id, reference_channel)
         signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
         rng = np.random.RandomState(unit_seed(scene))
         try:
-            result = reference.score(signal, SAMPLE_RATE, listener, rng=rng)
+            result = reference.score(signal, SAMPLE_RATE, person, rng=rng)
         except InputError as error:
             # The metric knows no files: say which one it was given.
-            raise InputError(path, f"cannot be scored for {listener.id}: {error}") from error
+            raise InputError(path, f"cannot be scored for {person.id}: {error}") from error
         scores[condition] = round(float(result.score), DECIMALS)
     return scores
 
 
+def _processed_file(condition: str, scenes: Path, enhanced: Path, scene: str, listener: str, channel: int) -> Path:
+    if condition == "enhanced":
+        return enhanced_file(enhanced, scene, listener)
+    return scene_file(scenes, scene, "mix", channel)
+
+
 def _reference_files(scenes: Path, scene: str, channel: int) -> tuple[Path, Path]:
-    folder = scenes.resolve()
-    return scene_file(folder, scene, "target_anechoic", channel), scene_file(folder, scene, "target", channel)
+    return scene_file(scenes, scene, "target_anechoic", channel), scene_file(scenes, scene, "target", channel)
 
 
 @functools.lru_cache(maxsize=1)

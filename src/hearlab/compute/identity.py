@@ -1,0 +1,108 @@
+"""The content identity (md5) of input files, without reading again what is already known.
+
+Three sources, in this order: HearLab's own notes (a file whose size, time of change and inode are as noted has not
+changed), DVC's cache (a file that is a link to an object of the cache has the identity that the object's name tells),
+and reading the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from hearlab.errors import InputError
+from hearlab.files import write_text
+
+BLOCK = 1 << 20
+
+
+def md5_of(path: Path) -> str:
+    """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Identities:
+    """Identities of files in one workspace.
+
+    Args:
+        root: the workspace; files are noted by their paths relative to it.
+        notes: file that keeps what was learnt, between runs.
+        cache: DVC's cache of md5 objects (`.../files/md5`), if there is one.
+        records: identities that dvc.lock tells: relative path -> md5.
+    """
+
+    def __init__(self, root: Path, notes: Path, cache: Path | None = None, records: dict[str, str] | None = None):
+        self._root = root
+        self._notes_file = notes
+        self._cache = cache
+        self._records = records or {}
+        self._notes: dict[str, list[int | str]] = _load(notes)
+        self._changed = False
+        self.files_read = 0
+
+    def of(self, name: str) -> str:
+        """md5 of the file `name`, a path relative to the workspace.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        path = self._root / name
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            raise InputError(path, "no such file", wanted="an input of this stage") from None
+        stamp: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino]
+        known = self._notes.get(name)
+        if known is not None and known[:3] == stamp:
+            return str(known[3])
+        identity = self._linked(name, path, status) or self._read(path)
+        self._notes[name] = [*stamp, identity]
+        self._changed = True
+        return identity
+
+    def _linked(self, name: str, path: Path, status: os.stat_result) -> str | None:
+        if self._cache is None:
+            return None
+        if path.is_symlink():
+            target = path.resolve()
+            if target.is_relative_to(self._cache.resolve()):
+                return target.parent.name + target.name
+        recorded = self._records.get(name)
+        if recorded is None or status.st_nlink < 2:
+            return None
+        try:
+            object_status = (self._cache / recorded[:2] / recorded[2:]).stat()
+        except FileNotFoundError:
+            return None
+        same = (object_status.st_ino, object_status.st_dev) == (status.st_ino, status.st_dev)
+        return recorded if same else None
+
+    def _read(self, path: Path) -> str:
+        self.files_read += 1
+        return md5_of(path)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what was noted of these files."""
+        for name in names:
+            self._changed |= self._notes.pop(name, None) is not None
+
+    def save(self) -> None:
+        """Write the notes, if anything was learnt."""
+        if self._changed:
+            write_text(self._notes_file, json.dumps(self._notes, separators=(",", ":")))
+            self._changed = False
+
+
+def _load(notes: Path) -> dict[str, list[int | str]]:
+    try:
+        content = json.loads(notes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # notes only save time
+    return content if isinstance(content, dict) else {}

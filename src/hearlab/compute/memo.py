@@ -1,0 +1,263 @@
+"""What is already done: finished bytes and the journal that finds them again.
+
+DVC deletes a stage's outputs before it runs the stage. So each finished unit's files go at once to where DVC would put
+them in the end, its content-addressed cache (or, without DVC, to a store of our own), and the outputs are links to
+them: bytes exist once, and DVC, when it commits the stage, finds them there already. Which unit made which bytes stands
+in two places: a journal beside the workspace, for runs that were interrupted, and an index that is versioned with each
+stage's result, for other clones and for going back in history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.compute.dvc_records import cache_folder, lock_records
+from hearlab.compute.identity import Identities, md5_of
+from hearlab.errors import InputError
+from hearlab.files import write_text
+
+FOLDER = ".hearlab"
+INDEX_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A unit's output: its name, the md5 and the number of its bytes."""
+
+    name: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished unit.
+
+    Attributes:
+        key: see `Unit.key`.
+        stage, id: what made it.
+        out: the stage's output folder, relative to the workspace.
+        inputs: md5 of what it read.
+        files: what it wrote.
+        result: what it returned.
+    """
+
+    key: str
+    stage: str
+    id: str
+    out: str
+    inputs: tuple[str, ...]
+    files: tuple[StoredFile, ...]
+    result: Any
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Entry:
+        files = tuple(StoredFile(**file) for file in record["files"])
+        plain = {name: record[name] for name in ("key", "stage", "id", "out", "result")}
+        return cls(inputs=tuple(record["inputs"]), files=files, **plain)
+
+
+class Memo:
+    """The memory of one workspace.
+
+    Args:
+        root: the workspace, the root of the repository.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.folder = self.root / FOLDER
+        self.cache = cache_folder(self.root)
+        self.objects = self.cache or self.folder / "objects"
+        self.journal = self.folder / "journal.jsonl"
+        self.entries: dict[str, Entry] = {}
+        self._load_journal()
+
+    def identities(self) -> Identities:
+        """Content identities of this workspace's files."""
+        return Identities(self.root, self.folder / "identities.json", self.cache, lock_records(self.root, self.cache))
+
+    # --- finding ----------------------------------------------------------------------------------------------
+
+    def load_index(self, index: Path) -> None:
+        """Learn what the versioned index of a stage knows; a missing or foreign file is no error."""
+        try:
+            content = json.loads(index.read_text(encoding="utf-8"))
+            if content["version"] == INDEX_VERSION:
+                for record in content["units"]:
+                    entry = Entry.from_json(record)
+                    self.entries.setdefault(entry.key, entry)
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def find(self, key: str) -> Entry | None:
+        """The finished unit of this key, if all its bytes are still there (by size; `verify` reads them)."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return None
+        for file in entry.files:
+            try:
+                if self.object_path(file.md5).stat().st_size != file.size:
+                    return None
+            except FileNotFoundError:
+                return None
+        return entry
+
+    def object_path(self, md5: str) -> Path:
+        """Where the bytes of that identity lie."""
+        return self.objects / md5[:2] / md5[2:]
+
+    # --- keeping ----------------------------------------------------------------------------------------------
+
+    def keep(self, entry: Entry, staged: Path) -> None:
+        """Take a finished unit's files from the folder `staged` into the store, then note the unit in the journal."""
+        for file in entry.files:
+            self._store(staged / file.name, file)
+        self._append({**asdict(entry)})
+        self.entries[entry.key] = entry
+
+    def _store(self, source: Path, file: StoredFile) -> None:
+        target = self.object_path(file.md5)
+        if target.exists() and target.stat().st_size == file.size:
+            source.unlink()
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # A cache on another disk: copy beside the target, then rename.
+            beside = target.with_name(f"{target.name}.part-{os.getpid()}")
+            try:
+                shutil.copyfile(source, beside)
+                os.chmod(beside, 0o444)
+                _sync(beside)
+                os.replace(beside, target)
+            finally:
+                beside.unlink(missing_ok=True)
+            source.unlink()
+        _sync(target.parent)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(record, separators=(",", ":")) + "\n"
+        with self.journal.open("ab+") as file:
+            # A line torn by a crash must not swallow this one.
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = "\n" + line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _load_journal(self) -> None:
+        try:
+            text = self.journal.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                record = json.loads(line)
+                if "drop" in record:
+                    self.entries.pop(record["drop"], None)
+                else:
+                    entry = Entry.from_json(record)
+                    self.entries[entry.key] = entry
+            except (ValueError, KeyError, TypeError):
+                continue  # a torn line: that unit is simply not done
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget finished units."""
+        for key in keys:
+            if self.entries.pop(key, None) is not None:
+                self._append({"drop": key})
+
+    # --- putting into place -----------------------------------------------------------------------------------
+
+    def place(self, entry: Entry, out: Path) -> None:
+        """Link a finished unit's files into the output folder."""
+        for file in entry.files:
+            link(self.object_path(file.md5), out / file.name)
+
+    def write_index(self, index: Path, entries: Iterable[Entry]) -> None:
+        """Write the index that is versioned with a stage's result: the same bytes for the same units."""
+        units = [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.id)]
+        lines = ",\n".join(json.dumps(unit, separators=(",", ":")) for unit in units)
+        write_text(index, f'{{"version":{INDEX_VERSION},"units":[\n{lines}\n]}}\n')
+
+    # --- one run at a time ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(self, stage: str) -> Iterator[Path]:
+        """Hold the stage's lock, waiting for another run of it; gives an empty staging folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = stage.replace(" ", ".")
+        path = self.folder / f"{name}.lock"
+        with path.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                sys.stderr.write(f"{stage}: another run of this stage is under way; waiting for it to end\n")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            staging = self.folder / "staging" / name
+            # What a killed run left half-written is here, and only here.
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+            try:
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def stored_files(folder: Path, names: Iterable[str], where: str) -> tuple[StoredFile, ...]:
+    """Identity and size of what a unit wrote into `folder`.
+
+    Raises:
+        InputError: a file that the unit promised is missing.
+    """
+    files = []
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise InputError(where, "did not write a file that it promised", found=None, wanted=name)
+        files.append(StoredFile(name, md5_of(path), path.stat().st_size))
+    return tuple(files)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` a link to `source` (hard, else symbolic, else a copy), atomically."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name[:100]}.part-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            try:
+                os.symlink(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)  # link() onto the same inode leaves both names
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

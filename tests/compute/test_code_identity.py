@@ -1,0 +1,138 @@
+"""The identity of code: what a unit can reach changes it, everything else does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hearlab.compute.code_identity import code_identity
+from hearlab.stages.enhance_speech import enhance_unit
+from hearlab.stages.render_scenes import render_unit
+from hearlab.stages.score_speech import score_unit
+
+UNIT = '''
+"""A unit."""
+import numpy as np
+from lab.tools import double as twice, Plan
+from lab import constants
+from . import local
+
+
+def unit(root, out, *, x):
+    """Docstring."""
+    from lab.late import later
+    # a comment
+    return twice(x) + constants.OFFSET + later(x) + local.add(x) + Plan().run() + np.sum(x)
+
+
+def unused():
+    return "not reached"
+'''
+TOOLS = """
+FACTOR = 2
+UNUSED = 3
+
+def double(x):
+    return FACTOR * x
+
+def other(x):
+    return UNUSED * x
+
+class Plan:
+    def run(self):
+        return helper()
+
+def helper():
+    return 1
+"""
+FILES = {
+    "lab/__init__.py": "",
+    "lab/unit.py": UNIT,
+    "lab/tools.py": TOOLS,
+    "lab/constants.py": "OFFSET = 1\nOTHER = 2\n",
+    "lab/late.py": "def later(x):\n    return x\n",
+    "lab/local.py": "def add(x):\n    return x\n",
+    "lab/elsewhere.py": "VALUE = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def identity(package: Path, more: str = "") -> str:
+    """In a fresh process, because modules are parsed once."""
+    code = (
+        "from lab.unit import unit; from hearlab.compute.code_identity import code_identity; "
+        f"print(code_identity(unit, {[more] if more else []}))"
+    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=package, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("lab/unit.py", "return twice", "return 1 + twice", True),
+        ("lab/unit.py", "# a comment", "# another comment", False),
+        ("lab/unit.py", "Docstring.", "Another docstring.", False),
+        ("lab/unit.py", "not reached", "still not reached", False),
+        ("lab/tools.py", "FACTOR = 2", "FACTOR = 3", True),
+        ("lab/tools.py", "return FACTOR * x", "return FACTOR * x + 0", True),
+        ("lab/tools.py", "return FACTOR * x", "return (FACTOR\n        * x)", False),
+        ("lab/tools.py", "UNUSED = 3", "UNUSED = 4", False),
+        ("lab/tools.py", "return 1", "return 2", True),
+        ("lab/constants.py", "OFFSET = 1", "OFFSET = 2", True),
+        ("lab/constants.py", "OTHER = 2", "OTHER = 3", False),
+        ("lab/late.py", "return x", "return -x", True),
+        ("lab/local.py", "return x", "return -x", True),
+        ("lab/elsewhere.py", "VALUE = 1", "VALUE = 2", False),
+    ],
+)
+def test_what_changes_the_identity(package: Path, file: str, old: str, new: str, changes: bool) -> None:
+    before = identity(package)
+    path = package / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert (identity(package) != before) is changes
+
+
+def test_classes_loaded_by_name_belong_to_it(package: Path) -> None:
+    assert identity(package, "lab.elsewhere:VALUE") != identity(package)
+
+
+def test_stages_depend_on_their_own_code_only() -> None:
+    """Seen through HearLab itself: HASPI takes no part in rendering, nor the renderer in scoring."""
+    from hearlab.compute.code_identity import _mentioned
+
+    def modules(function: object) -> set[str]:
+        pending, seen = [(function.__module__, function.__qualname__)], set()  # type: ignore[attr-defined]
+        while pending:
+            definition = pending.pop()
+            if definition not in seen and definition[0].startswith("hearlab"):
+                seen.add(definition)
+                pending += _mentioned(*definition)
+        return {module for module, _ in seen}
+
+    rendering, scoring, enhancing = modules(render_unit), modules(score_unit), modules(enhance_unit)
+    assert "hearlab.scenes.binaural" in rendering
+    assert "hearlab.ear.filterbank" in scoring
+    assert "hearlab.audio" in rendering & scoring & enhancing
+    assert not any(name.startswith(("hearlab.ear", "hearlab.metrics", "hearlab.compute")) for name in rendering)
+    assert not any(name.startswith(("hearlab.scenes", "hearlab.systems", "hearlab.compute")) for name in scoring)
+    assert len({code_identity(unit) for unit in (render_unit, score_unit, enhance_unit)}) == 3
+
+
+def test_packaged_constants_belong_to_it() -> None:
+    from hearlab.compute.code_identity import _data_files, _text
+
+    ensemble = _data_files()["haspi_v2_ensemble.json"]
+    assert ensemble in _text("hearlab.metrics.haspi", "_load_ensemble")
