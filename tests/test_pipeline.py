@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-SMALL = (("dev", 3), ("train", 1))
+from pipeline_support import make_project, run
+
 pytestmark = pytest.mark.slow
-
-
-def run(folder: Path, *command: str, code: int = 0) -> str:
-    """Run a command with this test's own Python first on the PATH; returns what it printed."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "GIT_AUTHOR_NAME": "Tester",
-        "GIT_AUTHOR_EMAIL": "tester@example.org",
-        "GIT_COMMITTER_NAME": "Tester",
-        "GIT_COMMITTER_EMAIL": "tester@example.org",
-        "COLUMNS": "200",
-    }
-    done = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
-    return done.stdout
 
 
 def lock(folder: Path) -> dict[str, str]:
@@ -48,29 +27,7 @@ def mean(folder: Path) -> float:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a smaller demo, run once and committed."""
-    if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("dvc is not installed beside this Python: make test installs it")
-    folder = tmp_path_factory.mktemp("project") / "hearlab"
-    folder.mkdir()
-    listed = run(REPOSITORY, "git", "ls-files", "-co", "--exclude-standard").splitlines()
-    for name in listed:
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    yaml = YAML()
-    params = yaml.load((folder / "params.yaml").read_text())
-    for split, scenes in SMALL:
-        params["datasets"]["demo"]["splits"][split].update(scenes=scenes, rooms=scenes)
-    with (folder / "params.yaml").open("w") as file:
-        yaml.dump(params, file)
-    run(folder, "git", "init", "--quiet", "--initial-branch=main")
-    output = run(folder, "dvc", "repro")
-    assert "score_speech: 9/9" in output
-    run(folder, "git", "add", "--all")
-    run(folder, "git", "commit", "--quiet", "--message", "First run")
-    return folder
+    return make_project(tmp_path_factory.mktemp("project") / "hearlab")
 
 
 def test_a_finished_run_has_nothing_to_do(project: Path) -> None:

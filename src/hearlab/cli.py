@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        options.run(options)
+        return options.run(options) or 0
     except InputError as error:
         return _fail(error, options.debug, error.exit_code)
     except KeyboardInterrupt:
@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, UnitsFailed):
             return _fail_units(error, options.debug)
         return _fail(error, options.debug, 1, f"{type(error).__name__}: {error} (a fault of HearLab; --debug shows it)")
-    return 0
 
 
 def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> int:
@@ -70,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="such as the split to render")
     stage.set_defaults(run=_stage)
 
+    memo = commands.add_parser("memo", help="what is already done: status, clean-up, verification")
+    actions = memo.add_subparsers(required=True, metavar="ACTION")
+    memo_status = actions.add_parser("status", help="finished units and bytes of each stage")
+    memo_status.set_defaults(run=_memo_status)
+    collect = actions.add_parser("gc", help="forget units of no current result; delete their bytes unless DVC has them")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would go")
+    collect.set_defaults(run=_memo_gc)
+    check = actions.add_parser("verify", help="read every stored byte again; what is wrong is set aside and made again")
+    check.set_defaults(run=_memo_verify)
+
     scores = commands.add_parser("scores", help="print the averaged scores of the last run")
     scores.set_defaults(run=_scores)
 
@@ -98,6 +107,31 @@ def _stage(options: argparse.Namespace) -> None:
 
     with sigterm_interrupts():
         run_stage(options.name, options.arguments)
+
+
+def _memo_status(options: argparse.Namespace) -> None:
+    from hearlab.compute.memo_care import status, table
+
+    print(table(status(Path.cwd())))
+
+
+def _memo_gc(options: argparse.Namespace) -> None:
+    from hearlab.compute.memo_care import collect_garbage, size_text
+
+    count, size = collect_garbage(Path.cwd(), dry_run=options.dry_run)
+    print(f"{'would delete' if options.dry_run else 'deleted'} {count} files, {size_text(size)}")
+
+
+def _memo_verify(options: argparse.Namespace) -> int:
+    from hearlab.compute.memo_care import verify
+
+    result = verify(Path.cwd())
+    print(f"{result.objects} files read, {len(result.wrong)} wrong")
+    for name in result.again:
+        print(f"  to be run again: {name}")
+    if result.wrong:
+        print("the wrong files are in .hearlab/set-aside; dvc repro makes them again")
+    return 1 if result.wrong else 0
 
 
 def _scores(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,17 +132,19 @@ class _Run:
         try:
             pending = self._done_before()
             self._clear_surplus()
-            for unit, outcome in outcomes(pending, self.root, self.staging, self.stage):
+            for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
                 self._finish(unit, outcome)
         finally:
             for template, count in self.shown.items():
                 if count > REPEATED_WARNINGS:
                     self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
             self.progress.finish()
+            self._commit()
         if self.failures:
             failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
             raise UnitsFailed(self.stage, failures, len(self.units))
         self.memo.write_index(index, self.entries.values())
+        self.memo.finish(self.stage)
         return [self.entries[unit.id].result for unit in self.units]
 
     def _done_before(self) -> list[Unit]:
@@ -199,10 +201,15 @@ class _Run:
         out = "" if self.out is None else self.out.as_posix()
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
-        shutil.rmtree(staged, ignore_errors=True)
-        self._place(entry)
         self.entries[unit.id] = entry
         self.progress.advance()
+        if self.memo.commit_due:
+            self._commit()
+
+    def _commit(self) -> None:
+        for entry, staged in self.memo.commit():
+            shutil.rmtree(staged, ignore_errors=True)
+            self._place(entry)
 
     def _fail(self, failure: Failure) -> None:
         self.failures[failure.id] = failure
@@ -214,8 +221,13 @@ def unit_folder(staging: Path, unit: Unit) -> Path:
     return staging / unit.id.replace("/", "_")
 
 
-def outcomes(units: Sequence[Unit], root: Path, staging: Path, stage: str) -> Iterator[tuple[Unit, Outcome]]:
-    """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders."""
+def outcomes(
+    units: Sequence[Unit], root: Path, staging: Path, stage: str, *, idle: Callable[[], None]
+) -> Iterator[tuple[Unit, Outcome]]:
+    """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders.
+
+    `idle` is called when there was nothing to give for a while.
+    """
     pending = list(units)
     workers = worker_count()
     last = 0.0
@@ -235,7 +247,7 @@ def outcomes(units: Sequence[Unit], root: Path, staging: Path, stage: str) -> It
             os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         from hearlab.compute.ray_backend import run_on_ray
 
-        yield from run_on_ray(pending, root, staging, stage, workers=workers)
+        yield from run_on_ray(pending, root, staging, stage, workers=workers, idle=idle)
 
 
 def _run_here(unit: Unit, root: Path, staging: Path) -> Outcome:

@@ -10,14 +10,16 @@ stage's result, for other clones and for going back in history.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ from hearlab.files import write_text
 
 FOLDER = ".hearlab"
 INDEX_VERSION = 1
+# A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
+COMMIT_SECONDS = 0.25
+# For more paths than these, one sync of their whole file system (Linux) is faster than one for each.
+MANY_PATHS = 3
+_SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Entry:
         plain = {name: record[name] for name in ("key", "stage", "id", "out", "result")}
         return cls(inputs=tuple(record["inputs"]), files=files, **plain)
 
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return {**vars(self), "files": [vars(file) for file in self.files]}
+
 
 class Memo:
     """The memory of one workspace.
@@ -81,6 +92,10 @@ class Memo:
         self.objects = self.cache or self.folder / "objects"
         self.journal = self.folder / "journal.jsonl"
         self.entries: dict[str, Entry] = {}
+        # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
+        self.unfinished: dict[str, set[str]] = {}
+        self._kept: list[tuple[Entry, Path]] = []
+        self._committed = time.monotonic()
         self._load_journal()
 
     def identities(self) -> Identities:
@@ -120,17 +135,36 @@ class Memo:
     # --- keeping ----------------------------------------------------------------------------------------------
 
     def keep(self, entry: Entry, staged: Path) -> None:
-        """Take a finished unit's files from the folder `staged` into the store, then note the unit in the journal."""
-        for file in entry.files:
-            self._store(staged / file.name, file)
-        self._append({**asdict(entry)})
-        self.entries[entry.key] = entry
+        """Take a finished unit, whose files are in the folder `staged`, to the next `commit`."""
+        self._kept.append((entry, staged))
 
-    def _store(self, source: Path, file: StoredFile) -> None:
+    @property
+    def commit_due(self) -> bool:
+        """Whether the last commit was long enough ago."""
+        return bool(self._kept) and time.monotonic() - self._committed >= COMMIT_SECONDS
+
+    def commit(self) -> list[tuple[Entry, Path]]:
+        """Store the files of all units that are kept, then note the units in the journal; gives these units.
+
+        A noted unit's bytes are on the disk for good. A run that is killed loses what it had not committed, and only
+        that: it is computed again. After an error or an interruption `commit` can be called again.
+        """
+        kept = list(self._kept)
+        if kept:
+            files = [(staged / file.name, file) for entry, staged in kept for file in entry.files]
+            _sync([path for path, _ in files], self.folder)
+            _sync({self._store(path, file).parent for path, file in files}, self.objects)
+            self._append(*(entry.to_json() for entry, _ in kept))
+            self.entries.update((entry.key, entry) for entry, _ in kept)
+            del self._kept[: len(kept)]
+        self._committed = time.monotonic()
+        return kept
+
+    def _store(self, source: Path, file: StoredFile) -> Path:
         target = self.object_path(file.md5)
         if target.exists() and target.stat().st_size == file.size:
-            source.unlink()
-            return
+            source.unlink(missing_ok=True)  # it is not there if a commit was interrupted
+            return target
         target.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
         try:
@@ -143,23 +177,23 @@ class Memo:
             try:
                 shutil.copyfile(source, beside)
                 os.chmod(beside, 0o444)
-                _sync(beside)
+                _sync([beside], self.objects)
                 os.replace(beside, target)
             finally:
                 beside.unlink(missing_ok=True)
             source.unlink()
-        _sync(target.parent)
+        return target
 
-    def _append(self, record: Mapping[str, Any]) -> None:
+    def _append(self, *records: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(record, separators=(",", ":")) + "\n"
+        lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
         with self.journal.open("ab+") as file:
-            # A line torn by a crash must not swallow this one.
+            # A line torn by a crash must not swallow the next one.
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
-                    line = "\n" + line
-            file.write(line.encode())
+                    lines = "\n" + lines
+            file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -173,9 +207,12 @@ class Memo:
                 record = json.loads(line)
                 if "drop" in record:
                     self.entries.pop(record["drop"], None)
+                elif "finished" in record:
+                    self.unfinished.pop(record["finished"], None)
                 else:
                     entry = Entry.from_json(record)
                     self.entries[entry.key] = entry
+                    self.unfinished.setdefault(entry.stage, set()).add(entry.key)
             except (ValueError, KeyError, TypeError):
                 continue  # a torn line: that unit is simply not done
 
@@ -194,9 +231,13 @@ class Memo:
 
     def write_index(self, index: Path, entries: Iterable[Entry]) -> None:
         """Write the index that is versioned with a stage's result: the same bytes for the same units."""
-        units = [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.id)]
+        units = [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.id)]
         lines = ",\n".join(json.dumps(unit, separators=(",", ":")) for unit in units)
         write_text(index, f'{{"version":{INDEX_VERSION},"units":[\n{lines}\n]}}\n')
+
+    def finish(self, stage: str) -> None:
+        """Note that a run of the stage came to its end: its index holds all that is current."""
+        self._append({"finished": stage})
 
     # --- one run at a time ------------------------------------------------------------------------------------
 
@@ -239,6 +280,12 @@ def stored_files(folder: Path, names: Iterable[str], where: str) -> tuple[Stored
 
 def link(source: Path, target: Path) -> None:
     """Make `target` a link to `source` (hard, else symbolic, else a copy), atomically."""
+    with contextlib.suppress(OSError):
+        os.link(source, target)  # the usual case: nothing is there
+        return
+    with contextlib.suppress(OSError):
+        if os.path.samefile(source, target):
+            return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:100]}.part-{os.getpid()}")
     temporary.unlink(missing_ok=True)
@@ -252,12 +299,26 @@ def link(source: Path, target: Path) -> None:
                 shutil.copyfile(source, temporary)
         os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)  # link() onto the same inode leaves both names
+        temporary.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def _sync(paths: Collection[Path], folder: Path) -> None:
+    """Bring files or folders to the disk for good; all are on the file system of `folder`."""
+    if len(paths) > MANY_PATHS and _SYNCFS is not None:
+        with _opened(folder) as handle:
+            if _SYNCFS(handle):
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code), str(folder))
+        return
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError), _opened(path) as handle:
+            os.fsync(handle)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)

@@ -1,0 +1,144 @@
+"""Nothing is done twice: what runs again after a change, counted through dvc repro, here and in another clone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline_support import PAIRS, make_project, ran, run
+
+pytestmark = pytest.mark.slow
+SCENES = Path("data/demo/scene_lists/scenes.dev.json")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("memo") / "hearlab")
+
+
+def restore(folder: Path) -> None:
+    run(folder, "git", "checkout", "--quiet", ".")
+    run(folder, "dvc", "checkout", "--force")
+
+
+def change_one_snr(folder: Path) -> None:
+    text = (folder / SCENES).read_text()
+    (folder / SCENES).unlink()  # a link into DVC's cache
+    (folder / SCENES).write_text(re.sub(r'"SNR": [-\d.]+', '"SNR": 2.5', text, count=1))
+
+
+def test_one_scene_changed_by_hand(project: Path) -> None:
+    change_one_snr(project)
+    counts = ran(run(project, "dvc", "repro", "--downstream", "render_scenes@dev"))
+    assert counts == {"render_scenes dev": 1, "enhance_speech": 3, "score_speech": 3}
+    restore(project)
+    # Going back finds everything.
+    counts = ran(run(project, "dvc", "repro", "--force", "--downstream", "render_scenes@dev"))
+    assert counts == {"render_scenes dev": 0, "enhance_speech": 0, "score_speech": 0}
+    assert run(project, "git", "status", "--porcelain") == ""
+
+
+def test_another_gain_renders_nothing(project: Path) -> None:
+    counts = ran(run(project, "dvc", "exp", "run", "-S", "enhance.gain=1"))
+    assert counts == {"enhance_speech": PAIRS, "score_speech": PAIRS}
+    restore(project)
+
+
+def test_code_that_a_stage_does_not_use(project: Path) -> None:
+    for name in ("src/hearlab/compute/progress.py", "src/hearlab/cli.py", "src/hearlab/report/table.py"):
+        with (project / name).open("a") as file:
+            file.write("\n# A comment.\n")
+    assert ran(run(project, "dvc", "repro")) == {}
+    # A module that scoring uses: DVC runs the stage, but a comment changes no unit.
+    loss = project / "src" / "hearlab" / "ear" / "loss.py"
+    loss.write_text(loss.read_text() + "\n# A comment.\n")
+    assert ran(run(project, "dvc", "repro")) == {"score_speech": 0}
+    # A change of what is computed runs the units of this stage, and of no other.
+    loss.write_text(loss.read_text().replace("LOWER_KNEE_DB = 30", "LOWER_KNEE_DB = 31"))
+    assert ran(run(project, "dvc", "repro")) == {"score_speech": PAIRS}
+    run(project, "git", "checkout", "--quiet", ".")
+    assert ran(run(project, "dvc", "repro")) in ({}, {"score_speech": 0})
+    restore(project)
+
+
+def test_the_same_in_another_clone_after_a_pull(project: Path, tmp_path: Path) -> None:
+    run(project, "dvc", "remote", "add", "--force", "--default", "lab", str(tmp_path / "remote"))
+    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
+    run(project, "dvc", "push")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "dvc", "pull")
+    assert not (clone / ".hearlab").exists()
+    change_one_snr(clone)
+    counts = ran(run(clone, "dvc", "repro", "--downstream", "render_scenes@dev"))
+    assert counts == {"render_scenes dev": 1, "enhance_speech": 3, "score_speech": 3}
+
+
+def used(folder: Path) -> int:
+    """Bytes on the disk below a folder, each inode once, links not followed: what `du` counts."""
+    sizes = {}
+    for base, _, names in os.walk(folder):
+        for name in names:
+            status = os.lstat(Path(base, name))
+            sizes[status.st_ino] = status.st_size
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize("kind", ["reflink", "hardlink", "symlink"])
+def test_bytes_exist_once(project: Path, tmp_path: Path, kind: str) -> None:
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "dvc", "config", "--local", "cache.type", kind)
+    # Which links the file system has, DVC tells once its cache exists.
+    (clone / ".dvc" / "cache" / "files" / "md5").mkdir(parents=True)
+    types = re.findall(r"Cache types: (.+)", run(clone, "dvc", "doctor"))[0]
+    if kind not in types:
+        pytest.skip(f"this file system has no {kind}, only {types}")
+    run(clone, "dvc", "repro", "build_scenes")
+    output = run(clone, "dvc", "repro", "render_scenes@dev")
+    assert ran(output) == {"render_scenes dev": 3}
+    rendered = clone / "data" / "demo" / "rendered" / "dev"
+    files = list(rendered.iterdir())
+    assert len(files) == 3 * 14
+    size = sum(path.stat().st_size for path in files)
+    outside = used(clone) - used(clone / ".dvc" / "cache")
+    # All bytes are in the cache; the workspace adds names, source and notes.
+    assert used(clone / ".dvc" / "cache") >= size
+    if kind != "reflink":
+        assert outside < used(clone / ".dvc" / "cache") + 5e6
+        for path in files:
+            assert path.is_symlink() if kind == "symlink" else path.stat().st_nlink == 2
+    # The unit that runs again writes a new file and does not touch the one in the cache.
+    cached = {path: path.read_bytes() for path in (clone / ".dvc" / "cache").rglob("*") if path.is_file()}
+    change_one_snr(clone)
+    assert ran(run(clone, "dvc", "repro", "--downstream", "--single-item", "render_scenes@dev")) == {
+        "render_scenes dev": 1
+    }
+    for path, content in cached.items():
+        assert path.read_bytes() == content
+    for path in (clone / ".dvc" / "cache" / "files" / "md5").glob("??/*"):
+        if not path.name.endswith(".dir"):
+            assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.name
+
+
+def test_a_flipped_byte_in_the_cache_is_made_again(project: Path) -> None:
+    path = project / "data" / "demo" / "rendered" / "dev" / "S06002_mix_CH1.wav"
+    right = path.read_bytes()
+    status = path.stat()
+    os.chmod(path, 0o644)
+    with path.open("r+b") as file:
+        file.seek(5000)
+        file.write(bytes([right[5000] ^ 1]))
+    os.chmod(path, status.st_mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "to be run again: render_scenes dev: S06002" in run(project, "hearlab", "memo", "verify", code=1)
+    counts = ran(run(project, "dvc", "repro"))
+    assert counts == {"render_scenes dev": 1, "enhance_speech": 3, "score_speech": 3}
+    assert path.read_bytes() == right
+    assert "0 wrong" in run(project, "hearlab", "memo", "verify")
+    assert json.loads((project / "metrics" / "speech.json").read_text())["haspi"]["pairs"] == PAIRS
