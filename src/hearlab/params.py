@@ -153,6 +153,7 @@ class Splits(_Section):
 class DataSet(_Section):
     """What differs between the demo and the real data."""
 
+    seed_offset: Count
     splits: Splits
     additional: AdditionalCounts
     heads: Names
@@ -173,6 +174,11 @@ class Params(_Section):
     enhance: Enhance
     evaluate: Evaluate
     datasets: DataSets
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the chosen data set's world and scenes."""
+        return self.seed + self.data.seed_offset
 
     @property
     def data(self) -> DataSet:

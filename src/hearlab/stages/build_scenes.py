@@ -18,7 +18,7 @@ SPLITS = ("train", "dev")
 def run(params: Params) -> None:
     files = workspace(params)
     # The published pipeline seeds once and goes on from split to split.
-    rng = random.Random(params.seed)
+    rng = random.Random(params.data_seed)
     for split in SPLITS:
         counts = getattr(params.data.splits, split)
         rooms = build_rooms(
@@ -51,7 +51,7 @@ def scene_config(
     """The configuration of `build_scenes`, with the published keys."""
     scenes, data = params.scenes, params.data
     return {
-        "random_seed": params.seed,
+        "random_seed": params.data_seed,
         "dataset": split,
         "scene_datasets": {"n_scenes": count, "room_selection": room_selection, "scene_start_index": first},
         "target": {

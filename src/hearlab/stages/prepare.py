@@ -40,7 +40,7 @@ def _make_demo(files: Workspace, params: Params) -> None:
     # Made beside its place: an interrupted run leaves the old world, or none, but never half of one.
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
     try:
-        demo.make_demo(staging, params.seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+        demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
         os.chmod(staging, 0o755)
         if target.exists():
             shutil.rmtree(target)
