@@ -188,10 +188,11 @@ class _Run:
             self.shown[template] += 1
             if self.shown[template] <= REPEATED_WARNINGS:
                 self.progress.message(f"{self.stage}: {unit.id}: warning: {text}")
+        staged = unit_folder(self.staging, unit)
         if outcome.failure is not None:
+            shutil.rmtree(staged, ignore_errors=True)
             self._fail(outcome.failure)
             return
-        staged = unit_folder(self.staging, unit)
         key, inputs = self.keys[unit.id]
         try:
             files = stored_files(staged, unit.outputs, unit.id)

@@ -6,8 +6,8 @@ the driver's machine and sends its outputs back, both through Ray's object store
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -17,10 +17,13 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# Read when it is imported. Its warnings say every second what one line says in the end.
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -35,9 +38,13 @@ UNITS_PER_CORE = 2
 RETRIES = 3
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
+CONNECT_SECONDS = 60.0
+ADVICE = "check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS to run on this machine"
 MARK = "workspace-mark"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+SCRATCH = "hearlab-scratch-"
 SENT_AT_MOST = 2 << 30  # bytes of inputs that a worker without the workspace keeps
+CLEARING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,29 +54,36 @@ class _Job:
     root: Path
     staging: Path
     mark: str
-    driver: str
 
 
 @dataclass(frozen=True)
 class _Reply:
-    outcome: Outcome
-    files: dict[str, bytes] | None = None  # None: they are in the staging folder
+    """What a worker sends: its files lie in a folder of the staging folder, or, if it does not see that, are here."""
+
+    outcome: Outcome | None  # None: the worker refused
+    folder: str | None = None
+    files: dict[str, bytes] | None = None
+    node: str | None = None  # where it keeps inputs that it was sent
+    refused_by: str | None = None  # host whose code is other than the driver's
 
 
 def run_on_ray(
-    units: Sequence[Unit], root: Path, staging: Path, stage: str, *, workers: int
+    units: Sequence[Unit], root: Path, staging: Path, stage: str, *, workers: int, idle: Callable[[], None]
 ) -> Iterator[tuple[Unit, Outcome]]:
     """Run units on Ray and give their outcomes as they come; files are then in their staging folders.
 
+    `idle` is called when there was nothing to give for a while.
+
     Raises:
-        InputError: the cluster cannot be reached.
+        InputError: the cluster cannot be reached, or one of its nodes has other code.
     """
-    with _connected(workers, stage), _marked(root) as mark:
+    with _connected(workers, stage), _marked(staging) as mark:
         server = _FileServer.options(  # type: ignore[attr-defined]
             num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(_this_node(), soft=False)
         ).remote(str(root))
-        job = ray.put(_Job(root, staging, mark, socket.gethostname()))
+        job = ray.put(_Job(root, staging, mark))
         running: dict[Any, Unit] = {}
+        served: set[str] = set()  # nodes that do not see the workspace
         waiting = list(reversed(units))
         try:
             while waiting or running:
@@ -79,16 +93,19 @@ def run_on_ray(
                     options = {"num_cpus": 1, "memory": unit.memory, "max_retries": RETRIES}
                     running[_work.options(**options).remote(unit, unit.code_identity(), job, server)] = unit
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+                if not ready:
+                    idle()
                 for reference in ready:
                     unit = running.pop(reference)
-                    yield unit, _received(reference, unit, staging)
+                    yield unit, _received(reference, unit, staging, served)
         finally:
             for reference in running:
                 with contextlib.suppress(Exception):
                     ray.cancel(reference, force=True)
+            _clear_scratch(served, mark)
 
 
-def _received(reference: Any, unit: Unit, staging: Path) -> Outcome:
+def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Outcome:
     try:
         reply: _Reply = ray.get(reference)
     except Exception as error:
@@ -96,15 +113,44 @@ def _received(reference: Any, unit: Unit, staging: Path) -> Outcome:
         if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
             cause = f"its worker process died {RETRIES + 1} times (out of memory?); set HEARLAB_WORKERS lower"
         return Outcome(failure=Failure(unit.id, cause, str(error)))
+    if reply.outcome is None:
+        # Not this unit's fault: that node would refuse all others just as fast.
+        raise InputError(
+            f"node {reply.refused_by} of the Ray cluster",
+            f"has other code than {socket.gethostname()} for {unit.id}",
+            advice="install the same version of HearLab (and of your system) on both; what was finished is kept",
+        )
+    folder = unit_folder(staging, unit)
+    if reply.node is not None:
+        served.add(reply.node)
+    if reply.folder is not None:
+        os.replace(staging / reply.folder, folder)
     if reply.files is not None:
-        folder = unit_folder(staging, unit)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in reply.files.items():
-            with (folder / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            (folder / name).write_bytes(content)
     return reply.outcome
+
+
+_held_folders: list[int] = []
+
+
+def _own_folder(prefix: str, parent: str, more: str = "") -> Path:
+    """A new temporary folder, held with a lock; takes away those of the same prefix whose processes were killed."""
+    for left in Path(parent).glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A new one is not held yet for a moment.
+                if os.fstat(handle).st_uid == os.getuid() and time.time() - os.fstat(handle).st_ctime > 60:
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)
+    folder = tempfile.mkdtemp(prefix=prefix + more, dir=parent)
+    _held_folders.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    fcntl.flock(_held_folders[-1], fcntl.LOCK_EX)
+    return Path(folder)
 
 
 # --- connecting -----------------------------------------------------------------------------------------------
@@ -123,10 +169,12 @@ def _connected(workers: int, stage: str) -> Iterator[None]:
     temporary = None
     try:
         if address:
-            ray.init(address=address, **common)
+            _knock(address)
+            with _limited(address, stage):
+                ray.init(address=address, **common)
         else:
             # Unix sockets want short paths; a folder of our own is private and goes away with the run.
-            temporary = tempfile.mkdtemp(prefix="hl-ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+            temporary = _own_folder("hl-ray-", "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir())
             # Its workers find the modules that this process finds.
             common["runtime_env"]["env_vars"]["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
             ray.init(
@@ -134,15 +182,15 @@ def _connected(workers: int, stage: str) -> Iterator[None]:
                 num_cpus=workers,
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=temporary,
+                _temp_dir=str(temporary),
                 **common,
             )
     except Exception as error:
         raise InputError(
             f"RAY_ADDRESS={address}" if address else "Ray",
-            "the cluster cannot be reached" if address else "cannot be started",
+            "no cluster of this RAY_AUTH_TOKEN can be reached" if address else "cannot be started",
             found=" ".join(str(error).split())[:200],
-            advice="check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS to run on this machine",
+            advice=ADVICE if address else None,
         ) from error
     stop = threading.Event()
     if address:
@@ -157,6 +205,36 @@ def _connected(workers: int, stage: str) -> Iterator[None]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _knock(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS / 4).close()
+
+
+@contextlib.contextmanager
+def _limited(address: str, stage: str) -> Iterator[None]:
+    """End this process with a clear line when connecting takes too long; Ray has no limit of its own."""
+
+    def give_up() -> None:
+        _end(f"{stage}: RAY_ADDRESS={address}: no answer from the cluster in {CONNECT_SECONDS:g} s; {ADVICE}")
+
+    timer = threading.Timer(CONNECT_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(text: str) -> None:
+    """End this process at once, with one line: its main thread waits inside Ray and cannot be interrupted."""
+    sys.stderr.write(f"\nhearlab: {text}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
 def _watch_head(stage: str, stop: threading.Event) -> None:
     """End this process with a clear line when the head is gone: Ray itself would wait a minute and then abort."""
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
@@ -168,12 +246,10 @@ def _watch_head(stage: str, stop: threading.Event) -> None:
         except OSError:
             failed += 1
         if failed >= HEAD_TRIES and not stop.is_set():
-            sys.stderr.write(
-                f"\nhearlab: {stage}: lost the head of the Ray cluster at {host}:{port}; "
-                "what was finished is kept, run it again to go on\n"
+            _end(
+                f"{stage}: lost the head of the Ray cluster at {host}:{port}; "
+                "what was finished is kept, run it again to go on"
             )
-            sys.stderr.flush()
-            os._exit(1)
 
 
 def _this_node() -> str:
@@ -181,11 +257,10 @@ def _this_node() -> str:
 
 
 @contextlib.contextmanager
-def _marked(root: Path) -> Iterator[str]:
-    """A random mark in the workspace, by which a worker knows whether it sees this very folder."""
+def _marked(staging: Path) -> Iterator[str]:
+    """A random mark in the staging folder, by which a worker knows whether it sees this very workspace."""
     mark = secrets.token_hex(16)
-    path = root / ".hearlab" / f"{MARK}.{mark}"
-    path.parent.mkdir(exist_ok=True)
+    path = staging / f"{MARK}.{mark}"
     path.touch()
     try:
         yield mark
@@ -210,20 +285,18 @@ class _FileServer:
 @ray.remote
 def _work(unit: Unit, code: str, job: _Job, server: Any) -> _Reply:
     if unit.code_identity() != code:
-        cause = (
-            f"{socket.gethostname()} has other code than {job.driver} for this unit; "
-            "install the same version of HearLab (and of your system) on both"
-        )
-        return _Reply(Outcome(failure=Failure(unit.id, cause, cause)))
-    if (job.root / ".hearlab" / f"{MARK}.{job.mark}").exists():
+        return _Reply(None, refused_by=socket.gethostname())
+    if (job.staging / f"{MARK}.{job.mark}").exists():
+        # A folder for each attempt: a worker given up for lost may still be writing.
         folder = unit_folder(job.staging, unit)
-        shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
-        return _Reply(execute(unit, job.root, folder))
+        folder = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
+        return _Reply(execute(unit, job.root, folder), folder=folder.name)
     root = _fetched(unit, server, job)
     out = Path(tempfile.mkdtemp(prefix="out-", dir=_scratch(job)))
     try:
         outcome = execute(unit, root, out)
-        return _Reply(outcome, {name: (out / name).read_bytes() for name in unit.outputs if (out / name).is_file()})
+        files = {name: (out / name).read_bytes() for name in unit.outputs if (out / name).is_file()}
+        return _Reply(outcome, files=files, node=_this_node())
     finally:
         shutil.rmtree(out, ignore_errors=True)
 
@@ -232,12 +305,24 @@ _scratch_folders: dict[str, Path] = {}
 
 
 def _scratch(job: _Job) -> Path:
-    """This worker process's own folder for the run."""
+    """This worker process's own folder for the run; the driver has it removed, for Ray kills workers at the end."""
     if job.mark not in _scratch_folders:
-        folder = Path(tempfile.mkdtemp(prefix="hearlab-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _scratch_folders[job.mark] = folder
+        _scratch_folders[job.mark] = _own_folder(SCRATCH, tempfile.gettempdir(), f"{job.mark}-")
     return _scratch_folders[job.mark]
+
+
+def _clear_scratch(nodes: set[str], mark: str) -> None:
+    """Remove the folders that the workers of a run had on other machines."""
+    with contextlib.suppress(Exception):
+        places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+        tasks = [_remove_scratch.options(num_cpus=0, scheduling_strategy=place).remote(mark) for place in places]
+        ray.wait(tasks, num_returns=len(tasks), timeout=CLEARING_SECONDS)
+
+
+@ray.remote
+def _remove_scratch(mark: str) -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}{mark}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fetched(unit: Unit, server: Any, job: _Job) -> Path:
