@@ -217,7 +217,9 @@ def test_a_torn_journal_loses_only_its_last_unit(work: Work, copies: Look, tmp_p
     work(copies()[1], OUT)
     (root / INDEX).unlink()
     journal = root / ".hearlab" / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes()[:-20])
+    # Three units, then the end of the run: tear the third unit's line.
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:-20])
     copies()
     work(copies()[1], OUT)
     assert copies()[0] == ["c"]

@@ -252,6 +252,8 @@ def outcomes(
 
 
 def _run_here(unit: Unit, root: Path, staging: Path) -> Outcome:
+    if root == Path.cwd():
+        root = Path()  # messages then name files as the user knows them
     with threadpool_limits(1):
         return execute(unit, root, unit_folder(staging, unit))
 
