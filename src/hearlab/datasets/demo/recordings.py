@@ -30,7 +30,7 @@ TARGET_SECONDS = (1.8, 2.6)
 INTERFERER_SECONDS = 9.0
 
 HIGHEST_PEAK = 0.95
-# RMS in dB re full scale. With talkers of half the amplitude of other sources, 1 to 3 m away, targets come to 58 to 64
+# RMS in dB re full scale. With talkers of half the amplitude of other sources, 1 to 3 m away, targets come to 57 to 63
 # dB SPL at the microphones (RMS 1 is 100 dB SPL), as the challenge's do.
 TARGET_LEVEL = -22.0
 INTERFERER_LEVEL = -20.0
