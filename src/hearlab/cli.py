@@ -102,9 +102,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _stage(options: argparse.Namespace) -> None:
-    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.compute.engine import private_ray_token, sigterm_interrupts
     from hearlab.stages import run_stage
 
+    private_ray_token()  # an entrant's system may import Ray
     with sigterm_interrupts():
         run_stage(options.name, options.arguments)
 

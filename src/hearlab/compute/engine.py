@@ -243,12 +243,19 @@ def outcomes(
         yield unit, _run_here(unit, root, staging)
         last = time.monotonic() - started
     if pending:
-        if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
-            # A private Ray with a token of its own (it would leave one in the home folder); read when it is imported.
-            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        private_ray_token()
         from hearlab.compute.ray_backend import run_on_ray
 
         yield from run_on_ray(pending, root, staging, stage, workers=workers, idle=idle)
+
+
+def private_ray_token() -> None:
+    """Give a private Ray a token of its own, before Ray (which reads it then) is imported.
+
+    Without it Ray would leave one in the home folder.
+    """
+    if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
 def _run_here(unit: Unit, root: Path, staging: Path) -> Outcome:

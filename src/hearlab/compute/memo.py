@@ -130,7 +130,7 @@ class Memo:
 
     def object_path(self, md5: str) -> Path:
         """Where the bytes of that identity lie."""
-        return self.objects / md5[:2] / md5[2:]
+        return self.objects.joinpath(md5[:2], md5[2:])
 
     # --- keeping ----------------------------------------------------------------------------------------------
 
@@ -162,10 +162,12 @@ class Memo:
 
     def _store(self, source: Path, file: StoredFile) -> Path:
         target = self.object_path(file.md5)
-        if target.exists() and target.stat().st_size == file.size:
-            source.unlink(missing_ok=True)  # it is not there if a commit was interrupted
-            return target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if target.stat().st_size == file.size:
+                source.unlink(missing_ok=True)  # it is not there if a commit was interrupted
+                return target
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
         try:
             os.replace(source, target)
@@ -272,9 +274,10 @@ def stored_files(folder: Path, names: Iterable[str], where: str) -> tuple[Stored
     files = []
     for name in names:
         path = folder / name
-        if not path.is_file():
-            raise InputError(where, "did not write a file that it promised", found=None, wanted=name)
-        files.append(StoredFile(name, md5_of(path), path.stat().st_size))
+        try:
+            files.append(StoredFile(name, md5_of(path), path.stat().st_size))
+        except (FileNotFoundError, IsADirectoryError):
+            raise InputError(where, "did not write a file that it promised", found=None, wanted=name) from None
     return tuple(files)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -17,13 +18,10 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-# Read when it is imported. Its warnings say every second what one line says in the end.
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -40,6 +38,7 @@ RETRIES = 3
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
 CONNECT_SECONDS = 60.0
 ADVICE = "check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS to run on this machine"
+SAME_CODE = "install the same version of HearLab (and of your system) on all; what was finished is kept"
 MARK = "workspace-mark"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 SCRATCH = "hearlab-scratch-"
@@ -109,6 +108,7 @@ def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Ou
     try:
         reply: _Reply = ray.get(reference)
     except Exception as error:
+        _check_unpacked(error)
         cause = describe(error)[:300]
         if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
             cause = f"its worker process died {RETRIES + 1} times (out of memory?); set HEARLAB_WORKERS lower"
@@ -118,7 +118,7 @@ def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Ou
         raise InputError(
             f"node {reply.refused_by} of the Ray cluster",
             f"has other code than {socket.gethostname()} for {unit.id}",
-            advice="install the same version of HearLab (and of your system) on both; what was finished is kept",
+            advice=SAME_CODE,
         )
     folder = unit_folder(staging, unit)
     if reply.node is not None:
@@ -132,6 +132,16 @@ def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Ou
     return reply.outcome
 
 
+def _check_unpacked(error: Exception) -> None:
+    """Raise InputError if a unit failed because its node lacks the code; Ray gives this as a text only."""
+    text = str(error)
+    missing = re.search(r"No module named '[^']+'|Can't get attribute '[^']+'", text)
+    if isinstance(error, ray.exceptions.RayTaskError) and missing:
+        node = re.search(r"ip=([0-9a-fA-F.:]+)", text)
+        where = f"node {node[1]} of the Ray cluster" if node else "a node of the Ray cluster"
+        raise InputError(where, "lacks code of this stage", found=missing[0], advice=SAME_CODE) from error
+
+
 _held_folders: list[int] = []
 
 
@@ -143,7 +153,7 @@ def _own_folder(prefix: str, parent: str, more: str = "") -> Path:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # A new one is not held yet for a moment.
-                if os.fstat(handle).st_uid == os.getuid() and time.time() - os.fstat(handle).st_ctime > 60:
+                if os.fstat(handle).st_uid == os.getuid() and time.time() - os.fstat(handle).st_mtime > 60:
                     shutil.rmtree(left, ignore_errors=True)
             finally:
                 os.close(handle)
@@ -169,9 +179,7 @@ def _connected(workers: int, stage: str) -> Iterator[None]:
     temporary = None
     try:
         if address:
-            _knock(address)
-            with _limited(address, stage):
-                ray.init(address=address, **common)
+            _connect(address, stage, common)
         else:
             # Unix sockets want short paths; a folder of our own is private and goes away with the run.
             temporary = _own_folder("hl-ray-", "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir())
@@ -186,9 +194,11 @@ def _connected(workers: int, stage: str) -> Iterator[None]:
                 **common,
             )
     except Exception as error:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
         raise InputError(
             f"RAY_ADDRESS={address}" if address else "Ray",
-            "no cluster of this RAY_AUTH_TOKEN can be reached" if address else "cannot be started",
+            "the cluster cannot be reached" if address else "cannot be started",
             found=" ".join(str(error).split())[:200],
             advice=ADVICE if address else None,
         ) from error
@@ -212,20 +222,36 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS / 4).close()
 
 
-@contextlib.contextmanager
-def _limited(address: str, stage: str) -> Iterator[None]:
-    """End this process with a clear line when connecting takes too long; Ray has no limit of its own."""
+def _connect(address: str, stage: str, options: Mapping[str, Any]) -> None:
+    """Connect to a cluster, or fail with one line and in bounded time; Ray has no limit of its own.
 
-    def give_up() -> None:
-        _end(f"{stage}: RAY_ADDRESS={address}: no answer from the cluster in {CONNECT_SECONDS:g} s; {ADVICE}")
+    Raises:
+        OSError: nothing listens there, or no cluster that answers to our token.
+    """
+    _knock(address)
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        # Ray's library warns on standard error, every second, of what one line says in the end.
+        os.dup2(log.fileno(), 2)
 
-    timer = threading.Timer(CONNECT_SECONDS, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+        def give_up() -> None:
+            os.dup2(shown, 2)
+            _end(f"{stage}: RAY_ADDRESS={address}: no answer from the cluster in {CONNECT_SECONDS:g} s; {ADVICE}")
+
+        timer = threading.Timer(CONNECT_SECONDS, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            ray.init(address=address, **options)
+        except ConnectionError as error:
+            log.seek(0)
+            if b"InvalidAuthToken" in log.read():
+                raise ConnectionError("it has another RAY_AUTH_TOKEN") from error
+            raise
+        finally:
+            timer.cancel()
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def _end(text: str) -> None:
