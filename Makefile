@@ -27,13 +27,13 @@ test-slow: $(INSTALLED_DEV)
 	@pytest -m slow tests
 
 lint: $(INSTALLED_DEV)
-	ruff format --check src tests
-	ruff check src tests
+	ruff format --check src tests benchmarks
+	ruff check src tests benchmarks
 	mypy
 
 format: $(INSTALLED_DEV)
-	ruff format src tests
-	ruff check --fix src tests
+	ruff format src tests benchmarks
+	ruff check --fix src tests benchmarks
 
 scores: $(INSTALLED)
 	@hearlab scores

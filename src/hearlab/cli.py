@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import sys
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(error, options.debug, 1, f"{place}{error.strerror or error}")
+        advice = "; what was finished is kept: free some space and run it again" if error.errno == errno.ENOSPC else ""
+        return _fail(error, options.debug, 1, f"{place}{error.strerror or error}{advice}")
     except Exception as error:
         from hearlab.compute.engine import UnitsFailed
 

@@ -1,0 +1,251 @@
+"""What the engine costs for a full CEC2 evaluation: `python benchmarks/scale.py`.
+
+Units do nothing but sleep a thousandth of their real time and write small files, as many as the real ones write. The
+table says what a unit costs beside its own work, what a second run costs that finds everything done, and how much
+memory the driver holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import resource
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.compute.engine import run
+from hearlab.compute.units import Unit
+
+SCALE = 1e-3
+SCENES, PAIRS_PER_SCENE, SCORED_SCENES = 8500, 3, 2500
+FILES_PER_SCENE = 13
+FILE_BYTES = 4000
+# Seconds of work for each unit, measured on the machine of docs/notes/scale.md.
+SECONDS = {"render": 1.0, "enhance": 0.1, "score": 0.7}
+
+
+def fill(path: Path, name: str) -> None:
+    """Bytes that no other unit writes, so that each file is stored."""
+    path.write_bytes((name.encode() * (FILE_BYTES // len(name) + 1))[:FILE_BYTES])
+
+
+def render(root: Path, out: Path, *, scene: str, seconds: float) -> None:
+    time.sleep(seconds)
+    for k in range(FILES_PER_SCENE):
+        fill(out / f"{scene}_{k}.wav", f"{scene} {k}")
+
+
+def enhance(root: Path, out: Path, *, scene: str, listener: str, seconds: float) -> None:
+    time.sleep(seconds)
+    fill(out / f"{scene}_{listener}.wav", f"{scene} {listener}")
+
+
+def score(root: Path, out: Path, *, scene: str, listener: str, seconds: float) -> dict[str, Any]:
+    time.sleep(seconds)
+    return {"scene": scene, "listener": listener, "enhanced": 0.24920001, "unprocessed": 0.16150001}
+
+
+def scene_name(number: int) -> str:
+    return f"S{number + 1:05d}"
+
+
+def render_units(count: int) -> list[Unit]:
+    """Each reads seven files that it shares with others: impulse responses, talkers, noises."""
+    units = []
+    for number in range(count):
+        scene = scene_name(number)
+        inputs = tuple(f"data/shared_{(number * 7 + k) % 2000}.wav" for k in range(7))
+        outputs = tuple(f"{scene}_{k}.wav" for k in range(FILES_PER_SCENE))
+        arguments = {"scene": scene, "seconds": SECONDS["render"] * SCALE}
+        units.append(Unit(scene, render, arguments, inputs=inputs, outputs=outputs))
+    return units
+
+
+def pairs(count: int) -> Iterator[tuple[str, str]]:
+    for number in range(count):
+        yield scene_name(number // PAIRS_PER_SCENE), f"L{number % 83:04d}"
+
+
+def enhance_units(count: int) -> list[Unit]:
+    return [
+        Unit(
+            f"{scene} {listener}",
+            enhance,
+            {"scene": scene, "listener": listener, "seconds": SECONDS["enhance"] * SCALE},
+            inputs=tuple(f"rendered/{scene}_{k}.wav" for k in range(4)),
+            outputs=(f"{scene}_{listener}.wav",),
+        )
+        for scene, listener in pairs(count)
+    ]
+
+
+def score_units(count: int) -> list[Unit]:
+    return [
+        Unit(
+            f"{scene} {listener}",
+            score,
+            {"scene": scene, "listener": listener, "seconds": SECONDS["score"] * SCALE},
+            inputs=(*(f"rendered/{scene}_{k}.wav" for k in (4, 5, 1)), f"enhanced/{scene}_{listener}.wav"),
+        )
+        for scene, listener in pairs(count)
+    ]
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    units: Callable[[int], list[Unit]]
+    count: int
+    out: Path | None
+
+
+def stages(part: float) -> list[Stage]:
+    scenes = max(1, round(SCENES * part))
+    pair_count = max(1, round(SCORED_SCENES * part)) * PAIRS_PER_SCENE
+    return [
+        Stage("render", render_units, scenes, Path("rendered")),
+        Stage("enhance", enhance_units, pair_count, Path("enhanced")),
+        Stage("score", score_units, pair_count, None),
+    ]
+
+
+def resident() -> float:
+    """MB of memory that this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the clock, and seconds that this process computed, which other work on the machine spoils less."""
+
+    clock: float
+    processor: float
+
+
+class Memory(threading.Thread):
+    """Samples of the memory that this process holds, from the start of a `with` block to its end."""
+
+    def __enter__(self) -> Memory:
+        self.samples = [resident()]
+        self.ended = threading.Event()
+        self.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.ended.set()
+        self.join()
+        self.samples.append(resident())
+
+    def run(self) -> None:
+        while not self.ended.wait(0.1):
+            self.samples.append(resident())
+
+    def __str__(self) -> str:
+        start, middle, end = self.samples[0], self.samples[len(self.samples) // 2], self.samples[-1]
+        return f"{start:.0f}, {middle:.0f}, {end:.0f}"
+
+
+@contextlib.contextmanager
+def measured(costs: list[Cost]) -> Iterator[None]:
+    started = time.perf_counter(), time.process_time()
+    yield
+    costs.append(Cost(time.perf_counter() - started[0], time.process_time() - started[1]))
+
+
+def run_stage(stage: Stage, root: Path) -> Cost:
+    """Cost of the whole stage, the list of units included."""
+    costs: list[Cost] = []
+    with contextlib.redirect_stderr(io.StringIO()), measured(costs):
+        run(stage.name, stage.units(stage.count), stage.out, Path("units") / f"{stage.name}.json", root=root)
+    return costs[0]
+
+
+def own_cost(stage: Stage, root: Path) -> Cost:
+    """Median cost of a unit's own work (sleeping and writing), without memo and engine."""
+    folder = root / "own"
+    costs: list[Cost] = []
+    for unit in stage.units(min(stage.count, 500)):
+        folder.mkdir()
+        with measured(costs):
+            unit.function(root, folder, **unit.arguments)
+        shutil.rmtree(folder)
+    return Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("clock", "processor")))
+
+
+def measure_in_process(root: Path, part: float) -> None:
+    os.environ["HEARLAB_WORKERS"] = "1"  # never worth a Ray
+    print("in this process; times in ms for each unit; MB at the start, in the middle and at the end of a first run")
+    print(
+        f"{'stage':10}{'units':>7}{'own':>8}{'with engine':>13}{'overhead':>10}{'computing':>11}{'again':>8}{'MB':>15}"
+    )
+    for stage in stages(part):
+        own = own_cost(stage, root)
+        with Memory() as memory:
+            first = run_stage(stage, root)
+        again = run_stage(stage, root)
+        each = Cost(first.clock / stage.count, first.processor / stage.count)
+        print(
+            f"{stage.name:10}{stage.count:7}{own.clock * 1e3:8.2f}{each.clock * 1e3:13.2f}"
+            f"{(each.clock - own.clock) * 1e3:10.2f}{(each.processor - own.processor) * 1e3:11.2f}"
+            f"{again.clock / stage.count * 1e3:8.2f}{memory!s:>15}",
+            flush=True,
+        )
+
+
+def measure_on_ray(root: Path, count: int) -> None:
+    from hearlab.compute import engine
+
+    os.environ["HEARLAB_WORKERS"] = "2"
+    engine.RAY_START_SECONDS = -1.0  # at once
+    print("\non a local Ray with 2 workers; MB at the start, in the middle and at the end of a first run")
+    print(f"{'stage':10}{'units':>7}{'s':>9}{'units/s':>9}{'driver ms':>11}{'again s':>9}{'MB':>15}")
+    for stage in stages(1.0):
+        part = Stage(stage.name, stage.units, min(count, stage.count), stage.out)
+        with Memory() as memory:
+            first = run_stage(part, root)
+        again = run_stage(part, root)
+        # What the driver itself computes limits how many cores it can feed.
+        print(
+            f"{part.name:10}{part.count:7}{first.clock:9.1f}{part.count / first.clock:9.0f}"
+            f"{first.processor / part.count * 1e3:11.2f}{again.clock:9.1f}{memory!s:>15}",
+            flush=True,
+        )
+
+
+@contextlib.contextmanager
+def workspace() -> Iterator[Path]:
+    """A workspace with the files that scenes share; in TMPDIR, which should be on a disk and not in memory."""
+    root = Path(tempfile.mkdtemp(prefix="hearlab-scale-"))
+    try:
+        (root / "data").mkdir()
+        for k in range(2000):
+            fill(root / "data" / f"shared_{k}.wav", f"shared {k}")
+        yield root
+    finally:
+        shutil.rmtree(root)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", type=float, default=1.0, help="part of the full evaluation (default: all of it)")
+    parser.add_argument("--ray", type=int, default=2000, help="units of each stage on Ray (default: 2000; 0: none)")
+    options = parser.parse_args()
+    with workspace() as root:
+        measure_in_process(root, options.part)
+    if options.ray:
+        with workspace() as root:
+            measure_on_ray(root, options.ray)
+
+
+if __name__ == "__main__":
+    main()
