@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import statistics
 import time
 import traceback
 from collections import Counter
@@ -30,6 +31,8 @@ from hearlab.errors import InputError, ParameterError
 
 # Measured on two cores: starting a local Ray takes 2.6 s, its end 1.3 s, and the workers' imports 2 s more.
 RAY_START_SECONDS = 6.0
+# How many units tell how long the others will take.
+LATEST_UNITS = 5
 # A warning that concerns every scene is shown this often and counted afterwards.
 REPEATED_WARNINGS = 3
 
@@ -231,17 +234,17 @@ def outcomes(
     """
     pending = list(units)
     workers = worker_count()
-    last = 0.0
-    for number in range(len(units)):
-        if os.environ.get("RAY_ADDRESS") and len(pending) > 1:
-            break
-        # What more cores would save, by the time of the last unit (the first one loads and compiles things).
-        if number > 1 and last * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
+    times: list[float] = []
+    while pending and not (os.environ.get("RAY_ADDRESS") and len(pending) > 1):
+        # What more cores would save, by the latest units' own times (the first one loads and compiles things).
+        typical = statistics.median(times[1:][-LATEST_UNITS:]) if len(times) > 1 else 0.0
+        if typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
             break
         unit = pending.pop(0)
         started = time.monotonic()
-        yield unit, _run_here(unit, root, staging)
-        last = time.monotonic() - started
+        outcome = _run_here(unit, root, staging)
+        times.append(time.monotonic() - started)
+        yield unit, outcome
     if pending:
         private_ray_token()
         from hearlab.compute.ray_backend import run_on_ray

@@ -34,6 +34,7 @@ from hearlab.errors import InputError
 UNITS_PER_CORE = 2
 # How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
 RETRIES = 3
+COUNT_SECONDS = 1.0
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
 CONNECT_SECONDS = 60.0
@@ -84,9 +85,11 @@ def run_on_ray(
         running: dict[Any, Unit] = {}
         served: set[str] = set()  # nodes that do not see the workspace
         waiting = list(reversed(units))
+        cores, counted = 1, -COUNT_SECONDS
         try:
             while waiting or running:
-                cores = int(ray.cluster_resources().get("CPU", 1))
+                if time.monotonic() - counted > COUNT_SECONDS:  # nodes come and go; asking takes 1 ms
+                    cores, counted = int(ray.cluster_resources().get("CPU", 1)), time.monotonic()
                 while waiting and len(running) < max(1, cores) * UNITS_PER_CORE:
                     unit = waiting.pop()
                     options = {"num_cpus": 1, "memory": unit.memory, "max_retries": RETRIES}
