@@ -72,3 +72,14 @@ def make_project(folder: Path) -> Path:
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", "First run")
     return folder
+
+
+def pulled_clone(project: Path, folder: Path) -> Path:
+    """A second clone below `folder` that got its data by push and pull through a remote in a local folder."""
+    run(project, "dvc", "remote", "add", "--force", "--default", "lab", str(folder / "remote"))
+    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
+    run(project, "dvc", "push")
+    clone = folder / "clone"
+    run(folder, "git", "clone", "--quiet", str(project), str(clone))
+    run(clone, "dvc", "pull")
+    return clone

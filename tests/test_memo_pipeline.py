@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_support import PAIRS, make_project, ran, run
+from pipeline_support import PAIRS, make_project, pulled_clone, ran, run
 
 pytestmark = pytest.mark.slow
 SCENES = Path("data/demo/scene_lists/scenes.dev.json")
@@ -67,12 +67,7 @@ def test_code_that_a_stage_does_not_use(project: Path) -> None:
 
 
 def test_the_same_in_another_clone_after_a_pull(project: Path, tmp_path: Path) -> None:
-    run(project, "dvc", "remote", "add", "--force", "--default", "lab", str(tmp_path / "remote"))
-    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
-    run(project, "dvc", "push")
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
-    run(clone, "dvc", "pull")
+    clone = pulled_clone(project, tmp_path)
     assert not (clone / ".hearlab").exists()
     change_one_snr(clone)
     counts = ran(run(clone, "dvc", "repro", "--downstream", "render_scenes@dev"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import make_project, run
+from pipeline_support import make_project, pulled_clone, run
 
 pytestmark = pytest.mark.slow
 
@@ -95,12 +95,7 @@ def test_a_forced_run_gives_the_same_hashes(project: Path, monkeypatch: pytest.M
 
 
 def test_a_second_clone_pulls_and_computes_nothing(project: Path, tmp_path: Path) -> None:
-    run(project, "dvc", "remote", "add", "--force", "--default", "lab", str(tmp_path / "remote"))
-    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
-    run(project, "dvc", "push")
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
-    run(clone, "dvc", "pull")
+    clone = pulled_clone(project, tmp_path)
     output = run(clone, "dvc", "repro")
     assert "Running stage" not in output
     assert "up to date" in output
