@@ -1,12 +1,16 @@
 """Where every file of a data set lies: the challenges' published layout, and the folders that the stages fill.
 
-`clarity_data` is laid out as published (hrir/, train/, dev/, metadata/). What the stages make stands beside it, because
-DVC wants each folder to belong to one stage:
+`clarity_data` (hrir/, train/, dev/, metadata/) and `cadenza_data` (task1/) are laid out as published. What the
+stages make stands beside them, because DVC wants each folder to belong to one stage:
 
     data/<data set>/clarity_data/...                 prepare
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes
     data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes
     data/<data set>/enhanced/<scene>_<listener>_HA-output.wav  enhance_speech
+    data/<data set>/cadenza_data/...                 prepare_music
+    data/<data set>/separator/<stem>.pth             train_separator
+    data/<data set>/separated/<song>/<stem>.wav      separate_music
+    data/<data set>/enhanced_music/<listener>/<song>/<listener>_<song>_*.flac  enhance_music
     data/<data set>/units/<stage>.json                which unit made which bytes, one file for each stage
 """
 
@@ -21,6 +25,12 @@ SOURCE_SPLIT = {"train": "train", "dev": "dev", "demo": "dev", "train_additional
 SAMPLE_RATE = 44100
 MICROPHONES = ("ED", "BTE_fr", "BTE_mid", "BTE_rear")
 CHANNELS = tuple(f"CH{k}" for k in range(len(MICROPHONES)))
+
+# The stems of a song, in the order in which the published baseline scores them.
+STEMS = ("drums", "bass", "other", "vocals")
+SIDES = ("left", "right")
+STEM_RATE = 24000  # Hz, of enhanced stems
+REMIX_RATE = 32000  # Hz, of the remix
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,41 @@ class ClarityData:
 
 
 @dataclass(frozen=True)
+class CadenzaData:
+    """Paths inside one `cadenza_data` folder: task 1 of the first Cadenza challenge, with MUSDB18-HQ."""
+
+    root: Path
+
+    @property
+    def audio(self) -> Path:
+        return self.root / "task1" / "audio" / "musdb18hq"
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / "task1" / "metadata" / "musdb18hq"
+
+    def songs(self, split: str) -> Path:
+        """The song list of 'train', 'valid' or 'test'."""
+        return self.metadata / f"musdb18.{split}.json"
+
+    @property
+    def segments(self) -> Path:
+        """The seconds of each test song that are evaluated."""
+        return self.metadata / "musdb18.segments.test.json"
+
+    def listeners(self, split: str) -> Path:
+        return self.metadata / f"listeners.{split}.json"
+
+    def song(self, split: str, name: str) -> Path:
+        """A song's folder; validation songs are among the training ones, as published."""
+        return self.audio / ("test" if split == "test" else "train") / name
+
+    def stem(self, split: str, song: str, stem: str) -> Path:
+        """A song's WAV file of a stem, or of the 'mixture'."""
+        return self.song(split, song) / f"{stem}.wav"
+
+
+@dataclass(frozen=True)
 class Workspace:
     """Paths of one data set inside the repository; `root` is `data/<data set>`."""
 
@@ -70,6 +115,10 @@ class Workspace:
     @property
     def clarity(self) -> ClarityData:
         return ClarityData(self.root / "clarity_data")
+
+    @property
+    def cadenza(self) -> CadenzaData:
+        return CadenzaData(self.root / "cadenza_data")
 
     def rooms(self, split: str) -> Path:
         return self.root / "scene_lists" / f"rooms.{split}.json"
@@ -84,6 +133,18 @@ class Workspace:
     def enhanced(self) -> Path:
         return self.root / "enhanced"
 
+    @property
+    def separator(self) -> Path:
+        return self.root / "separator"
+
+    @property
+    def separated(self) -> Path:
+        return self.root / "separated"
+
+    @property
+    def enhanced_music(self) -> Path:
+        return self.root / "enhanced_music"
+
     def index(self, stage: str) -> Path:
         """The stage's versioned index of finished units."""
         return self.root / "units" / f"{stage}.json"
@@ -97,3 +158,8 @@ def scene_file(folder: Path, scene: str, signal: str, channel: int | None = None
 
 def enhanced_file(folder: Path, scene: str, listener: str) -> Path:
     return folder / f"{scene}_{listener}_HA-output.wav"
+
+
+def music_file(folder: Path, listener: str, song: str, signal: str) -> Path:
+    """An enhanced file: `signal` is 'left_bass' and the like, or 'remix'; a stem's factor is in the .txt beside it."""
+    return folder / listener / song / f"{listener}_{song}_{signal}.flac"
