@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.files import atomic_path, read_json, write_json
+from hearlab.files import atomic_path, read_json, synced_later, write_json
 
 
 def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path: Path) -> None:
@@ -58,3 +59,15 @@ def test_an_error_is_one_line_and_survives_pickling() -> None:
     assert type(copy) is ParameterError
     assert str(copy) == str(error)
     assert copy.exit_code == 2
+
+
+def test_files_that_are_synced_later_are_still_renamed_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with synced_later():
+        write_json(tmp_path / "a.json", 1)
+    assert synced == []
+    write_json(tmp_path / "b.json", 2)
+    assert len(synced) == 1
+    assert read_json(tmp_path / "a.json") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]

@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,10 +87,35 @@ def used(folder: Path) -> int:
     return sum(sizes.values())
 
 
-@pytest.mark.parametrize("kind", ["reflink", "hardlink", "symlink"])
-def test_bytes_exist_once(project: Path, tmp_path: Path, kind: str) -> None:
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+@pytest.fixture
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system that has the links of the test: for reflinks an XFS of its own."""
+    if request.param != "reflink":
+        yield tmp_path
+        return
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system with reflinks needs root")
+    if shutil.which("mkfs.xfs") is None:
+        pytest.skip("mkfs.xfs is not installed (Debian's xfsprogs)")
+    image, folder = tmp_path / "disk.img", tmp_path / "disk"
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(800 << 20)
+    run(tmp_path, "mkfs.xfs", "-q", "-m", "reflink=1", str(image))
+    if subprocess.run(("mount", "-o", "loop", str(image), str(folder)), check=False, capture_output=True).returncode:
+        pytest.skip("this machine mounts no loop devices")
+    try:
+        yield folder
+    finally:
+        run(tmp_path, "umount", "--lazy", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("disk", "kind"), [(kind, kind) for kind in ("reflink", "hardlink", "symlink")], indirect=["disk"]
+)
+def test_bytes_exist_once(project: Path, disk: Path, kind: str) -> None:
+    clone = disk / "clone"
+    run(disk, "git", "clone", "--quiet", str(project), str(clone))
     run(clone, "dvc", "config", "--local", "cache.type", kind)
     # Which links the file system has, DVC tells once its cache exists.
     (clone / ".dvc" / "cache" / "files" / "md5").mkdir(parents=True)
@@ -95,17 +123,21 @@ def test_bytes_exist_once(project: Path, tmp_path: Path, kind: str) -> None:
     if kind not in types:
         pytest.skip(f"this file system has no {kind}, only {types}")
     run(clone, "dvc", "repro", "build_scenes")
+    taken = blocks(clone)
     output = run(clone, "dvc", "repro", "render_scenes@dev")
     assert ran(output) == {"render_scenes dev": 3}
     rendered = clone / "data" / "demo" / "rendered" / "dev"
     files = list(rendered.iterdir())
     assert len(files) == 3 * 14
     size = sum(path.stat().st_size for path in files)
-    outside = used(clone) - used(clone / ".dvc" / "cache")
     # All bytes are in the cache; the workspace adds names, source and notes.
     assert used(clone / ".dvc" / "cache") >= size
-    if kind != "reflink":
-        assert outside < used(clone / ".dvc" / "cache") + 5e6
+    if kind == "reflink":
+        assert size <= blocks(clone) - taken < 1.2 * size
+        assert all(path.stat().st_nlink == 1 and not path.is_symlink() for path in files)
+        assert shared_extents(files[0])
+    else:
+        assert used(clone) - used(clone / ".dvc" / "cache") < used(clone / ".dvc" / "cache") + 5e6
         for path in files:
             assert path.is_symlink() if kind == "symlink" else path.stat().st_nlink == 2
     # The unit that runs again writes a new file and does not touch the one in the cache.
@@ -119,6 +151,18 @@ def test_bytes_exist_once(project: Path, tmp_path: Path, kind: str) -> None:
     for path in (clone / ".dvc" / "cache" / "files" / "md5").glob("??/*"):
         if not path.name.endswith(".dir"):
             assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.name
+
+
+def blocks(folder: Path) -> int:
+    """Bytes taken on the whole file system."""
+    os.sync()
+    status = os.statvfs(folder)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+
+def shared_extents(path: Path) -> bool:
+    """Whether the file system keeps a file's bytes together with another's."""
+    return "shared" in run(path.parent, "filefrag", "-v", path.name)
 
 
 def test_a_flipped_byte_in_the_cache_is_made_again(project: Path) -> None:

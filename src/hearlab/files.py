@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import tempfile
@@ -13,22 +14,40 @@ from typing import Any
 from hearlab.errors import InputError
 
 
+# Inside `synced_later` the caller brings everything to the disk at once.
+_synced_later = contextvars.ContextVar("synced_later", default=False)
+
+
+@contextlib.contextmanager
+def synced_later() -> Iterator[None]:
+    """Inside the block, files are renamed without an fsync of their own: the caller syncs all of them together.
+
+    An fsync takes 3 ms on an ordinary disk; a scene has 13 files.
+    """
+    token = _synced_later.set(True)
+    try:
+        yield
+    finally:
+        _synced_later.reset(token)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error it becomes `path`, else it is removed.
 
-    The bytes are on the disk (fsync) before the rename, so that a reader sees the old file or the new one and
+    The bytes are on the disk (fsync, but see `synced_later`) before the rename, so that a reader sees the old file or the new one and
     never half of one. The temporary name ends in the final suffix, because some writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:100]}.part-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.part-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if not _synced_later.get():
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         # mkstemp makes private files; give the permissions an ordinary open() would have given.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)

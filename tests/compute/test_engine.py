@@ -185,6 +185,32 @@ def test_a_second_run_does_nothing_and_puts_everything_back(work: Work, copies: 
     assert (root / INDEX).read_bytes() == index
 
 
+def write_below(root: Path, out: Path, *, names: list[str]) -> None:
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(name)
+
+
+def test_outputs_in_folders_of_any_name(work: Work, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    songs = {
+        f"{name}/a": [f"L1/{name}/L1_{name}.txt", f"L2/{name}/b.txt"] for name in ("Wände & 'Töne', Pt. 2", "x" * 100)
+    }
+    units = [Unit(song, write_below, {"names": names}, outputs=tuple(names)) for song, names in songs.items()]
+    for left_over in ("L1/old/a.txt", "L3/other.txt", "file"):
+        (root / OUT / left_over).parent.mkdir(parents=True, exist_ok=True)
+        (root / OUT / left_over).touch()
+    (root / OUT / "link").symlink_to(tmp_path)
+    wanted = sorted(name for names in songs.values() for name in names)
+    for _ in range(2):
+        work(units, OUT)
+        found = [path.relative_to(root / OUT).as_posix() for path in (root / OUT).rglob("*") if not path.is_dir()]
+        assert sorted(found) == wanted
+        assert not (root / OUT / "L3").exists()
+        assert not (root / OUT / "link").is_symlink()
+    assert tmp_path.exists()
+
+
 def test_one_changed_input_runs_one_unit(work: Work, copies: Look, tmp_path: Path) -> None:
     work(copies()[1], OUT)
     (tmp_path / "workspace" / "b").write_text("B")

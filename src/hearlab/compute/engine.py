@@ -8,15 +8,17 @@ workers, or on where they ran. A failing unit does not stop the others: failures
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import secrets
 import shutil
 import signal
 import statistics
+import sys
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +30,10 @@ from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
+from hearlab.files import synced_later
 
-# Measured on two cores: starting a local Ray takes 2.6 s, its end 1.3 s, and the workers' imports 2 s more.
-RAY_START_SECONDS = 6.0
+# Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
+RAY_START_SECONDS = 10.0
 # How many units tell how long the others will take.
 LATEST_UNITS = 5
 # A warning that concerns every scene is shown this often and counted afterwards.
@@ -126,7 +129,7 @@ class _Run:
     ) -> None:
         self.stage, self.units, self.memo, self.staging, self.root, self.out = stage, units, memo, staging, root, out
         self.progress = Progress(stage, len(units))
-        self.entries: dict[str, Entry] = {}
+        self.results: dict[str, Any] = {}
         self.failures: dict[str, Failure] = {}
         self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.shown: Counter[str] = Counter()
@@ -146,9 +149,9 @@ class _Run:
         if self.failures:
             failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
             raise UnitsFailed(self.stage, failures, len(self.units))
-        self.memo.write_index(index, self.entries.values())
+        self.memo.write_index(index, {unit.id: self.keys[unit.id][0] for unit in self.units})
         self.memo.finish(self.stage)
-        return [self.entries[unit.id].result for unit in self.units]
+        return [self.results[unit.id] for unit in self.units]
 
     def _done_before(self) -> list[Unit]:
         """Put what is done into place; the rest is still to do."""
@@ -166,7 +169,7 @@ class _Run:
                 pending.append(unit)
                 continue
             self._place(entry)
-            self.entries[unit.id] = entry
+            self.results[unit.id] = entry.result
             self.progress.advance(remembered=True)
         identities.save()
         return pending
@@ -181,10 +184,16 @@ class _Run:
             return
         folder = self.root / self.out
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = {file.name for entry in self.entries.values() for file in entry.files}
-        for path in folder.iterdir():
-            if path.name not in wanted:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        wanted = {os.path.normpath(name) for unit in self.units if unit.id in self.results for name in unit.outputs}
+        for parent, folders, files in os.walk(folder, topdown=False):
+            place = os.path.relpath(parent, folder)
+            links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+            for name in (*files, *links):
+                if os.path.normpath(os.path.join(place, name)) not in wanted:
+                    os.unlink(os.path.join(parent, name))
+            if parent != os.fspath(folder):
+                with contextlib.suppress(OSError):  # not empty
+                    os.rmdir(parent)
 
     def _finish(self, unit: Unit, outcome: Outcome) -> None:
         for template, text in outcome.warnings:
@@ -205,14 +214,17 @@ class _Run:
         out = "" if self.out is None else self.out.as_posix()
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
-        self.entries[unit.id] = entry
+        self.results[unit.id] = entry.result
         self.progress.advance()
         if self.memo.commit_due:
             self._commit()
 
     def _commit(self) -> None:
         for entry, staged in self.memo.commit():
-            shutil.rmtree(staged, ignore_errors=True)
+            try:
+                os.rmdir(staged)  # its files have gone to the store
+            except OSError:
+                shutil.rmtree(staged, ignore_errors=True)
             self._place(entry)
 
     def _fail(self, failure: Failure) -> None:
@@ -221,8 +233,8 @@ class _Run:
 
 
 def unit_folder(staging: Path, unit: Unit) -> Path:
-    """Where a unit's files are written before they are kept."""
-    return staging / unit.id.replace("/", "_")
+    """Where a unit's files are written before they are kept; any text may be an id, not any text a folder's name."""
+    return staging / hashlib.md5(unit.id.encode(), usedforsecurity=False).hexdigest()
 
 
 def outcomes(
@@ -232,24 +244,26 @@ def outcomes(
 
     `idle` is called when there was nothing to give for a while.
     """
-    pending = list(units)
+    pending = deque(units)
     workers = worker_count()
-    times: list[float] = []
-    while pending and not (os.environ.get("RAY_ADDRESS") and len(pending) > 1):
-        # What more cores would save, by the latest units' own times (the first one loads and compiles things).
-        typical = statistics.median(times[1:][-LATEST_UNITS:]) if len(times) > 1 else 0.0
-        if typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
-            break
-        unit = pending.pop(0)
-        started = time.monotonic()
-        outcome = _run_here(unit, root, staging)
-        times.append(time.monotonic() - started)
-        yield unit, outcome
+    times: deque[float] = deque(maxlen=LATEST_UNITS)
+    with _OneThread() as threads:
+        while pending and not (os.environ.get("RAY_ADDRESS") and len(pending) > 1):
+            # What more cores would save, by the latest units' own times.
+            typical = statistics.median(times) if times else 0.0
+            if typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
+                break
+            unit = pending.popleft()
+            started = time.monotonic()
+            outcome = _run_here(unit, root, staging, threads)
+            if len(pending) < len(units) - 1:  # the first one loads and compiles things
+                times.append(time.monotonic() - started)
+            yield unit, outcome
     if pending:
         private_ray_token()
         from hearlab.compute.ray_backend import run_on_ray
 
-        yield from run_on_ray(pending, root, staging, stage, workers=workers, idle=idle)
+        yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle)
 
 
 def private_ray_token() -> None:
@@ -261,11 +275,31 @@ def private_ray_token() -> None:
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
-def _run_here(unit: Unit, root: Path, staging: Path) -> Outcome:
+def _run_here(unit: Unit, root: Path, staging: Path, threads: _OneThread) -> Outcome:
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
-    with threadpool_limits(1):
-        return execute(unit, root, unit_folder(staging, unit))
+    threads.limit()
+    return execute(unit, root, unit_folder(staging, unit))
+
+
+class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
+    """Keeps the numeric libraries of this process to one thread.
+
+    Looking through the libraries takes 0.4 ms, so it is done again only when a unit has imported more.
+    """
+
+    def __init__(self) -> None:
+        self._limits = contextlib.ExitStack()
+        self._modules = 0
+
+    def limit(self) -> None:
+        """Limit what is loaded by now."""
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._limits.enter_context(threadpool_limits(1))
+
+    def __exit__(self, *unused: object) -> None:
+        self._limits.close()
 
 
 def execute(unit: Unit, root: Path, out: Path) -> Outcome:
@@ -277,7 +311,8 @@ def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     # The root handler would print the same warnings once more, into the progress line.
     propagate, logger.propagate = logger.propagate, False
     try:
-        result = unit.function(root, out, **unit.arguments)
+        with synced_later():  # by the commit, all files of many units together
+            result = unit.function(root, out, **unit.arguments)
         return Outcome(result=result, warnings=tuple(collector.records))
     except Exception as error:
         cause = str(error) if isinstance(error, InputError) else describe(error)

@@ -19,10 +19,10 @@ from hearlab.files import write_text
 BLOCK = 1 << 20
 
 
-def md5_of(path: Path) -> str:
+def md5_of(path: str | os.PathLike[str]) -> str:
     """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
+    with open(path, "rb", buffering=0) as file:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()

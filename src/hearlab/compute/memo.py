@@ -78,6 +78,41 @@ class Entry:
         return {**vars(self), "files": [vars(file) for file in self.files]}
 
 
+class Entries(Mapping[str, Entry]):
+    """Finished units by their keys, each kept as the line of text that the journal holds.
+
+    An entry of 13 files takes six times as much memory as its line; a driver knows tens of thousands of them.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, bytes] = {}
+
+    def __getitem__(self, key: str) -> Entry:
+        return Entry.from_json(json.loads(self._lines[key]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def line(self, key: str) -> str:
+        """The entry as one line of JSON."""
+        return self._lines[key].decode()
+
+    def note(self, entry: Entry) -> None:
+        """Add an entry, or replace that of the same key."""
+        self._lines[entry.key] = _line(entry.to_json()).encode()
+
+    def drop(self, key: str) -> bool:
+        """Remove an entry; whether it was there."""
+        return self._lines.pop(key, None) is not None
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
 class Memo:
     """The memory of one workspace.
 
@@ -90,8 +125,9 @@ class Memo:
         self.folder = self.root / FOLDER
         self.cache = cache_folder(self.root)
         self.objects = self.cache or self.folder / "objects"
+        self._objects = os.fspath(self.objects)
         self.journal = self.folder / "journal.jsonl"
-        self.entries: dict[str, Entry] = {}
+        self.entries = Entries()
         # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
         self.unfinished: dict[str, set[str]] = {}
         self._kept: list[tuple[Entry, Path]] = []
@@ -111,7 +147,8 @@ class Memo:
             if content["version"] == INDEX_VERSION:
                 for record in content["units"]:
                     entry = Entry.from_json(record)
-                    self.entries.setdefault(entry.key, entry)
+                    if entry.key not in self.entries:
+                        self.entries.note(entry)
         except (OSError, ValueError, KeyError, TypeError):
             return
 
@@ -122,7 +159,7 @@ class Memo:
             return None
         for file in entry.files:
             try:
-                if self.object_path(file.md5).stat().st_size != file.size:
+                if os.stat(self._object(file.md5)).st_size != file.size:
                     return None
             except FileNotFoundError:
                 return None
@@ -130,7 +167,11 @@ class Memo:
 
     def object_path(self, md5: str) -> Path:
         """Where the bytes of that identity lie."""
-        return self.objects.joinpath(md5[:2], md5[2:])
+        return Path(self._object(md5))
+
+    def _object(self, md5: str) -> str:
+        # As text: for a scene of 13 files, paths as objects took longer than the file system's own work.
+        return f"{self._objects}{os.sep}{md5[:2]}{os.sep}{md5[2:]}"
 
     # --- keeping ----------------------------------------------------------------------------------------------
 
@@ -151,44 +192,52 @@ class Memo:
         """
         kept = list(self._kept)
         if kept:
-            files = [(staged / file.name, file) for entry, staged in kept for file in entry.files]
+            files = [(os.path.join(staged, file.name), file) for entry, staged in kept for file in entry.files]
             _sync([path for path, _ in files], self.folder)
-            _sync({self._store(path, file).parent for path, file in files}, self.objects)
-            self._append(*(entry.to_json() for entry, _ in kept))
-            self.entries.update((entry.key, entry) for entry, _ in kept)
+            _sync({os.path.dirname(self._store(path, file)) for path, file in files}, self.objects)
+            for entry, _ in kept:
+                self.entries.note(entry)
+            self._append(*(self.entries.line(entry.key) for entry, _ in kept))
             del self._kept[: len(kept)]
         self._committed = time.monotonic()
         return kept
 
-    def _store(self, source: Path, file: StoredFile) -> Path:
-        target = self.object_path(file.md5)
+    def _store(self, source: str, file: StoredFile) -> str:
+        """Move a file to where its bytes belong; gives that place."""
+        target = self._object(file.md5)
         try:
-            if target.stat().st_size == file.size:
-                source.unlink(missing_ok=True)  # it is not there if a commit was interrupted
+            if os.stat(target).st_size == file.size:
+                Path(source).unlink(missing_ok=True)  # it is not there if a commit was interrupted
                 return target
         except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            pass
         os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
         try:
             os.replace(source, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            return self._store(source, file)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            # A cache on another disk: copy beside the target, then rename.
-            beside = target.with_name(f"{target.name}.part-{os.getpid()}")
-            try:
-                shutil.copyfile(source, beside)
-                os.chmod(beside, 0o444)
-                _sync([beside], self.objects)
-                os.replace(beside, target)
-            finally:
-                beside.unlink(missing_ok=True)
-            source.unlink()
+            self._store_elsewhere(source, target)
         return target
 
-    def _append(self, *records: Mapping[str, Any]) -> None:
+    def _store_elsewhere(self, source: str, target: str) -> None:
+        """Store in a cache on another disk: copy beside the target, then rename."""
+        beside = Path(f"{target}.part-{os.getpid()}")
+        try:
+            shutil.copyfile(source, beside)
+            os.chmod(beside, 0o444)
+            _sync([beside], self.objects)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+        os.unlink(source)
+
+    def _append(self, *records: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+        lines = "".join(record + "\n" for record in records)
         with self.journal.open("ab+") as file:
             # A line torn by a crash must not swallow the next one.
             if file.seek(0, os.SEEK_END):
@@ -208,12 +257,12 @@ class Memo:
             try:
                 record = json.loads(line)
                 if "drop" in record:
-                    self.entries.pop(record["drop"], None)
+                    self.entries.drop(record["drop"])
                 elif "finished" in record:
                     self.unfinished.pop(record["finished"], None)
                 else:
                     entry = Entry.from_json(record)
-                    self.entries[entry.key] = entry
+                    self.entries.note(entry)
                     self.unfinished.setdefault(entry.stage, set()).add(entry.key)
             except (ValueError, KeyError, TypeError):
                 continue  # a torn line: that unit is simply not done
@@ -221,25 +270,30 @@ class Memo:
     def drop(self, keys: Iterable[str]) -> None:
         """Forget finished units."""
         for key in keys:
-            if self.entries.pop(key, None) is not None:
-                self._append({"drop": key})
+            if self.entries.drop(key):
+                self._append(_line({"drop": key}))
 
     # --- putting into place -----------------------------------------------------------------------------------
 
     def place(self, entry: Entry, out: Path) -> None:
         """Link a finished unit's files into the output folder."""
+        folder = os.fspath(out)
         for file in entry.files:
-            link(self.object_path(file.md5), out / file.name)
+            link(self._object(file.md5), os.path.join(folder, file.name))
 
-    def write_index(self, index: Path, entries: Iterable[Entry]) -> None:
-        """Write the index that is versioned with a stage's result: the same bytes for the same units."""
-        units = [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.id)]
-        lines = ",\n".join(json.dumps(unit, separators=(",", ":")) for unit in units)
+    def write_index(self, index: Path, keys: Mapping[str, str]) -> None:
+        """Write the index that is versioned with a stage's result: the same bytes for the same units.
+
+        Args:
+            index: the file.
+            keys: the key of each unit's id.
+        """
+        lines = ",\n".join(self.entries.line(keys[name]) for name in sorted(keys))
         write_text(index, f'{{"version":{INDEX_VERSION},"units":[\n{lines}\n]}}\n')
 
     def finish(self, stage: str) -> None:
         """Note that a run of the stage came to its end: its index holds all that is current."""
-        self._append({"finished": stage})
+        self._append(_line({"finished": stage}))
 
     # --- one run at a time ------------------------------------------------------------------------------------
 
@@ -273,15 +327,15 @@ def stored_files(folder: Path, names: Iterable[str], where: str) -> tuple[Stored
     """
     files = []
     for name in names:
-        path = folder / name
+        path = os.path.join(folder, name)
         try:
-            files.append(StoredFile(name, md5_of(path), path.stat().st_size))
+            files.append(StoredFile(name, md5_of(path), os.stat(path).st_size))
         except (FileNotFoundError, IsADirectoryError):
             raise InputError(where, "did not write a file that it promised", found=None, wanted=name) from None
     return tuple(files)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: str, target: str) -> None:
     """Make `target` a link to `source` (hard, else symbolic, else a copy), atomically."""
     with contextlib.suppress(OSError):
         os.link(source, target)  # the usual case: nothing is there
@@ -289,8 +343,9 @@ def link(source: Path, target: Path) -> None:
     with contextlib.suppress(OSError):
         if os.path.samefile(source, target):
             return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name[:100]}.part-{os.getpid()}")
+    folder, name = os.path.split(target)
+    os.makedirs(folder or os.curdir, exist_ok=True)
+    temporary = Path(folder, f".{name[:40]}.part-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     try:
         try:
@@ -305,7 +360,7 @@ def link(source: Path, target: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(paths: Collection[Path], folder: Path) -> None:
+def _sync(paths: Collection[str | Path], folder: Path) -> None:
     """Bring files or folders to the disk for good; all are on the file system of `folder`."""
     if len(paths) > MANY_PATHS and _SYNCFS is not None:
         with _opened(folder) as handle:
@@ -319,7 +374,7 @@ def _sync(paths: Collection[Path], folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: str | Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY)
     try:
         yield handle

@@ -139,7 +139,7 @@ def verify(root: Path) -> VerifyResult:
     for index, index_keys in indexes.items():
         if index_keys & keys:
             # Taken out of the way first: it may be a link into DVC's cache.
-            kept = [memo.entries[key] for key in index_keys - keys]
+            kept = {memo.entries[key].id: key for key in index_keys - keys}
             os.unlink(index)
             memo.write_index(index, kept)
     memo.drop(keys)

@@ -34,6 +34,8 @@ from hearlab.errors import InputError
 UNITS_PER_CORE = 2
 # How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
 RETRIES = 3
+# Units of a group that one task runs: few, so that a lost worker costs little and all workers end together.
+GROUP_AT_MOST = 8
 COUNT_SECONDS = 1.0
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
@@ -82,24 +84,29 @@ def run_on_ray(
             num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(_this_node(), soft=False)
         ).remote(str(root))
         job = ray.put(_Job(root, staging, mark))
-        running: dict[Any, Unit] = {}
+        running: dict[Any, list[Unit]] = {}
         served: set[str] = set()  # nodes that do not see the workspace
-        waiting = list(reversed(units))
+        waiting = list(reversed(grouped(units)))
         cores, counted = 1, -COUNT_SECONDS
         try:
             while waiting or running:
                 if time.monotonic() - counted > COUNT_SECONDS:  # nodes come and go; asking takes 1 ms
                     cores, counted = int(ray.cluster_resources().get("CPU", 1)), time.monotonic()
                 while waiting and len(running) < max(1, cores) * UNITS_PER_CORE:
-                    unit = waiting.pop()
-                    options = {"num_cpus": 1, "memory": unit.memory, "max_retries": RETRIES}
-                    running[_work.options(**options).remote(unit, unit.code_identity(), job, server)] = unit
+                    group = waiting.pop()
+                    options = {
+                        "num_cpus": 1,
+                        "num_gpus": max(unit.gpus for unit in group),
+                        "memory": max(unit.memory for unit in group),
+                        "max_retries": RETRIES,
+                    }
+                    codes = [unit.code_identity() for unit in group]
+                    running[_work.options(**options).remote(group, codes, job, server)] = group
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
                 if not ready:
                     idle()
                 for reference in ready:
-                    unit = running.pop(reference)
-                    yield unit, _received(reference, unit, staging, served)
+                    yield from _received(reference, running.pop(reference), staging, served)
         finally:
             for reference in running:
                 with contextlib.suppress(Exception):
@@ -107,15 +114,32 @@ def run_on_ray(
             _clear_scratch(served, mark)
 
 
-def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Outcome:
+def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Neighbours of the same group together, at most `GROUP_AT_MOST`; other units alone."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        last = groups[-1] if groups else []
+        if unit.group is not None and 0 < len(last) < GROUP_AT_MOST and last[0].group == unit.group:
+            last.append(unit)
+        else:
+            groups.append([unit])
+    return groups
+
+
+def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]) -> list[tuple[Unit, Outcome]]:
     try:
-        reply: _Reply = ray.get(reference)
+        replies: list[_Reply] = ray.get(reference)
     except Exception as error:
         _check_unpacked(error)
         cause = describe(error)[:300]
         if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
             cause = f"its worker process died {RETRIES + 1} times (out of memory?); set HEARLAB_WORKERS lower"
-        return Outcome(failure=Failure(unit.id, cause, str(error)))
+        return [(unit, Outcome(failure=Failure(unit.id, cause, str(error)))) for unit in group]
+    return [(unit, _outcome(unit, reply, staging, served)) for unit, reply in zip(group, replies, strict=True)]
+
+
+def _outcome(unit: Unit, reply: _Reply, staging: Path, served: set[str]) -> Outcome:
+    """What a worker replied, its files put into the unit's staging folder."""
     if reply.outcome is None:
         # Not this unit's fault: that node would refuse all others just as fast.
         raise InputError(
@@ -129,9 +153,10 @@ def _received(reference: Any, unit: Unit, staging: Path, served: set[str]) -> Ou
     if reply.folder is not None:
         os.replace(staging / reply.folder, folder)
     if reply.files is not None:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, content in reply.files.items():
-            (folder / name).write_bytes(content)
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
     return reply.outcome
 
 
@@ -312,7 +337,11 @@ class _FileServer:
 
 
 @ray.remote
-def _work(unit: Unit, code: str, job: _Job, server: Any) -> _Reply:
+def _work(group: list[Unit], codes: list[str], job: _Job, server: Any) -> list[_Reply]:
+    return [_reply(unit, code, job, server) for unit, code in zip(group, codes, strict=True)]
+
+
+def _reply(unit: Unit, code: str, job: _Job, server: Any) -> _Reply:
     if unit.code_identity() != code:
         return _Reply(None, refused_by=socket.gethostname())
     if (job.staging / f"{MARK}.{job.mark}").exists():

@@ -32,6 +32,8 @@ class Unit:
         outputs: names of the files that it writes.
         code: classes ('package.module:Class') that it loads by name.
         memory: bytes it needs at most.
+        gpus: graphics processors it needs (a part of one is possible).
+        group: neighbours in the list that name the same group share work and run one after the other in one process.
     """
 
     id: str
@@ -41,6 +43,8 @@ class Unit:
     outputs: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     memory: int = GIBIBYTE
+    gpus: float = 0.0
+    group: str | None = None
 
     def code_identity(self) -> str:
         """Hash of the code that this unit can reach."""

@@ -52,7 +52,13 @@ def run(params: Params) -> None:
             *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
         ]
         units.append(
-            Unit(f"{scene} {listener.id}", score_unit, arguments, inputs=tuple(path.as_posix() for path in inputs))
+            Unit(
+                f"{scene} {listener.id}",
+                score_unit,
+                arguments,
+                inputs=tuple(path.as_posix() for path in inputs),
+                group=scene,  # its reference is heard once for all listeners
+            )
         )
     scores = run_units("score_speech", units, None, files.index("score_speech"))
     snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(split), "scene")}
