@@ -1,7 +1,7 @@
 """Middle ear and gammatone filterbank.
 
 The gammatone is the impulse-invariant fourth-order filter of Cooke (1993): the signal is demodulated with the centre
-frequency and passed through four equal one-pole low-pass filters. Only envelopes are computed.
+frequency and passed through four equal one-pole low-pass filters.
 """
 
 from __future__ import annotations
@@ -38,13 +38,10 @@ def middle_ear(signal: NDArray[np.float64]) -> NDArray[np.float64]:
 def demodulate(signal: NDArray[np.float64], frequency: float) -> NDArray[np.float64]:
     """Shift `frequency` (Hz) to zero: the real and the imaginary part of signal * exp(-i w t), shape (2, n)."""
     n = signal.size
-    step = -2j * np.pi * frequency / MODEL_RATE
-    within = np.exp(step * np.arange(CARRIER_BLOCK))
-    blocks = np.exp(step * CARRIER_BLOCK * np.arange(-(-n // CARRIER_BLOCK)))
-    carrier = np.multiply.outer(blocks, within).ravel()[:n]
+    shift = _carrier(n, frequency)
     baseband = np.empty((2, n))
-    np.multiply(signal, carrier.real, out=baseband[0])
-    np.multiply(signal, carrier.imag, out=baseband[1])
+    np.multiply(signal, shift.real, out=baseband[0])
+    np.multiply(signal, shift.imag, out=baseband[1])
     return baseband
 
 
@@ -59,15 +56,21 @@ def gammatone_envelope(baseband: NDArray[np.float64], frequency: float, bandwidt
     Returns:
         the envelope at 24 kHz, shape (n,); a sine at the centre frequency has its amplitude.
     """
-    pole = _pole(frequency, bandwidth)
-    numerator = np.array([1.0, 4 * pole, 4 * pole**2])
-    denominator = np.array([1.0, -4 * pole, 6 * pole**2, -4 * pole**3, pole**4])
-    gain = 2 * np.sum(denominator) / np.sum(numerator)
-    filtered = lfilter(numerator, denominator, baseband)
+    filtered, gain = _gammatone(baseband, frequency, bandwidth)
     np.square(filtered, out=filtered)
     envelope = np.sqrt(filtered[0] + filtered[1])
     envelope *= gain
     return envelope
+
+
+def gammatone_motion(
+    baseband: NDArray[np.float64], frequency: float, bandwidth: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Envelope (see `gammatone_envelope`) and motion of the basilar membrane in one band, shape (n,) each."""
+    filtered, gain = _gammatone(baseband, frequency, bandwidth)
+    shift = _carrier(filtered.shape[1], frequency)
+    motion = gain * (filtered[0] * shift.real + filtered[1] * shift.imag)
+    return gain * np.hypot(filtered[0], filtered[1]), motion
 
 
 def group_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -89,6 +92,21 @@ def _middle_ear_filters() -> tuple[Coefficients, Coefficients]:
     low_pass = butter(1, MIDDLE_EAR_LOW_PASS_HZ, fs=MODEL_RATE)
     high_pass = butter(2, MIDDLE_EAR_HIGH_PASS_HZ, "highpass", fs=MODEL_RATE)
     return low_pass, high_pass
+
+
+def _carrier(n: int, frequency: float) -> NDArray[np.complex128]:
+    """exp(-i w t) for n samples."""
+    step = -2j * np.pi * frequency / MODEL_RATE
+    within = np.exp(step * np.arange(CARRIER_BLOCK))
+    blocks = np.exp(step * CARRIER_BLOCK * np.arange(-(-n // CARRIER_BLOCK)))
+    return np.multiply.outer(blocks, within).ravel()[:n]
+
+
+def _gammatone(baseband: NDArray[np.float64], frequency: float, bandwidth: float) -> tuple[NDArray[np.float64], float]:
+    pole = _pole(frequency, bandwidth)
+    numerator = np.array([1.0, 4 * pole, 4 * pole**2])
+    denominator = np.array([1.0, -4 * pole, 6 * pole**2, -4 * pole**3, pole**4])
+    return lfilter(numerator, denominator, baseband), float(2 * np.sum(denominator) / np.sum(numerator))
 
 
 def _pole(frequency: float, bandwidth: float) -> float:
