@@ -138,8 +138,9 @@ class _Run:
         try:
             pending = self._done_before()
             self._clear_surplus()
-            for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
-                self._finish(unit, outcome)
+            with self.progress:
+                for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
+                    self._finish(unit, outcome)
         finally:
             for template, count in self.shown.items():
                 if count > REPEATED_WARNINGS:

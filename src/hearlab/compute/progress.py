@@ -10,6 +10,15 @@ REDRAW_SECONDS = 0.2
 LOG_SECONDS = 30.0
 
 
+_current: Progress | None = None
+
+
+def note(text: str) -> None:
+    """Tell how far a long unit is: shown at the end of the line of the run that this process draws, if it draws one."""
+    if _current is not None:
+        _current.note(text)
+
+
 class Progress:
     """Counts finished units and tells rate and time left."""
 
@@ -21,15 +30,35 @@ class Progress:
         self.remembered = 0
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
+        self._note = ""
         self._started = self._shown = time.monotonic()
         if self._live:
             self._draw()
+
+    def __enter__(self) -> Progress:
+        """Show the notes of this process's units (see `note`) until the end of the block."""
+        global _current
+        _current = self
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        global _current
+        _current = None
+
+    def note(self, text: str) -> None:
+        """Show what the unit that runs is at."""
+        self._note = text
+        self._draw_when_due()
 
     def advance(self, *, failed: bool = False, remembered: bool = False) -> None:
         """Count one finished unit; `remembered` if it was done before."""
         self.done += 1
         self.failed += failed
         self.remembered += remembered
+        self._note = ""
+        self._draw_when_due()
+
+    def _draw_when_due(self) -> None:
         now = time.monotonic()
         if now - self._shown >= (REDRAW_SECONDS if self._live else LOG_SECONDS):
             self._shown = now
@@ -63,6 +92,8 @@ class Progress:
             parts.append(f"{self.remembered} done before")
         if self.failed:
             parts.append(f"{self.failed} failed")
+        if self._note and not final:
+            parts.append(self._note)
         line = ", ".join(parts)
         if self._live:
             self._stream.write(f"\r\033[K{line}" + ("\n" if final else ""))

@@ -27,15 +27,13 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hearlab.compute.engine import Failure, Outcome, describe, execute, unit_folder
-from hearlab.compute.units import Unit
+from hearlab.compute.units import Unit, grouped
 from hearlab.errors import InputError
 
 # Units submitted for each core: enough that no worker waits, few enough that the driver holds few results.
 UNITS_PER_CORE = 2
 # How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
 RETRIES = 3
-# Units of a group that one task runs: few, so that a lost worker costs little and all workers end together.
-GROUP_AT_MOST = 8
 COUNT_SECONDS = 1.0
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
@@ -112,18 +110,6 @@ def run_on_ray(
                 with contextlib.suppress(Exception):
                     ray.cancel(reference, force=True)
             _clear_scratch(served, mark)
-
-
-def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Neighbours of the same group together, at most `GROUP_AT_MOST`; other units alone."""
-    groups: list[list[Unit]] = []
-    for unit in units:
-        last = groups[-1] if groups else []
-        if unit.group is not None and 0 < len(last) < GROUP_AT_MOST and last[0].group == unit.group:
-            last.append(unit)
-        else:
-            groups.append([unit])
-    return groups
 
 
 def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]) -> list[tuple[Unit, Outcome]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from hearlab.compute.code_identity import code_identity
 from hearlab.compute.identity import Identities
 
 GIBIBYTE = 1 << 30
+# Units of a group that one worker gets at a time: few, so that a lost worker costs little and all end together.
+GROUP_AT_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,15 @@ class Unit:
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest(), contents
+
+
+def grouped(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Neighbours of the same group together, at most `GROUP_AT_MOST`; other units alone."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        last = groups[-1] if groups else []
+        if unit.group is not None and 0 < len(last) < GROUP_AT_MOST and last[0].group == unit.group:
+            last.append(unit)
+        else:
+            groups.append([unit])
+    return groups
