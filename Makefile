@@ -57,10 +57,10 @@ $(BIN)/python:
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing HearLab and what it needs (a minute or two)"
-	@$(PIP_INSTALL) --editable ".[pipeline]"
+	@$(PIP_INSTALL) --editable ".[pipeline,music]"
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "Installing the test tools"
-	@$(PIP_INSTALL) --editable ".[pipeline,dev]"
+	@$(PIP_INSTALL) --editable ".[pipeline,music,dev]"
 	@touch $@

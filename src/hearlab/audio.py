@@ -5,8 +5,10 @@ Inside HearLab a signal is float64 in [-1, 1], samples along axis 0 and channels
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from hearlab.errors import InputError
 from hearlab.files import atomic_path
 
 Samples = NDArray[np.float64]
+Samples32 = NDArray[np.float32]
 
 # Full scale of 16-bit files. The published scene renderer multiplies by 32767, its enhancer by 32768.
 SCENE_FULL_SCALE = 32767
@@ -157,6 +160,41 @@ def write_wav(path: str | os.PathLike[str], samples: NDArray[np.generic], rate: 
     """
     with atomic_path(path) as temporary:
         wavfile.write(temporary, rate, samples)
+
+
+@contextlib.contextmanager
+def float_wav(
+    path: str | os.PathLike[str], rate: int, channels: int, frames: int
+) -> Iterator[Callable[[Samples32], None]]:
+    """Write a float32 WAV block by block with an atomic rename, the same bytes for the same samples.
+
+    Gives a function that appends a block of shape (n, channels); all blocks together have `frames` frames.
+
+    Raises:
+        ValueError: more or fewer frames than promised were written.
+    """
+    header, data_bytes = _float_wav_header(rate, channels, frames)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(header)
+
+        def append(block: Samples32) -> None:
+            if block.ndim != 2 or block.shape[1] != channels:
+                raise ValueError(f"block of shape {block.shape}, wanted (n, {channels})")
+            file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+
+        yield append
+        if file.tell() != len(header) + data_bytes:
+            raise ValueError(f"{file.tell() - len(header)} bytes of samples written, wanted {data_bytes}")
+
+
+def _float_wav_header(rate: int, channels: int, frames: int) -> tuple[bytes, int]:
+    """RIFF header of 32-bit float samples (format 3, with its fact chunk), and the number of bytes after it."""
+    frame_bytes = 4 * channels
+    data_bytes = frames * frame_bytes
+    chunks = struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, channels, rate, rate * frame_bytes, frame_bytes, 32, 0)
+    chunks += struct.pack("<4sII", b"fact", 4, frames)
+    chunks += struct.pack("<4sI", b"data", data_bytes)
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks) + data_bytes, b"WAVE") + chunks, data_bytes
 
 
 def rms(samples: Samples) -> float:

@@ -35,7 +35,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error it becomes `path`, else it is removed.
 
     The bytes are on the disk (fsync, but see `synced_later`) before the rename, so that a reader sees the old file or
-    the new one and never half of one. The temporary name ends in the final suffix, because some writers choose the format by it.
+    the new one and never half of one. The temporary name ends in the final suffix, because some writers choose the
+    format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

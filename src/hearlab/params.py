@@ -20,6 +20,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from hearlab.errors import ParameterError
 
 PARAMS_FILE = "params.yaml"
+# Weights of separators: those of the stage train_separator, and the folder of the published ones.
+TRAINED = "trained"
+PUBLISHED_WEIGHTS = "data/weights"
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -119,13 +122,51 @@ class Enhance(_Section):
     nalr: NalRParams
     compressor: CompressorParams
     soft_clip: bool
+    music_compressor: bool
     params: dict[str, Any]
+
+
+class Train(_Section):
+    """See `hearlab.separation.training.TrainingSettings`, `UnmixShape` and `Mixing`."""
+
+    hidden_size: Annotated[int, Field(ge=2, multiple_of=2)]
+    nb_layers: Annotated[int, Field(ge=1)]
+    unidirectional: bool
+    nfft: Annotated[int, Field(ge=16, multiple_of=2)]
+    nhop: Annotated[int, Field(ge=1)]
+    bandwidth: Positive
+    excerpt: Positive
+    mix_songs: Annotated[float, Field(ge=0, le=1)]
+    gains: tuple[NonNegative, NonNegative]
+    swap_channels: Annotated[float, Field(ge=0, le=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=1)]
+    learning_rate: Positive
+    weight_decay: NonNegative
+    validate_every: Annotated[int, Field(ge=1)]
+    decay: Annotated[float, Field(gt=0, le=1)]
+    decay_patience: Annotated[int, Field(ge=1)]
+    stop_patience: Annotated[int, Field(ge=1)]
+
+
+class Separate(_Section):
+    """How songs are separated; segment and overlap in seconds."""
+
+    model: Literal["openunmix", "hdemucs"]
+    weights: Annotated[str, Field(min_length=1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    segment: Positive
+    overlap: NonNegative
+    train: Train
 
 
 class Evaluate(_Section):
     split: Literal["train", "dev"]
     unprocessed: bool
     level: Annotated[float, Field(ge=0, le=200)]
+    song_split: Literal["train", "valid", "test"]
+    song_listeners: Literal["train", "valid", "test"]
+    small_test: bool
 
 
 class SplitCounts(_Section):
@@ -150,6 +191,14 @@ class Splits(_Section):
     dev: SplitCounts
 
 
+class SongCounts(_Section):
+    """How many songs the demo composes."""
+
+    train: Annotated[int, Field(ge=1)]
+    valid: Annotated[int, Field(ge=1)]
+    test: Count
+
+
 class DataSet(_Section):
     """What differs between the demo and the real data."""
 
@@ -159,6 +208,7 @@ class DataSet(_Section):
     heads: Names
     pre_samples_range: tuple[Count, Count]
     post_samples_range: tuple[Count, Count]
+    songs: SongCounts | None = None
 
 
 class DataSets(_Section):
@@ -171,6 +221,7 @@ class Params(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     scenes: Scenes
     render: Render
+    separate: Separate
     enhance: Enhance
     evaluate: Evaluate
     datasets: DataSets
@@ -179,6 +230,13 @@ class Params(_Section):
     def data_seed(self) -> int:
         """Seed of the chosen data set's world and scenes."""
         return self.seed + self.data.seed_offset
+
+    @property
+    def separator_weights(self) -> str:
+        """Where the separator's weights come from: 'trained' (by train_separator) or a folder or file."""
+        if self.separate.weights != "auto":
+            return self.separate.weights
+        return TRAINED if (self.separate.model, self.dataset) == ("openunmix", "demo") else PUBLISHED_WEIGHTS
 
     @property
     def data(self) -> DataSet:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
-from hearlab.report.table import score_table
+from hearlab.report.table import score_tables, speech_table
+from hearlab.stages import score_music
 from hearlab.stages.score_speech import write_results
 
 SCORES = [
@@ -21,7 +22,7 @@ SNRS = {"S1": -12.0, "S2": 0.0, "S3": 0.1}
 
 def test_overall_and_by_band(tmp_path: Path) -> None:
     write_results(tmp_path, SCORES, SNRS)
-    assert score_table(tmp_path).splitlines() == [
+    assert speech_table(tmp_path).splitlines() == [
         "better-ear HASPI      all  -12 to -6 dB  -6 to +0 dB  +0 to +6 dB",
         "-----------------------------------------------------------------",
         "unprocessed        0.4333        0.1000       0.3000       0.9000",
@@ -34,16 +35,42 @@ def test_overall_and_by_band(tmp_path: Path) -> None:
 def test_a_clone_without_the_tables_shows_the_averages(tmp_path: Path) -> None:
     write_results(tmp_path, SCORES[:1], SNRS)
     (tmp_path / "plots" / "haspi_snr.csv").unlink()
-    assert re.search(r"^enhanced +0\.2000$", score_table(tmp_path), re.MULTILINE)
+    assert re.search(r"^enhanced +0\.2000$", speech_table(tmp_path), re.MULTILINE)
 
 
 def test_no_results_yet(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"speech\.json: no such file"):
-        score_table(tmp_path)
+    with pytest.raises(InputError, match="holds no scores.*run dvc repro"):
+        score_tables(tmp_path)
 
 
 def test_a_damaged_table(tmp_path: Path) -> None:
     write_results(tmp_path, SCORES, SNRS)
     (tmp_path / "plots" / "haspi_snr.csv").write_text("scene,snr\nS1,loud\n")
     with pytest.raises(InputError, match="is not a table of scores"):
-        score_table(tmp_path)
+        speech_table(tmp_path)
+
+
+def music_scores(song: str, listener: str, score: float) -> dict[str, object]:
+    return {"song": song, "listener": listener, "score": score, **dict.fromkeys(score_music.COLUMNS, score)}
+
+
+def test_both_tracks(tmp_path: Path) -> None:
+    write_results(tmp_path, SCORES, SNRS)
+    assert score_tables(tmp_path) == speech_table(tmp_path)
+    scores = [
+        music_scores("Ångström - Où", "L1", 0.2),
+        music_scores("夜 - 歌", "L1", 0.5),
+        music_scores("夜 - 歌", "L2", 0.6),
+    ]
+    scores[0]["left_bass"] = 0.4
+    score_music.write_results(tmp_path, scores)
+    speech, music = score_tables(tmp_path).split("\n\n")
+    assert speech == speech_table(tmp_path)
+    assert music.splitlines() == [
+        "HAAQI             all   drums    bass   other  vocals",
+        "-----------------------------------------------------",
+        "Ångström - Où  0.2000  0.2000  0.3000  0.2000  0.2000",
+        "夜 - 歌        0.5500  0.5500  0.5500  0.5500  0.5500",
+        "all songs      0.4333  0.4333  0.4667  0.4333  0.4333",
+        "(3 song-listener pairs, both ears; 1 = like the original)",
+    ]

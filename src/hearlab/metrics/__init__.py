@@ -1,5 +1,6 @@
 """The metrics: how well a processed signal would be understood or liked by a listener."""
 
+from hearlab.metrics.haaqi import HaaqiResult, haaqi, haaqi_stem
 from hearlab.metrics.haspi import (
     BetterEarResult,
     BinauralReference,
@@ -13,8 +14,11 @@ from hearlab.metrics.seeds import unit_seed
 __all__ = [
     "BetterEarResult",
     "BinauralReference",
+    "HaaqiResult",
     "HaspiReference",
     "HaspiResult",
+    "haaqi",
+    "haaqi_stem",
     "haspi",
     "haspi_better_ear",
     "unit_seed",

@@ -226,13 +226,7 @@ class _ReferenceSide:
     """What HASPI needs of a reference, cut to the length shared with the processed signal (24 kHz, shape (length,))."""
 
     def __init__(self, signal: NDArray[np.float64], level: float, name: str) -> None:
-        if not np.any(signal):
-            raise InputError(
-                name,
-                "is silent as long as the processed signal lasts",
-                found=f"{signal.size / MODEL_RATE:.3f} s of zeros",
-                advice="check that the two belong together and start together",
-            )
+        validation.sound_within(name, signal, MODEL_RATE)
         self.length = signal.size
         self.ear = ReferenceEar(signal, level)
         shortest = max(modulation_filter_lengths()) * FRAME_STEP / MODEL_RATE

@@ -25,15 +25,16 @@ HIGHEST_RATE = 1e6
 LARGEST_SAMPLE = 1e9
 
 
-def monaural(name: str, signal: ArrayLike) -> NDArray[np.float64]:
+def monaural(name: str, signal: ArrayLike, *, silence: bool = False) -> NDArray[np.float64]:
     """A signal of one ear as float64, shape (n,).
 
     Args:
         name: what to call the signal in an error.
         signal: floating-point samples, shape (n,).
+        silence: whether zeros only, or no samples at all, are allowed.
 
     Raises:
-        InputError: another shape, integers, no samples, a sample that is no finite number, only zeros.
+        InputError: another shape, integers, a sample that is no finite number, silence where it is not allowed.
     """
     samples = _floating(name, signal)
     if samples.ndim != 1:
@@ -41,7 +42,7 @@ def monaural(name: str, signal: ArrayLike) -> NDArray[np.float64]:
         raise InputError(
             name, "has the wrong shape", found=f"shape {samples.shape}", wanted="shape (n,)", advice=advice
         )
-    _check_samples(name, samples, None)
+    _check_samples(name, samples, None, silence=silence)
     return samples
 
 
@@ -60,6 +61,17 @@ def binaural(name: str, signal: ArrayLike) -> NDArray[np.float64]:
     for channel, ear in enumerate(EARS):
         _check_samples(name, samples[:, channel], f"{ear} ear")
     return samples
+
+
+def sound_within(name: str, signal: NDArray[np.float64], rate: float) -> None:
+    """Raise an InputError when a signal, cut to what it shares with the processed one, is silent."""
+    if not np.any(signal):
+        raise InputError(
+            name,
+            "is silent as long as the processed signal lasts",
+            found=f"{signal.size / rate:.3f} s of zeros",
+            advice="check that the two belong together and start together",
+        )
 
 
 def sample_rate(name: str, rate: float) -> float:
@@ -147,8 +159,10 @@ def _floating(name: str, signal: ArrayLike) -> NDArray[np.float64]:
     return samples.astype(np.float64, copy=False)
 
 
-def _check_samples(name: str, samples: NDArray[np.float64], channel: str | None) -> None:
+def _check_samples(name: str, samples: NDArray[np.float64], channel: str | None, *, silence: bool = False) -> None:
     if samples.size == 0:
+        if silence:
+            return
         raise InputError(name, "is empty", field=channel, found="0 samples")
     usable = np.abs(samples) <= LARGEST_SAMPLE  # False for NaN too
     if not np.all(usable):
@@ -159,5 +173,5 @@ def _check_samples(name: str, samples: NDArray[np.float64], channel: str | None)
                 name, "is far beyond full scale", field=place, found=samples[first], wanted="samples around -1 to 1"
             )
         raise InputError(name, "is not a finite number", field=place, found=samples[first], wanted="finite samples")
-    if not np.any(samples):
+    if not silence and not np.any(samples):
         raise InputError(name, "is silent", field=channel, found=f"{samples.size} samples, all zero")

@@ -18,6 +18,11 @@ STAGES = {
     "render_scenes": 1,
     "enhance_speech": 0,
     "score_speech": 0,
+    "prepare_music": 0,
+    "train_separator": 0,
+    "separate_music": 0,
+    "enhance_music": 0,
+    "score_music": 0,
 }
 
 

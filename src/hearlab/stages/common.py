@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hearlab.datasets.layout import Workspace
+from hearlab.datasets.song_lists import Segments, Song, read_segments, read_songs
 from hearlab.errors import InputError
-from hearlab.files import read_json
+from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Enhance, Params
 from hearlab.systems.base import is_baseline
 
 DATA = "data"
 METRICS = "metrics"
+# Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
+# which processors differ, so that the same experiment has the same hash on another machine.
+DECIMALS = 8
+SMALL_TEST = 15  # the published small test takes every 15th pair
 
 
 def workspace(params: Params) -> Workspace:
@@ -62,5 +70,43 @@ def system_params(enhance: Enhance) -> dict[str, Any]:
     """Constructor parameters of the enhancement system: enhance.params, and for the baseline its own section."""
     if not is_baseline(enhance.system):
         return dict(enhance.params)
-    own = enhance.model_dump(include={"gain", "nalr", "compressor", "soft_clip"})
+    own = enhance.model_dump(include={"gain", "nalr", "compressor", "soft_clip", "music_compressor"})
     return {**own, **enhance.params}
+
+
+def songs_to_evaluate(params: Params) -> list[Song]:
+    """The songs of `evaluate.song_split`, in the order of its list.
+
+    Raises:
+        InputError: the list is wrong or empty.
+    """
+    data = workspace(params).cadenza
+    path = data.songs(params.evaluate.song_split)
+    songs = read_songs(path)
+    if not songs:
+        raise InputError(path, "lists no song")
+    return songs
+
+
+def song_listener_pairs(params: Params) -> list[tuple[Song, Listener]]:
+    """Every song with every listener, songs first, as published; every 15th of them with `evaluate.small_test`."""
+    listeners = load_listeners(workspace(params).cadenza.listeners(params.evaluate.song_listeners))
+    pairs = [(song, listener) for song in songs_to_evaluate(params) for listener in listeners.values()]
+    return pairs[::SMALL_TEST] if params.evaluate.small_test else pairs
+
+
+def test_songs(params: Params) -> tuple[list[tuple[str, str]], dict[str, Segments]]:
+    """Names of every test song with every listener, and the segments of the songs."""
+    data = workspace(params).cadenza
+    songs = read_songs(data.songs("test"))
+    listeners = load_listeners(data.listeners(params.evaluate.song_listeners))
+    return [(song.name, listener) for song in songs for listener in listeners], read_segments(data.segments, songs)
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with an atomic rename."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from hearlab.datasets.layout import ClarityData, Workspace
@@ -35,12 +37,17 @@ def _make_demo(files: Workspace, params: Params) -> None:
                 found=counts.rooms,
                 wanted=f"at most {most} for {counts.scenes} scenes",
             )
-    target = files.clarity.root
+    with made_beside(files.clarity.root) as staging:
+        demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+
+
+@contextlib.contextmanager
+def made_beside(target: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes `target`: an interrupted run leaves the old one, or none, never half of one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Made beside its place: an interrupted run leaves the old world, or none, but never half of one.
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.part-", dir=target.parent))
     try:
-        demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+        yield staging
         os.chmod(staging, 0o755)
         if target.exists():
             shutil.rmtree(target)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,13 @@ from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
-from hearlab.files import write_json, write_text
+from hearlab.files import write_json
 from hearlab.listeners import listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haspi import BinauralReference
 from hearlab.params import Params
-from hearlab.stages.common import METRICS, read_list, scene_listener_pairs, workspace
+from hearlab.stages.common import DECIMALS, METRICS, read_list, scene_listener_pairs, workspace, write_table
 
-# Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
-# which processors differ, so that the same experiment has the same hash on another machine.
-DECIMALS = 8
 CONDITIONS = ("enhanced", "unprocessed")
 
 
@@ -132,19 +127,11 @@ def write_results(folder: Path, scores: Sequence[dict[str, Any]], snrs: dict[str
     points = []
     for condition, name in zip(CONDITIONS, ("speech", "speech_unprocessed"), strict=True):
         rows = [(s["scene"], s["listener"], s[condition]) for s in scores if condition in s]
-        write_text(folder / f"{name}.csv", _csv(("scene", "listener", "haspi"), rows))
+        write_table(folder / f"{name}.csv", ("scene", "listener", "haspi"), rows)
         points += [(scene, listener, snrs.get(scene), condition, score) for scene, listener, score in rows]
         if rows:
             averages[condition] = round(math.fsum(score for *_, score in rows) / len(rows), DECIMALS)
     if "enhanced" in averages and "unprocessed" in averages:
         averages["improvement"] = round(averages["enhanced"] - averages["unprocessed"], DECIMALS)
-    write_text(folder / "plots" / "haspi_snr.csv", _csv(("scene", "listener", "snr", "condition", "haspi"), points))
+    write_table(folder / "plots" / "haspi_snr.csv", ("scene", "listener", "snr", "condition", "haspi"), points)
     write_json(folder / "speech.json", {"haspi": averages})
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -1,0 +1,12 @@
+"""The subcommands of `hearlab`, one module each: `add` puts it into the parser.
+
+What a command needs is imported when it runs, so that `hearlab --help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]

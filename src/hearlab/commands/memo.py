@@ -1,0 +1,48 @@
+"""`hearlab memo`: what is already done."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("memo", help="what is already done: status, clean-up, verification")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", help="finished units and bytes of each stage")
+    status.set_defaults(run=_status)
+    collect = actions.add_parser("gc", help="forget units of no current result; delete their bytes unless DVC has them")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would go")
+    collect.set_defaults(run=_gc)
+    check = actions.add_parser("verify", help="read every stored byte again; what is wrong is set aside and made again")
+    check.set_defaults(run=_verify)
+
+
+def _status(options: argparse.Namespace) -> None:
+    from hearlab.compute.memo_care import status, table
+
+    print(table(status(Path.cwd())))
+
+
+def _gc(options: argparse.Namespace) -> None:
+    from hearlab.compute.memo_care import collect_garbage, size_text
+
+    count, size = collect_garbage(Path.cwd(), dry_run=options.dry_run)
+    print(f"{'would delete' if options.dry_run else 'deleted'} {count} files, {size_text(size)}")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from hearlab.compute.memo_care import verify
+
+    result = verify(Path.cwd())
+    print(f"{result.objects} files read, {len(result.wrong)} wrong")
+    for name in result.again:
+        print(f"  to be run again: {name}")
+    if result.wrong:
+        print("the wrong files are in .hearlab/set-aside; dvc repro makes them again")
+    return 1 if result.wrong else 0

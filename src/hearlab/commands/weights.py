@@ -1,0 +1,32 @@
+"""`hearlab weights`: the published networks that separate music."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("weights", help="the published networks that separate music")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    fetch = actions.add_parser("fetch", help="download them (on a connected machine), with resume and hash check")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="a model (openunmix, hdemucs) or files; default: all")
+    fetch.add_argument("--folder", type=Path, default=None, help="where to put them (default: data/weights)")
+    fetch.add_argument(
+        "--from", dest="base_url", help="address of a folder that has them, instead of the published ones"
+    )
+    fetch.set_defaults(run=_fetch)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from hearlab.params import PUBLISHED_WEIGHTS
+    from hearlab.separation.weights import fetch_weights
+
+    folder = options.folder or Path(PUBLISHED_WEIGHTS)
+    for path in fetch_weights(options.names, folder, base_url=options.base_url):
+        print(path)

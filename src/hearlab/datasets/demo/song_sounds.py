@@ -1,0 +1,64 @@
+"""Small tools of the demo's instruments: pitch, shaped noise, placing sounds in time and between two loudspeakers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+Array = NDArray[np.float64]
+
+
+def frequency(note: float) -> float:
+    """Frequency in Hz of a MIDI number (69 is 440 Hz)."""
+    return float(440.0 * 2 ** ((note - 69) / 12))
+
+
+def shaped_noise(shape: tuple[int, ...], rate: int, rng: np.random.Generator, gain: Callable[[Array], Array]) -> Array:
+    """Gaussian noise along the last axis whose amplitude spectrum is `gain` (of frequency in Hz), RMS 1."""
+    size = fft.next_fast_len(shape[-1], real=True)
+    spectrum = fft.rfft(rng.standard_normal((*shape[:-1], size))) * gain(np.maximum(fft.rfftfreq(size, 1 / rate), 1.0))
+    noise = fft.irfft(spectrum, size)[..., : shape[-1]]
+    return noise / np.sqrt(np.mean(noise**2))
+
+
+def hump(frequencies: Array, centre: float | Array, octaves: float | Array) -> Array:
+    """A gain of 1 at `centre` Hz that falls on both sides, with the given standard deviation in octaves."""
+    return np.exp(-0.5 * (np.log2(frequencies / centre) / octaves) ** 2)
+
+
+def add(track: Array, first: int, sound: Array) -> None:
+    """Add `sound` along the last axis from sample `first` on, as far as the track reaches; `first` may be negative."""
+    sound = sound[..., max(-first, 0) :]
+    part = track[..., max(first, 0) : max(first, 0) + sound.shape[-1]]
+    part += sound[..., : part.shape[-1]]
+
+
+def pan(sound: Array, place: float) -> Array:
+    """Put a mono sound between two loudspeakers, shape (2, n): `place` from -1 (left) to 1 (right), constant power."""
+    angle = (place + 1) * np.pi / 4
+    return np.stack([np.cos(angle) * sound, np.sin(angle) * sound])
+
+
+def held(note: Array, length: int, attack: int, release: int) -> Array:
+    """A note (along the last axis) held for `length` samples, then let go: it is faded in and out without a click."""
+    whole = note[..., : length + release].copy()
+    attack, release = min(attack, whole.shape[-1]), min(release, whole.shape[-1])
+    whole[..., :attack] *= np.linspace(0, 1, attack, endpoint=False)
+    if release:
+        whole[..., -release:] *= 0.5 + 0.5 * np.cos(np.pi * (np.arange(release) + 1) / release)
+    return whole
+
+
+def saturate(track: Array, drive: float) -> Array:
+    """Compress peaks as tape and amplifiers do: a hyperbolic tangent with `drive` times the RMS at its knee."""
+    level = np.sqrt(np.mean(track**2))
+    if level == 0.0:
+        return track
+    knee = drive * level
+    limited = track / knee
+    np.tanh(limited, out=limited)
+    limited *= knee
+    return limited

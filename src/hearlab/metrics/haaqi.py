@@ -1,0 +1,228 @@
+"""HAAQI version 1: the quality of processed music for a listener with a hearing loss.
+
+Kates and Arehart (2016), "The Hearing-Aid Audio Quality Index (HAAQI)", IEEE/ACM Transactions on Audio, Speech, and
+Language Processing 24(2). Two answers are weighed: how well the changes of the spectrum over time and the fine
+structure of the basilar membrane's motion are kept (nonlinear), and how much the long-term spectrum is changed
+(linear). Scores agree with pyclarity 0.9.0 to 1e-6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import ArrayLike, NDArray
+
+from hearlab.audio import rms
+from hearlab.ear.loss import BANDS, loss_parameters
+from hearlab.ear.pair import PairedEars
+from hearlab.ear.resampling import MODEL_RATE, to_model_rate
+from hearlab.errors import InputError
+from hearlab.listeners import Audiogram
+from hearlab.metrics import validation
+from hearlab.metrics.covariance import SEGMENT, mean_synchrony, segment_covariance, segment_levels
+from hearlab.metrics.modulation import cepstral_correlation, smoothed_segments
+from hearlab.metrics.seeds import Rng, random_state, skip_normals
+
+# What `equalisation` says about the reference: the metric is to amplify it by NAL-R, or that has been done.
+AMPLIFY, AMPLIFIED = 1, 2
+
+# Sound pressure level in dB that a reference stem is given in the Cadenza challenge.
+STEM_LEVEL_DB = 65.0
+
+# Standard deviations over bands, times their number, at which the spectrum counts as destroyed: of the difference in
+# loudness, and of that difference relative to the loudness.
+WORST_LOUDNESS_DEVIATION = 2.5
+WORST_RELATIVE_DEVIATION = 25.0
+
+# Weights of the model.
+CEPSTRAL_WEIGHT, SYNCHRONY_WEIGHT = 0.754, 0.246
+LOUDNESS_WEIGHT, RELATIVE_WEIGHT = 0.329, 0.671
+NONLINEAR_WEIGHTS = (0.336, 0.501)  # of the value and of its square
+LINEAR_WEIGHTS = (0.001, 0.161)
+
+
+@dataclass(frozen=True, eq=False)
+class HaaqiResult:
+    """Quality in one ear.
+
+    Attributes:
+        score: 0 (bad) to 1 (like the reference), nearly.
+        nonlinear: noise and distortion, 0 to 1.
+        linear: change of the long-term spectrum, 0 to 1.
+        features: correlation of spectral shapes at modulation rates of 20 to 125 Hz, covariance of the basilar
+            membrane's motion, likeness of loudness and of relative loudness over bands, each 0 to 1; shape (4,).
+
+    For a silent reference all values are 1 when the processed signal is silent too, else 0.
+    """
+
+    score: float
+    nonlinear: float
+    linear: float
+    features: NDArray[np.float64]
+
+    def __float__(self) -> float:
+        return self.score
+
+
+def haaqi(
+    reference: ArrayLike,
+    reference_rate: float,
+    processed: ArrayLike,
+    processed_rate: float,
+    audiogram: Audiogram,
+    *,
+    equalisation: int = 1,
+    level: float = 65.0,
+    rng: Rng = None,
+) -> HaaqiResult:
+    """HAAQI v1 of one ear.
+
+    Args:
+        reference: undistorted music, floating point, shape (n,). It is heard by the listener's own ear.
+        reference_rate: its sample rate in Hz.
+        processed: what the listener hears, shape (m,); compared over the shorter of both durations. Delays are undone.
+        processed_rate: its sample rate in Hz.
+        audiogram: of the listener, reaching from 250 to 6000 Hz.
+        equalisation: 1 when the reference is not amplified (NAL-R is applied here), 2 when NAL-R was applied to it.
+        level: dB SPL of a signal whose RMS is 1, for both signals.
+        rng: random stream, seed, or None. With `RandomState(seed)` the published numbers are drawn; a silent or empty
+            reference draws none.
+
+    Raises:
+        InputError: wrong shape, integers, samples that are no finite numbers, a wrong rate, level or `equalisation`, an
+            audiogram that does not reach, less than 16 ms of reference shared with the processed signal (silence
+            around it not counted). A silent reference is scored; one that is silent only as long as a
+            shorter processed signal lasts is refused.
+    """
+    clean = validation.monaural("reference", reference, silence=True)
+    heard = validation.monaural("processed", processed, silence=True)
+    reference_rate = validation.sample_rate("reference_rate", reference_rate)
+    processed_rate = validation.sample_rate("processed_rate", processed_rate)
+    losses = validation.hearing_loss("audiogram", audiogram)
+    if isinstance(equalisation, bool) or equalisation not in (AMPLIFY, AMPLIFIED):
+        raise InputError("equalisation", "is unknown", found=repr(equalisation)[:80], wanted="1 or 2")
+    level = validation.presentation_level(level)
+    random = random_state(rng)
+    if not np.any(clean):
+        return _alike(not np.any(heard))
+    if heard.size == 0:
+        raise InputError("processed", "is empty", found="0 samples")
+
+    clean, heard = to_model_rate(clean, reference_rate), to_model_rate(heard, processed_rate)
+    common = min(clean.size, heard.size)
+    validation.sound_within("reference", clean[:common], MODEL_RATE)
+    ears = PairedEars(
+        clean[:common],
+        heard[:common],
+        loss_parameters(losses),
+        level,
+        audiogram if equalisation == AMPLIFY else None,
+    )
+    if ears.samples < SEGMENT:
+        raise InputError(
+            "reference",
+            "is too short",
+            found=f"{1000 * ears.samples / MODEL_RATE:.1f} ms shared with the processed signal, less silence around it",
+            wanted=f"{1000 * SEGMENT / MODEL_RATE:.0f} ms",
+        )
+    return _compare(ears, random)
+
+
+def haaqi_stem(
+    reference: ArrayLike,
+    reference_rate: float,
+    processed: ArrayLike,
+    processed_rate: float,
+    audiogram: Audiogram,
+    *,
+    level: float | None = None,
+    rng: Rng = None,
+) -> HaaqiResult:
+    """HAAQI of one ear of one stem, as the Cadenza challenge (CAD1) scores it.
+
+    The reference is presented at 65 dB SPL (its RMS at its own rate), the processed signal at the same calibration.
+    Signals at other rates are resampled to 24 kHz in single precision.
+
+    Args:
+        reference: one channel of the stem, shape (n,), at 44.1 kHz in the challenge.
+        processed: what the listener hears of it, shape (m,), at 24 kHz in the challenge.
+        level: dB SPL of an RMS of 1 instead of the published level.
+        rng: the stream that serves all stems of a song and listener: drums, bass, other, vocals, left before right.
+
+    Raises:
+        InputError: as `haaqi`.
+    """
+    clean = validation.monaural("reference", reference, silence=True)
+    if level is None:
+        loudness = rms(clean)
+        # The level of silence says nothing, and is not used.
+        level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
+    return haaqi(
+        _at_model_rate(clean, validation.sample_rate("reference_rate", reference_rate)),
+        MODEL_RATE,
+        _at_model_rate(
+            validation.monaural("processed", processed, silence=True),
+            validation.sample_rate("processed_rate", processed_rate),
+        ),
+        MODEL_RATE,
+        audiogram,
+        level=level,
+        rng=rng,
+    )
+
+
+def _at_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float32]:
+    single = signal.astype(np.float32)
+    return single if rate == MODEL_RATE or not single.size else soxr.resample(single, rate, MODEL_RATE, quality="HQ")
+
+
+def _compare(ears: PairedEars, random: np.random.RandomState) -> HaaqiResult:
+    # The published code draws the noise of all bands of the reference first: a second stream starts where that ends.
+    late = np.random.RandomState()
+    late.set_state(random.get_state())
+    skip_normals(late, BANDS * ears.samples)
+    references, others, covariances, levels = [], [], [], []
+    for band in ears.bands(random, late):
+        references.append(smoothed_segments(band.reference))
+        others.append(smoothed_segments(band.processed))
+        covariances.append(segment_covariance(band.reference_motion, band.processed_motion))
+        levels.append(segment_levels(band.reference_motion))
+    random.set_state(late.get_state())
+
+    cepstral, segments = cepstral_correlation(np.stack(references, axis=1), np.stack(others, axis=1))
+    # A dither of this many normals is drawn and multiplied by zero.
+    skip_normals(random, 2 * BANDS * segments)
+    synchrony = mean_synchrony(np.stack(covariances), np.stack(levels))
+    loudness, relative = spectral_likeness(ears.reference_levels, ears.processed_levels)
+    return _combine(np.array([cepstral, synchrony, loudness, relative]))
+
+
+def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, float]:
+    """How alike two spectra are, 0 to 1: by loudness, and by loudness relative to that of both.
+
+    Args:
+        reference, processed: long-term levels in dB above threshold, shape (bands,).
+    """
+    amplitudes = [10 ** (levels / 20) for levels in (reference, processed)]
+    one, two = (values / np.sum(values) for values in amplitudes)
+    loudness = one.size * np.std(one - two) / WORST_LOUDNESS_DEVIATION
+    relative = one.size * np.std((one - two) / (one + two)) / WORST_RELATIVE_DEVIATION
+    return float(np.clip(1 - loudness, 0, 1)), float(np.clip(1 - relative, 0, 1))
+
+
+def _combine(features: NDArray[np.float64]) -> HaaqiResult:
+    cepstral, synchrony, loudness, relative = (float(value) for value in features)
+    nonlinear = CEPSTRAL_WEIGHT * cepstral**3 + SYNCHRONY_WEIGHT * synchrony
+    linear = LOUDNESS_WEIGHT * loudness + RELATIVE_WEIGHT * relative
+    score = sum(
+        weights[0] * value + weights[1] * value**2
+        for weights, value in ((NONLINEAR_WEIGHTS, nonlinear), (LINEAR_WEIGHTS, linear))
+    )
+    return HaaqiResult(score, nonlinear, linear, features)
+
+
+def _alike(same: bool) -> HaaqiResult:
+    value = 1.0 if same else 0.0
+    return HaaqiResult(value, value, value, np.full(4, value))

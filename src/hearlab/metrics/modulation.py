@@ -1,0 +1,80 @@
+"""Changes of the spectrum's shape over time at high modulation rates, as HAAQI compares them.
+
+Kates and Arehart (2010, 2014, 2016). The envelopes are averaged over 8 ms, fitted by cepstral basis functions,
+filtered in four bands of modulation rates from 20 to 125 Hz and correlated.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.signal import firwin
+
+from hearlab.ear.resampling import MODEL_RATE
+from hearlab.metrics.haspi import cepstral_basis, loudness
+
+# Averages over 8 ms under a von Hann window, half overlapped: 250 a second; those at the ends cover halves.
+SEGMENT = round(0.008 * MODEL_RATE)
+HALF = SEGMENT // 2
+SEGMENT_RATE = MODEL_RATE / HALF
+
+# Segments of the reference whose loudness averaged over bands is not above this are left out (dB).
+SILENCE_DB = 2.5
+
+# Lower edges in Hz of the modulation bands; the last one reaches to half the segment rate.
+MODULATION_EDGES = (20.0, 32.0, 50.0, 80.0)
+MODULATION_TAPS = 129
+
+# Energies below this count as none.
+TINY = 1e-30
+
+
+def smoothed_segments(envelope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Averages of an envelope at 24 kHz, shape (n,), n >= 192; shape (segments,), 250 a second."""
+    window = np.hanning(SEGMENT)
+    last = (envelope.size - HALF) // HALF * HALF
+    whole = sliding_window_view(envelope[HALF : last + HALF], SEGMENT)[::HALF] @ (window / np.sum(window))
+    half = window[:HALF] / np.sum(window[:HALF])
+    return np.concatenate([[envelope[:HALF] @ half[::-1]], whole, [envelope[last : last + HALF] @ half]])
+
+
+def cepstral_correlation(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, int]:
+    """Correlation of spectral shapes, averaged over modulation bands and basis functions 2 to 6.
+
+    Args:
+        reference, processed: averaged envelopes in dB above threshold, shape (segments, bands).
+
+    Returns:
+        the correlation, 0 to 1, and the number of audible segments; both 0 when there are fewer than two.
+    """
+    kept = np.flatnonzero(loudness(reference) > SILENCE_DB)
+    if kept.size < 2:
+        return 0.0, 0
+    cepstra = np.stack([signal[kept] @ cepstral_basis() for signal in (reference, processed)]).transpose(0, 2, 1)
+    cepstra -= np.mean(cepstra, axis=-1, keepdims=True)
+    size = int(scipy.fft.next_fast_len(kept.size + MODULATION_TAPS - 1, real=True))
+    spectra = scipy.fft.rfft(cepstra[:, 1:], size)
+    late = MODULATION_TAPS // 2
+    correlations = []
+    for taps in modulation_filters():
+        filtered = scipy.fft.irfft(spectra * scipy.fft.rfft(taps, size), size)[..., late : late + kept.size]
+        filtered -= np.mean(filtered, axis=-1, keepdims=True)
+        energies = np.sum(filtered**2, axis=-1)
+        products = np.abs(np.sum(filtered[0] * filtered[1], axis=-1))
+        audible = np.min(energies, axis=0) >= TINY
+        norms = np.sqrt(np.prod(np.where(audible, energies, 1.0), axis=0))
+        correlations.append(np.where(audible, products / norms, 0.0))
+    return float(np.mean(correlations)), int(kept.size)
+
+
+@lru_cache(maxsize=1)
+def modulation_filters() -> tuple[NDArray[np.float64], ...]:
+    """Linear-phase band-pass filters (the last one high-pass), 129 taps each, at 250 segments a second."""
+    edges = [edge / (SEGMENT_RATE / 2) for edge in MODULATION_EDGES]
+    bands = [firwin(MODULATION_TAPS, pair, window="hann", pass_zero="bandpass") for pair in pairwise(edges)]
+    return (*bands, firwin(MODULATION_TAPS, edges[-1], window="hann", pass_zero="highpass"))

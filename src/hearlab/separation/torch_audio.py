@@ -1,0 +1,85 @@
+"""Importing torch, torchaudio and openunmix: late, quietly, and also beside a CPU-only torch.
+
+The rest of HearLab imports without torch; the separation asks for it here, when a network is built.
+
+torchaudio 2.11 loads its compiled extension while it is imported, and the published one is linked against CUDA: beside
+a CPU-only torch the import ends in an OSError. Open-Unmix and `torchaudio.models.hdemucs_high` need the Python parts
+alone, so a stand-in for `torchaudio._extension` that says "not available" is put into `sys.modules`, and only when the
+real one cannot be loaded. Nothing else of the extension (forced alignment, compiled filters) works then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+from hearlab.errors import InputError
+
+ADVICE = "pip install 'hearlab[music]'"
+_EXTENSION = "torchaudio._extension"
+
+
+def require_torch() -> Any:
+    """The torch module.
+
+    Raises:
+        InputError: torch is not installed.
+    """
+    return _require("torch")
+
+
+def require_torchaudio() -> Any:
+    """The torchaudio module, with its Python parts at least.
+
+    Raises:
+        InputError: torch or torchaudio is not installed, or they do not fit together.
+    """
+    require_torch()
+    if "torchaudio" in sys.modules:
+        return sys.modules["torchaudio"]
+    try:
+        return _require("torchaudio")
+    except (OSError, RuntimeError):
+        # OSError: a library the extension is linked against is missing; RuntimeError: built for another CUDA.
+        sys.modules[_EXTENSION] = _absent_extension()
+    try:
+        return _require("torchaudio")
+    except BaseException:
+        del sys.modules[_EXTENSION]
+        raise
+
+
+def require_openunmix() -> Any:
+    """The module `openunmix.model`.
+
+    Raises:
+        InputError: torch, torchaudio or openunmix is not installed.
+    """
+    require_torchaudio()  # openunmix imports it
+    return _require("openunmix.model")
+
+
+def _require(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        problem = "is not installed" if getattr(error, "name", None) == package else "cannot be imported"
+        found = None if problem == "is not installed" else str(error)
+        raise InputError(package, problem, found=found, advice=ADVICE) from None
+
+
+def _absent_extension() -> ModuleType:
+    """What `torchaudio._extension` looks like in a torchaudio that was built without extensions."""
+    module = ModuleType(_EXTENSION, "Stands in for torchaudio's compiled extension, which cannot be loaded here.")
+
+    def unavailable(function: Any) -> Any:
+        def fail(*_: Any, **__: Any) -> None:
+            raise RuntimeError(f"{function.__name__} needs torchaudio's compiled extension, which cannot be loaded")
+
+        return fail
+
+    vars(module).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, _IS_ALIGN_AVAILABLE=False, fail_if_no_align=unavailable)
+    return module

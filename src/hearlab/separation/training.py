@@ -1,0 +1,386 @@
+"""Training one target's Open-Unmix network.
+
+The loss is the mean squared error of the magnitude spectrum, the optimiser Adam; the learning rate falls when the
+validation loss stands still, and training ends early when it keeps standing still. The weights are those of the best
+validation. The budget is a number of steps, never a time, and every random number comes from the seed, the target and
+the step: so a run that was stopped and goes on from its checkpoint ends with the same bytes as one that was not, on
+the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.errors import InputError, ParameterError
+from hearlab.separation.device import choose_device, repeatable
+from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
+from hearlab.separation.torch_audio import require_torch
+from hearlab.separation.training_data import Mixing, Signal, SongSource, blocks, draw_batch
+from hearlab.separation.weights import State
+
+if TYPE_CHECKING:
+    import torch
+
+# A bin that hardly varies is not scaled up beyond this part of the most varying one's (as in Open-Unmix).
+_LEAST_SCALE = 1e-4
+# Seconds of a song that are looked at together in validation and statistics.
+_BLOCK = 10.0
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything that decides the weights, next to the songs.
+
+    The defaults are small: what trains in seconds on one core. `steps` is the budget; every `validate_every` steps the
+    validation loss is taken, the learning rate is multiplied by `decay` after `decay_patience` validations without a
+    new best, and training ends after `stop_patience` of them.
+    """
+
+    shape: UnmixShape = field(default_factory=UnmixShape)
+    mixing: Mixing = field(default_factory=Mixing)
+    batch_size: int = 16
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    validate_every: int = 25
+    decay: float = 0.3
+    decay_patience: int = 3
+    stop_patience: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of the mixtures' magnitude in each bin, shape (bins,) each."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands after a validation."""
+
+    target: str
+    step: int
+    steps: int
+    train_loss: float
+    valid_loss: float
+    best_loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A trained network: the bytes of its weights file, and a description that JSON can hold."""
+
+    weights: bytes
+    description: dict[str, Any]
+
+
+def separator_description(shape: UnmixShape) -> dict[str, Any]:
+    """What `separator.json` says of all targets together, in openunmix's own terms."""
+    return {
+        "sample_rate": shape.sample_rate,
+        "nfft": shape.nfft,
+        "nhop": shape.nhop,
+        "nb_channels": CHANNELS,
+        "targets": list(TARGETS),
+    }
+
+
+def mixture_statistics(source: SongSource, shape: UnmixShape, stems: Sequence[str] = TARGETS) -> Statistics:
+    """Statistics of the songs' mixtures, averaged over both channels; all targets of one separator can share them."""
+    torch = require_torch()
+    total, squares, count = np.zeros(shape.bins), np.zeros(shape.bins), 0
+    with torch.inference_mode():
+        for mixture, _ in blocks(source, stems, None, int(_BLOCK * shape.sample_rate)):
+            if mixture.shape[1] < shape.nfft:
+                continue
+            magnitude = _magnitude(torch.from_numpy(mixture), shape).mean(dim=0).numpy().astype(np.float64)
+            total += magnitude.sum(axis=1)
+            squares += np.square(magnitude).sum(axis=1)
+            count += magnitude.shape[1]
+    if count == 0:
+        raise InputError("training songs", "are too short", wanted=f"{shape.nfft} samples at least")
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    return Statistics(mean, np.maximum(deviation, max(_LEAST_SCALE * deviation.max(), 1e-12)))
+
+
+def train_network(
+    target: str,
+    songs: SongSource,
+    validation: SongSource,
+    settings: TrainingSettings,
+    *,
+    stems: Sequence[str] = TARGETS,
+    statistics: Statistics | None = None,
+    device: str = "auto",
+    threads: int | None = 1,
+    readers: int = 0,
+    resume: bytes | None = None,
+    checkpoint: Callable[[bytes], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainedNetwork:
+    """Train the network that finds `target` in a mixture.
+
+    Args:
+        target: the stem to find, one of `stems`.
+        songs: training songs.
+        validation: validation songs; their mixtures are the sums of their stems.
+        settings: what decides the result.
+        stems: all stems of a mixture.
+        statistics: of the training songs, if they are known already (see `mixture_statistics`).
+        device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+        threads: torch threads on the CPU; None leaves torch's number.
+        readers: threads that read excerpts; 0 reads in this one. They cannot change the result.
+        resume: a checkpoint to go on from; one of other settings or songs is ignored.
+        checkpoint: called with the bytes of a checkpoint after each validation.
+        progress: called after each validation.
+
+    Raises:
+        ParameterError: impossible settings, unknown target or device.
+        InputError: no songs, songs that are too short, a damaged checkpoint, a loss that is not finite.
+    """
+    torch = require_torch()
+    _check(target, songs, validation, settings, stems)
+    place = choose_device(device)
+    identity = _identity(target, songs, validation, settings, stems)
+    with repeatable(threads), torch.random.fork_rng([place] if place.type == "cuda" else []):
+        torch.manual_seed(_seed(settings, target, -1))  # of the first weights
+        run = _Run(target, settings, place)
+        if resume is None or not run.restore(resume, identity):
+            run.standardise(statistics or mixture_statistics(songs, settings.shape, stems))
+        with _threads(readers) as pool:
+            while not run.finished:
+                losses = []
+                for step in range(run.step, min(run.step + settings.validate_every, settings.steps)):
+                    mixtures, targets = draw_batch(
+                        songs,
+                        stems,
+                        target,
+                        settings.mixing,
+                        items=settings.batch_size,
+                        frames=_excerpt_frames(settings),
+                        seed=(settings.seed, step),
+                        readers=pool,
+                    )
+                    torch.manual_seed(_seed(settings, target, step))  # of the dropout
+                    losses.append(run.learn(mixtures, targets))
+                run.validate(float(np.mean(losses)), blocks(validation, stems, target, run.block))
+                if progress:
+                    progress(run.progress())
+                if checkpoint:
+                    checkpoint(run.checkpoint(identity))
+    return run.result()
+
+
+class _Run:
+    """A network in training, and all that a checkpoint must hold."""
+
+    def __init__(self, target: str, settings: TrainingSettings, device: torch.device) -> None:
+        torch = require_torch()
+        self.target, self.settings, self.device = target, settings, device
+        self.network = settings.shape.network().to(device)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.best = self._weights()
+        self.history: list[dict[str, float]] = []
+        self.block = int(_BLOCK * settings.shape.sample_rate)
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+        return int(self.history[-1]["step"]) if self.history else 0
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.settings.steps or self._validations_since_best() >= self.settings.stop_patience
+
+    def standardise(self, statistics: Statistics) -> None:
+        """Let the network take the mean of each bin away and divide by its deviation."""
+        torch = require_torch()
+        used = self.settings.shape.bins_used
+        with torch.no_grad():
+            parameters = dict(self.network.named_parameters())
+            parameters["input_mean"].copy_(torch.from_numpy(-statistics.mean[:used]))
+            parameters["input_scale"].copy_(torch.from_numpy(1.0 / statistics.deviation[:used]))
+        self.best = self._weights()
+
+    def learn(self, mixtures: Signal, targets: Signal) -> float:
+        """One step of the optimiser; the loss before it."""
+        self.network.train()
+        self.optimiser.zero_grad()
+        loss = self._loss(mixtures, targets)
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def validate(self, train_loss: float, songs: Iterable[tuple[Signal, Signal]]) -> None:
+        """Take the validation loss and let the schedule follow it."""
+        torch = require_torch()
+        self.network.eval()
+        total, frames = 0.0, 0
+        with torch.inference_mode():
+            for mixture, target in songs:
+                if mixture.shape[1] >= self.settings.shape.nfft:
+                    total += float(self._loss(mixture[np.newaxis], target[np.newaxis])) * mixture.shape[1]
+                    frames += mixture.shape[1]
+        loss = total / max(frames, 1)
+        step = min(self.step + self.settings.validate_every, self.settings.steps)
+        if not (np.isfinite(loss) and np.isfinite(train_loss)):
+            raise InputError("training", "does not converge", field=f"loss at step {step}", found=loss)
+        best = self.best_loss
+        rate = self.optimiser.param_groups[0]["lr"]
+        self.history.append({"step": step, "train_loss": train_loss, "valid_loss": loss, "learning_rate": rate})
+        if loss < best:
+            self.best = self._weights()
+        elif self._validations_since_best() % self.settings.decay_patience == 0:
+            self.optimiser.param_groups[0]["lr"] = rate * self.settings.decay
+
+    @property
+    def best_loss(self) -> float:
+        return min((entry["valid_loss"] for entry in self.history), default=float("inf"))
+
+    def progress(self) -> Progress:
+        last = self.history[-1]
+        return Progress(
+            self.target,
+            self.step,
+            self.settings.steps,
+            last["train_loss"],
+            last["valid_loss"],
+            self.best_loss,
+            last["learning_rate"],
+        )
+
+    def checkpoint(self, identity: str) -> bytes:
+        state = {
+            "identity": identity,
+            "network": self._weights(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "history": json.dumps(self.history),
+        }
+        return _saved(state)
+
+    def restore(self, checkpoint: bytes, identity: str) -> bool:
+        """Go on from a checkpoint, if it is of this very run."""
+        torch = require_torch()
+        try:
+            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+            if state["identity"] != identity:
+                return False
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.best, self.history = state["best"], json.loads(state["history"])
+        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
+            raise InputError("checkpoint", "cannot be read", field=self.target, advice="delete it") from None
+        return True
+
+    def result(self) -> TrainedNetwork:
+        # Fresh tensors: how these were made (trained here or read from a checkpoint) must not show in the bytes.
+        weights = _saved({name: value.clone() for name, value in self.best.items()})
+        shape, best = self.settings.shape, min(self.history, key=lambda entry: entry["valid_loss"])
+        description = {
+            "target": self.target,
+            "sha256": hashlib.sha256(weights).hexdigest(),
+            "args": {**dataclasses.asdict(shape), "nb_channels": CHANNELS, "target": self.target},
+            "settings": {k: v for k, v in dataclasses.asdict(self.settings).items() if k != "shape"},
+            "best_step": best["step"],
+            "best_loss": best["valid_loss"],
+            "history": self.history,
+        }
+        return TrainedNetwork(weights, description)
+
+    def _loss(self, mixtures: Signal, targets: Signal) -> torch.Tensor:
+        torch = require_torch()
+        both = torch.from_numpy(np.stack([mixtures, targets])).to(self.device)
+        with torch.no_grad():
+            mixture, target = _magnitude(both, self.settings.shape)
+        return torch.nn.functional.mse_loss(self.network(mixture), target)
+
+    def _validations_since_best(self) -> int:
+        losses = [entry["valid_loss"] for entry in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+    def _weights(self) -> State:
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+
+def _magnitude(signal: torch.Tensor, shape: UnmixShape) -> torch.Tensor:
+    """Magnitude spectra, (..., n) -> (..., bins, frames); frames that reach over an end are left out."""
+    torch = require_torch()
+    spectra = torch.stft(
+        signal.reshape(-1, signal.shape[-1]),
+        n_fft=shape.nfft,
+        hop_length=shape.nhop,
+        window=torch.hann_window(shape.nfft, device=signal.device),
+        center=False,
+        return_complex=True,
+    )
+    parts = torch.view_as_real(spectra)
+    # abs() of complex numbers guards against overflow and takes three times as long.
+    magnitude = (parts[..., 0].square() + parts[..., 1].square()).sqrt()
+    return magnitude.reshape(*signal.shape[:-1], *spectra.shape[-2:])
+
+
+def _excerpt_frames(settings: TrainingSettings) -> int:
+    return max(int(settings.mixing.excerpt * settings.shape.sample_rate), settings.shape.nfft)
+
+
+def _check(
+    target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings, stems: Sequence[str]
+) -> None:
+    if target not in stems:
+        raise ParameterError("target", "is not a stem", found=target, wanted=", ".join(stems))
+    for name in ("batch_size", "steps", "validate_every", "decay_patience", "stop_patience"):
+        if getattr(settings, name) < 1:
+            raise ParameterError("training", "is too small", field=name, found=getattr(settings, name), wanted=1)
+    for where, source in (("training songs", songs), ("validation songs", validation)):
+        if not any(source.frames(song) >= settings.shape.nfft for song in source.songs):
+            raise InputError(where, "no song is long enough", wanted=f"one of {settings.shape.nfft} samples or more")
+
+
+def _identity(
+    target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings, stems: Sequence[str]
+) -> str:
+    """What a checkpoint must agree with."""
+    lengths = [[(song, source.frames(song)) for song in source.songs] for source in (songs, validation)]
+    run = [target, list(stems), dataclasses.asdict(settings), lengths]
+    return hashlib.sha256(json.dumps(run).encode()).hexdigest()
+
+
+def _seed(settings: TrainingSettings, target: str, step: int) -> int:
+    text = f"{settings.seed} {target} {step}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def _saved(state: dict[str, Any]) -> bytes:
+    # Into memory, because torch.save puts the name of a file into the file.
+    buffer = io.BytesIO()
+    require_torch().save(state, buffer)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor | None]:
+    if number < 1:
+        yield None
+        return
+    with ThreadPoolExecutor(number) as pool:
+        yield pool

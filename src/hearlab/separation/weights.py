@@ -1,0 +1,246 @@
+"""Trained weights: which files are published, how they are fetched, and how they are loaded without trusting them.
+
+A wrong weights file is the quietest error there is, and a pickled one can run code. So a file's hash is checked
+before it is opened, wherever a hash is known: from the table below, from its name (`vocals-b62c91ce.pth` carries the
+first digits of its sha256), or from the `<name>.sha256` that `fetch_weights` leaves beside it. Then it is read with
+torch's restricted unpickler, which builds tensors and nothing else, and its parameters are compared with the network's.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hearlab.errors import InputError, ParameterError
+from hearlab.files import write_text
+from hearlab.separation.download import Download, Progress, download, sha256_of
+from hearlab.separation.torch_audio import require_torch
+
+if TYPE_CHECKING:
+    import torch
+
+State = dict[str, "torch.Tensor"]
+"""A network's parameters and buffers by name."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A published weights file: its size in bytes and its whole sha256, where they are known."""
+
+    name: str
+    model: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+# Addresses of umxhq as openunmix 1.3.0 has them; size and hash as three independent public projects give them that
+# fetched the files (the hashes begin with the digits in the names).
+_UMXHQ = "https://zenodo.org/records/3370489/files"
+_UMXHQ_SIZE = 35_637_796
+_UMXHQ_FILES = {
+    "vocals-b62c91ce.pth": "b62c91cedbc7a066f1778ead5b5cecb377aa3a46a31af1cce7c5c8769339d083",
+    "drums-9619578f.pth": "9619578f885c54737cb0234f9f9a4a679ee4f31438fd77fd1dbe02bb16c2da0a",
+    "bass-8d85a5bd.pth": "8d85a5bd3f996a8867fca0e8442e077e5a3f5ec747a6112742452a8f347b39c8",
+    "other-b52fbbf7.pth": "b52fbbf76479e752bd72e02304c602ac7802aa5bfbfb9cd12054b2695d5093ab",
+}
+# Name and address as torchaudio 2.11 has them (HDEMUCS_HIGH_MUSDB); it publishes neither size nor hash. Its sister
+# hdemucs_high_trained.pt, of the same structure, has 334,697,255 bytes.
+PUBLISHED = (
+    *(PublishedFile(name, "openunmix", f"{_UMXHQ}/{name}", _UMXHQ_SIZE, hash_) for name, hash_ in _UMXHQ_FILES.items()),
+    PublishedFile(
+        "hdemucs_high_musdbhq_only.pt",
+        "hdemucs",
+        "https://download.pytorch.org/torchaudio/models/hdemucs_high_musdbhq_only.pt",
+    ),
+)
+
+
+def published_files(names: Sequence[str]) -> list[PublishedFile]:
+    """The published files of these names, each the name of a file or of a model with all its files.
+
+    Raises:
+        ParameterError: a name that is neither.
+    """
+    chosen: list[PublishedFile] = []
+    for name in names:
+        found = [file for file in PUBLISHED if name in (file.name, file.model)]
+        if not found:
+            known = ", ".join([*dict.fromkeys(file.model for file in PUBLISHED), *(file.name for file in PUBLISHED)])
+            raise ParameterError("weights", "no such published file", found=name, wanted=known)
+        chosen += [file for file in found if file not in chosen]
+    return chosen
+
+
+def fetch_weights(
+    names: Sequence[str], folder: Path, *, base_url: str | None = None, progress: Progress | None = None
+) -> list[Path]:
+    """Fetch published weights into `folder`; files that are there and right are not fetched again.
+
+    The sha256 of each file is left beside it, in `<name>.sha256`, in the format of sha256sum. Of a file whose
+    published hash is unknown only the size that the server announces and its checksums inside can be verified the
+    first time; from then on it is that hash that is checked.
+
+    Args:
+        names: names of files or models (see `published_files`).
+        folder: where they shall stand.
+        base_url: take them from `<base_url>/<name>` instead, for instance a mirror.
+        progress: called with (file name, bytes here, bytes in all) as they come.
+
+    Raises:
+        ParameterError: an unknown name.
+        InputError: see `hearlab.separation.download.download`.
+    """
+    paths = []
+    for file in published_files(names):
+        path = folder / file.name
+        hash_ = file.sha256 or _recorded_hash(path)
+        if not (path.is_file() and (hash_ is None or sha256_of(path) == hash_)):
+            url = file.url if base_url is None else f"{base_url.rstrip('/')}/{file.name}"
+            digest = download(Download(url, file.size, file.sha256), path, check=_fault, progress=progress)
+            write_text(_record(path), f"{digest}  {path.name}\n")
+        paths.append(path)
+    return paths
+
+
+def known_hash(path: Path) -> str | None:
+    """The sha256 that a weights file must have (or its first digits); None where nothing says it."""
+    for file in PUBLISHED:
+        if file.name == path.name and file.sha256:
+            return file.sha256
+    in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
+    return in_name[1] if in_name else _recorded_hash(path)
+
+
+def missing_file(path: Path) -> InputError:
+    """What to tell of a weights file that is not there."""
+    for file in PUBLISHED:
+        if file.name == path.name:
+            advice = (
+                f"put it there; on a connected machine `hearlab weights fetch {file.model}` fetches it from {file.url}"
+            )
+            return InputError(path, "no such weights file", advice=advice)
+    return InputError(path, "no such weights file", wanted="a file of trained weights")
+
+
+def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State:
+    """Load a network's parameters on the CPU.
+
+    Args:
+        path: a file that torch.save wrote from a state_dict.
+        expected_sha256_prefix: sha256 of the file, or its first digits; by default `known_hash`.
+
+    Raises:
+        InputError: missing file, another hash, a file that is damaged, that holds more than tensors by name (code in
+            it does not run), or values that are not finite.
+    """
+    torch = require_torch()
+    if not path.is_file():
+        raise missing_file(path)
+    expected = expected_sha256_prefix or known_hash(path)
+    if expected is not None:
+        digest = sha256_of(path)
+        if not digest.startswith(expected.lower()):
+            raise InputError(
+                path,
+                "is not the file it should be",
+                field="sha256",
+                found=digest[: max(len(expected), 8)],
+                wanted=expected,
+                advice="fetch or train it again",
+            )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if _refused := re.search(r"(?:GLOBAL|global) (\S+)", str(error)):
+            raise InputError(
+                path,
+                "holds more than weights and was not opened",
+                found=_refused[1].rstrip(".,"),
+                wanted="tensors by name (a state_dict)",
+                advice="such a file can run code",
+            ) from None
+        raise _damaged(path) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError):
+        raise _damaged(path) from None
+    return _checked(state, path)
+
+
+def check_parameters(
+    state: Mapping[str, torch.Tensor],
+    wanted: Mapping[str, torch.Tensor],
+    path: Path,
+    *,
+    obsolete: Collection[str] = (),
+) -> None:
+    """Compare parameters with those of the network they are for; `obsolete` names may be there too.
+
+    Raises:
+        InputError: names the first parameter that is missing, has another shape or does not belong to the network.
+    """
+    for name, parameter in wanted.items():
+        if name not in state:
+            raise InputError(path, "is of another network", field=name, found="nothing", wanted=_shape(parameter))
+        if state[name].shape != parameter.shape:
+            raise InputError(
+                path, "is of another network", field=name, found=_shape(state[name]), wanted=_shape(parameter)
+            )
+    for name, parameter in state.items():
+        if name not in wanted and name not in obsolete:
+            raise InputError(
+                path, "is of another network", field=name, found=_shape(parameter), wanted="no such parameter"
+            )
+
+
+def _checked(state: object, path: Path) -> State:
+    torch = require_torch()
+    wanted = "tensors by name (a state_dict)"
+    if not isinstance(state, dict):
+        raise InputError(path, "holds no weights", found=type(state).__name__, wanted=wanted)
+    for name, value in state.items():
+        if not (isinstance(name, str) and torch.is_tensor(value)):
+            raise InputError(path, "holds no weights", field=str(name), found=type(value).__name__, wanted=wanted)
+        if not torch.isfinite(value).all():
+            raise InputError(path, "holds values that are not finite", field=name, advice="fetch or train it again")
+    return dict(state)
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        path, "cannot be read as weights", found="a damaged or foreign file", advice="fetch or train it again"
+    )
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return f"shape {tuple(tensor.shape)}"
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _recorded_hash(path: Path) -> str | None:
+    record = _record(path)
+    if not record.is_file():
+        return None
+    text = record.read_text(encoding="utf-8", errors="replace")
+    match = re.match(r"[0-9a-f]{64}\b", text)
+    if match is None:
+        raise InputError(record, "holds no sha256", found=text[:40], wanted="64 hexadecimal digits")
+    return match[0]
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a fetched file, as far as that can be seen without torch."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        return f"damage in {broken}" if broken else None
+    with path.open("rb") as file:
+        # Before 2020 torch.save wrote a pickle of protocol 2.
+        return None if file.read(2) == b"\x80\x02" else "something else, perhaps a web page"

@@ -1,0 +1,115 @@
+"""Stage enhance_music: each song's stems fitted to each listener, and their remix."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearlab.audio import Samples, read_audio, resample
+from hearlab.compute.engine import run as run_units
+from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
+from hearlab.datasets.song_lists import Segments, check_song, read_segments
+from hearlab.listeners import listener_from_entry
+from hearlab.params import Params
+from hearlab.stages.common import song_listener_pairs, system_params, workspace
+from hearlab.stem_files import factor_file, write_remix, write_stem
+from hearlab.systems.base import EnhancementSystem, check_music_output, load_system
+
+# Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
+BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
+
+
+def run(params: Params) -> None:
+    files = workspace(params)
+    system = params.enhance.system
+    constructor = json.dumps(system_params(params.enhance), sort_keys=True)
+    _system(system, constructor)  # a wrong system is told once, before any work
+    pairs = song_listener_pairs(params)
+    segments: dict[str, Segments] = {}
+    if params.evaluate.song_split == "test":
+        segments = read_segments(files.cadenza.segments, [song for song, _ in pairs])
+    lengths = {song: check_song(files.cadenza, song, signals=("mixture",)) for song, _ in dict(pairs).items()}
+    units = []
+    for song, listener in pairs:
+        cut = segments.get(song.name)
+        arguments = {
+            "song": song.name,
+            "listener": listener.as_entry(),
+            "separated": files.separated.as_posix(),
+            "system": system,
+            "constructor": constructor,
+            "soft_clip": params.enhance.soft_clip,
+            "objective": list(cut.objective) if cut else None,
+            "subjective": list(cut.subjective) if cut else None,
+        }
+        units.append(
+            Unit(
+                f"{song.name} {listener.id}",
+                enhance_unit,
+                arguments,
+                inputs=tuple((files.separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
+                outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
+                code=(system,),
+                memory=GIBIBYTE + BYTES_PER_FRAME * lengths[song],
+            )
+        )
+    run_units("enhance_music", units, files.enhanced_music, files.index("enhance_music"))
+
+
+def outputs(song: str, listener: str) -> list[Path]:
+    """Names of the files of a pair: eight stems, their factors, and the remix."""
+    stems = [music_file(Path(), listener, song, f"{side}_{stem}") for stem in STEMS for side in SIDES]
+    return [*stems, *(factor_file(path) for path in stems), music_file(Path(), listener, song, "remix")]
+
+
+@functools.lru_cache(maxsize=1)
+def _system(name: str, constructor: str) -> EnhancementSystem:
+    """One instance per process, so that a network is loaded once."""
+    return load_system(name, json.loads(constructor))
+
+
+def enhance_unit(
+    root: Path,
+    out: Path,
+    *,
+    song: str,
+    listener: dict[str, Any],
+    separated: str,
+    system: str,
+    constructor: str,
+    soft_clip: bool,
+    objective: list[float] | None,
+    subjective: list[float] | None,
+) -> None:
+    """Hand a song's stems to the system; write what it returns by stem and ear, and the sum of it.
+
+    With segments (of a test song) the stems are cut to the objective one, the remix to the subjective one.
+    """
+    person = listener_from_entry(listener["name"], listener)
+    stems = {
+        stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
+    }
+    output = check_music_output(_system(system, constructor).music(stems, SAMPLE_RATE, person), stems, system)
+    for stem, samples in output.items():
+        for ear, side in enumerate(SIDES):
+            path = music_file(out, person.id, song, f"{side}_{stem}")
+            write_stem(path, resample(_cut(samples[:, ear], objective), SAMPLE_RATE, STEM_RATE), STEM_RATE)
+    remix = resample(_cut(remixed(output), subjective), SAMPLE_RATE, REMIX_RATE)
+    write_remix(music_file(out, person.id, song, "remix"), remix, REMIX_RATE, soft_clip=soft_clip)
+
+
+def remixed(stems: dict[str, Samples]) -> Samples:
+    """The sum of all stems, shape (n, 2)."""
+    return np.sum(list(stems.values()), axis=0)
+
+
+def _cut(samples: Samples, segment: list[float] | None) -> Samples:
+    if segment is None:
+        return samples
+    start, end = (int(seconds * SAMPLE_RATE) for seconds in segment)
+    return samples[start:end]

@@ -1,0 +1,47 @@
+"""Stage prepare_music: composes the demo's songs, or checks that the real ones are there."""
+
+from __future__ import annotations
+
+from hearlab.datasets.layout import CadenzaData
+from hearlab.datasets.song_lists import check_song, read_segments, read_songs
+from hearlab.errors import InputError
+from hearlab.listeners import load_listeners
+from hearlab.params import Params
+from hearlab.stages.common import workspace
+from hearlab.stages.prepare import made_beside
+
+
+def run(params: Params) -> None:
+    files = workspace(params)
+    counts = params.data.songs
+    if params.dataset == "demo":
+        from hearlab.datasets.demo import make_demo_music
+
+        if counts is None:
+            raise InputError("params.yaml", "key is missing", field="datasets.demo.songs")
+        with made_beside(files.cadenza.root) as staging:
+            make_demo_music(staging, params.data_seed, **counts.model_dump())
+    check(files.cadenza, params)
+
+
+def check(data: CadenzaData, params: Params) -> None:
+    """All that the later stages read of the songs to evaluate is there and as it should be.
+
+    Raises:
+        InputError: one line on the first file that is not.
+    """
+    if not data.metadata.is_dir():
+        raise InputError(
+            data.root,
+            "the music data set is not complete",
+            found=f"no {data.metadata.relative_to(data.root)}",
+            wanted="the unpacked packages of the challenge",
+            advice=f"unpack them so that {data.root}/task1/audio and its neighbours exist, or use dataset: demo",
+        )
+    split = params.evaluate.song_split
+    songs = read_songs(data.songs(split))
+    load_listeners(data.listeners(params.evaluate.song_listeners))
+    if split == "test":
+        read_segments(data.segments, songs)
+    for song in songs:
+        check_song(data, song)

@@ -1,0 +1,107 @@
+"""Stage separate_music: every song into its stems, once for all listeners."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from pathlib import Path
+
+import soundfile
+
+from hearlab.audio import float_wav, read_audio
+from hearlab.compute.engine import run as run_units
+from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.datasets.layout import SAMPLE_RATE, STEMS
+from hearlab.datasets.song_lists import check_song
+from hearlab.params import TRAINED, Params
+from hearlab.separation import Separator, load_separator, weights_files
+from hearlab.stages.common import songs_to_evaluate, workspace
+
+# What the networks and a chunk need, Hybrid Demucs on the CPU most of all: measured 2.6 GB, whatever the song's length.
+MEMORY = 3 * GIBIBYTE
+
+
+def run(params: Params) -> None:
+    files = workspace(params)
+    separate = params.separate
+    weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
+    needed = tuple(path.as_posix() for path in weights_files(separate.model, weights))
+    units = []
+    for song in songs_to_evaluate(params):
+        check_song(files.cadenza, song, signals=("mixture",))
+        mixture = files.cadenza.stem(song.split, song.name, "mixture").as_posix()
+        arguments = {
+            "song": song.name,
+            "mixture": mixture,
+            "model": separate.model,
+            "weights": weights.as_posix(),
+            "device": separate.device,
+            "segment": separate.segment,
+            "overlap": separate.overlap,
+        }
+        units.append(
+            Unit(
+                song.name,
+                separate_unit,
+                arguments,
+                inputs=(mixture, *needed),
+                outputs=tuple(f"{song.name}/{stem}.wav" for stem in STEMS),
+                memory=MEMORY,
+                gpus=_gpus(separate.device),
+            )
+        )
+    run_units("separate_music", units, files.separated, files.index("separate_music"))
+
+
+def _gpus(device: str) -> float:
+    """Ray gives each worker a GPU of its own where one is wanted, or where there is one."""
+    if device == "cpu":
+        return 0.0
+    try:
+        import torch
+    except ImportError:
+        return 0.0  # the unit itself says what is missing
+    return 1.0 if device != "auto" or torch.cuda.is_available() else 0.0
+
+
+@functools.lru_cache(maxsize=1)
+def _separator(
+    model: str, weights: Path, files: tuple[tuple[str, int], ...], device: str, segment: float, overlap: float
+) -> Separator:
+    """One for each process; the weights' times of change are part of the key.
+
+    One thread: workers share the cores song by song, and the last bits do not depend on how many there are.
+    """
+    return load_separator(model, weights, device, segment=segment, overlap=overlap, threads=1)
+
+
+def separate_unit(
+    root: Path,
+    out: Path,
+    *,
+    song: str,
+    mixture: str,
+    model: str,
+    weights: str,
+    device: str,
+    segment: float,
+    overlap: float,
+) -> None:
+    """Write the stems of one song as float32 WAV, chunk by chunk, so that memory does not grow with the song."""
+    path, folder = root / mixture, (root / weights).resolve()
+    read_audio(path, rate=SAMPLE_RATE, channels=2, frames=1)  # the header, and whether the file is whole
+    stamps = tuple((file.name, file.stat().st_mtime_ns) for file in weights_files(model, folder))
+    separator = _separator(model, folder, stamps, device, segment, overlap)
+    with soundfile.SoundFile(path) as sound, contextlib.ExitStack() as stack:
+
+        def read(start: int, stop: int):  # type: ignore[no-untyped-def]
+            sound.seek(start)
+            return sound.read(stop - start, dtype="float32", always_2d=True)
+
+        append = {
+            stem: stack.enter_context(float_wav(out / song / f"{stem}.wav", SAMPLE_RATE, 2, sound.frames))
+            for stem in STEMS
+        }
+        for span in separator.separate(read, sound.frames):
+            for stem in STEMS:
+                append[stem](span[stem])

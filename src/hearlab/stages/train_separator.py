@@ -1,0 +1,182 @@
+"""Stage train_separator: Open-Unmix networks for the four stems, trained on the training songs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from hearlab.compute import progress
+from hearlab.compute.engine import run as run_units
+from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.datasets.layout import SAMPLE_RATE, STEMS
+from hearlab.datasets.song_lists import Song, check_song, read_songs
+from hearlab.errors import InputError
+from hearlab.files import atomic_path, write_json
+from hearlab.params import TRAINED, Params
+from hearlab.separation.openunmix import TARGETS, UnmixShape
+from hearlab.separation.training import Progress, TrainingSettings, separator_description, train_network
+from hearlab.separation.training_data import Mixing
+from hearlab.stages.common import workspace
+
+MEMORY = 3 * GIBIBYTE
+KEPT_BYTES = 1 << 30
+CHECKPOINTS = Path(".hearlab") / "checkpoints"
+
+
+def run(params: Params) -> None:
+    files = workspace(params)
+    units = _units(params) if params.separator_weights == TRAINED else []
+    run_units("train_separator", units, files.separator, files.index("train_separator"))
+
+
+def _units(params: Params) -> list[Unit]:
+    data = workspace(params).cadenza
+    if params.separate.model != "openunmix":
+        raise InputError(
+            "params.yaml",
+            "only Open-Unmix can be trained here",
+            field="separate.weights",
+            found=f"{TRAINED} with model {params.separate.model}",
+            wanted="the folder or file of its weights",
+        )
+    songs = {split: read_songs(data.songs(split)) for split in ("train", "valid")}
+    # The published lists of training songs hold the validation songs too.
+    held_out = {song.name for song in songs["valid"]}
+    songs["train"] = [song for song in songs["train"] if song.name not in held_out]
+    for split, members in songs.items():
+        if not members:
+            raise InputError(data.songs(split), "lists no song to train or validate with")
+        for song in members:
+            check_song(data, song, signals=STEMS)
+    folders = {split: [_folder(params, song) for song in members] for split, members in songs.items()}
+    train = params.separate.train.model_dump(mode="json")
+    inputs = tuple(f"{folder}/{stem}.wav" for members in folders.values() for folder in members for stem in STEMS)
+    common = {"songs": folders["train"], "validation": folders["valid"], "train": train, "seed": params.seed}
+    units = [
+        Unit(
+            target,
+            train_unit,
+            {"target": target, "device": params.separate.device, **common},
+            inputs=inputs,
+            outputs=(f"{target}.pth", f"{target}.json"),
+            memory=MEMORY,
+        )
+        for target in TARGETS
+    ]
+    return [*units, Unit("separator", describe_unit, {"train": train}, outputs=("separator.json",))]
+
+
+def _folder(params: Params, song: Song) -> str:
+    return workspace(params).cadenza.song(song.split, song.name).as_posix()
+
+
+def training_settings(train: dict[str, Any], seed: int) -> TrainingSettings:
+    """Settings from the `separate.train` section of params.yaml."""
+    shape = {name: train[name] for name in ("nfft", "nhop", "bandwidth", "hidden_size", "nb_layers", "unidirectional")}
+    mixing = {name: train[name] for name in ("excerpt", "mix_songs", "swap_channels")}
+    rest = {name: value for name, value in train.items() if name not in {*shape, *mixing, "gains"}}
+    return TrainingSettings(
+        shape=UnmixShape(sample_rate=SAMPLE_RATE, **shape),
+        mixing=Mixing(gains=tuple(train["gains"]), **mixing),
+        seed=seed,
+        **rest,
+    )
+
+
+def train_unit(
+    root: Path,
+    out: Path,
+    *,
+    target: str,
+    device: str,
+    songs: Sequence[str],
+    validation: Sequence[str],
+    train: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Train the network of one stem; one that was interrupted goes on from its checkpoint."""
+    checkpoint = root / CHECKPOINTS / f"{target}.pt"
+    resume = checkpoint.read_bytes() if checkpoint.exists() else None
+    trained = train_network(
+        target,
+        SongFiles(root, songs),
+        SongFiles(root, validation),
+        training_settings(train, seed),
+        device=device,
+        resume=resume,
+        checkpoint=partial(_save, checkpoint),
+        progress=_show,
+    )
+    (out / f"{target}.pth").write_bytes(trained.weights)
+    write_json(out / f"{target}.json", trained.description)
+    checkpoint.unlink(missing_ok=True)
+    return trained.description
+
+
+def describe_unit(root: Path, out: Path, *, train: dict[str, Any]) -> None:
+    """Write what is common to the four networks."""
+    write_json(out / "separator.json", separator_description(training_settings(train, 0).shape))
+
+
+def _save(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _show(state: Progress) -> None:
+    progress.note(
+        f"{state.target} step {state.step} of at most {state.steps}, "
+        f"loss {state.train_loss:.4g}, validation {state.valid_loss:.4g}"
+    )
+
+
+class SongFiles:
+    """Songs on the disk, as `hearlab.separation.training_data.SongSource`; a song's name is its folder below `root`.
+
+    Stems are kept in memory as long as all of them fit into `KEPT_BYTES`.
+    """
+
+    def __init__(self, root: Path, songs: Sequence[str]) -> None:
+        self.songs = songs
+        self._root = root
+        self._frames = {song: int(self._info(song).frames) for song in songs}
+        self._keep = sum(self._frames.values()) * len(STEMS) * 2 * 4 <= KEPT_BYTES
+        self._kept: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def frames(self, song: str) -> int:
+        """Length of a song in samples."""
+        return self._frames[song]
+
+    def excerpt(self, song: str, stem: str, start: int, frames: int) -> NDArray[np.float32]:
+        """Samples of a stem, shape (frames, 2)."""
+        if not self._keep:
+            return self._read(song, stem, start, frames)
+        if (song, stem) not in self._kept:
+            self._kept[song, stem] = self._read(song, stem, 0, self._frames[song])
+        return self._kept[song, stem][start : start + frames]
+
+    def _read(self, song: str, stem: str, start: int, frames: int) -> NDArray[np.float32]:
+        path = self._path(song, stem)
+        try:
+            with soundfile.SoundFile(path) as sound:
+                sound.seek(start)
+                samples: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+        return samples
+
+    def _info(self, song: str) -> Any:
+        path = self._path(song, STEMS[0])
+        try:
+            return soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+
+    def _path(self, song: str, stem: str) -> Path:
+        return self._root / song / f"{stem}.wav"
