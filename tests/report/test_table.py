@@ -39,7 +39,7 @@ def test_a_clone_without_the_tables_shows_the_averages(tmp_path: Path) -> None:
 
 
 def test_no_results_yet(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no scores.*run dvc repro"):
+    with pytest.raises(InputError, match=r"holds no scores.*run dvc repro"):
         score_tables(tmp_path)
 
 

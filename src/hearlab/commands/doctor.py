@@ -1,0 +1,29 @@
+"""`hearlab doctor`: what is installed, reachable and complete here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "doctor",
+        help="what is installed, reachable and complete here; what is missing and how to get it",
+        description="Each line says ok, warning or error, and what to do. The exit code is 1 if there is an error.",
+    )
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from hearlab.report.doctor import examine
+
+    findings = examine(Path.cwd())
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.state == "error" for finding in findings) else 0
