@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -125,7 +127,7 @@ def _dvc(root: Path) -> Iterator[Finding]:
     cache.mkdir(parents=True, exist_ok=True)
     works = _links(cache, root)
     known = cache.parent.parent
-    wanted = _dvc_config(root, "cache.type") or "reflink,copy"
+    wanted = dvc_config(root, "cache.type") or "reflink,copy"
     chosen = next((kind for kind in wanted.split(",") if kind in works), None)
     text = f"cache {known}; links that work here: {', '.join(works)}; taken: {chosen}"
     if chosen in (None, "copy"):
@@ -160,18 +162,27 @@ def _reflink(source: Path, target: Path) -> None:
         fcntl.ioctl(write, clone, read.fileno())
 
 
-def _dvc_config(root: Path, name: str) -> str | None:
-    import configparser
-
+def dvc_config(root: Path, name: str) -> str | None:
+    """A value of DVC's configuration in the repository, such as 'cache.type'; config.local comes last."""
     section, key = name.split(".")
-    found = None
+    return _configuration(root).get(section, key, fallback=None)
+
+
+def _configuration(root: Path) -> configparser.ConfigParser:
+    # Read from DVC's own files: asking DVC takes seconds.
+    config = configparser.ConfigParser(interpolation=None)
     for file in ("config", "config.local"):
-        config = configparser.ConfigParser(interpolation=None)
         with contextlib.suppress(OSError, configparser.Error):
             text = (root / ".dvc" / file).read_text(encoding="utf-8")
             config.read_string("\n".join(line.strip() for line in text.splitlines()))
-            found = config.get(section, key, fallback=found)
-    return found
+    return config
+
+
+def _addresses(root: Path) -> dict[str, str]:
+    """Address of each remote, by its name."""
+    config = _configuration(root)
+    sections = {re.fullmatch(r"'?remote \"(.+)\"'?", section): section for section in config.sections()}
+    return {match[1]: config.get(section, "url", fallback="") for match, section in sections.items() if match}
 
 
 def _remotes(root: Path) -> Iterator[Finding]:
@@ -183,7 +194,7 @@ def _remotes(root: Path) -> Iterator[Finding]:
         "with Repo(sys.argv[1]) as repo:\n"
         "  odb = repo.cloud.get_remote_odb(sys.argv[2]); odb.fs.exists(odb.path)\n"
     )
-    remotes = dict(line.split()[:2] for line in _dvc_said(root, "remote", "list").splitlines() if line.strip())
+    remotes = _addresses(root)
     if not remotes:
         advice = "dvc remote add --default NAME ADDRESS, see docs/remotes.md"
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
@@ -225,10 +236,6 @@ def _unreachable(address: str) -> str | None:
     except OSError as error:
         return str(error)
     return None
-
-
-def _dvc_said(root: Path, *command: str) -> str:
-    return _said(sys.executable, "-m", "dvc", "--cd", str(root), *command)
 
 
 def _ray() -> Iterator[Finding]:

@@ -1,0 +1,147 @@
+"""`hearlab data`: the challenges' packages, fetched, unpacked and checked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+    from hearlab.datasets.packages import Package, Places
+
+DATASET = "clarity"
+SHOWN = 20  # wrong files that are named
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("data", help="the challenges' packages: fetch, unpack, check, status")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    fetch = actions.add_parser(
+        "fetch",
+        help="download a package, or go on where a download was cut",
+        description="The secret of a private link can be put into HEARLAB_HTTP_HEADERS (lines of 'Name: value').",
+    )
+    fetch.add_argument("package", metavar="PACKAGE", help="its name in `hearlab data status`, or its file name")
+    fetch.add_argument(
+        "address", metavar="ADDRESS", nargs="?", help="http(s)://, file:// or a path; ends in / if a folder"
+    )
+    fetch.add_argument("--checksum", help="md5:... or sha256:..., instead of the published one")
+    fetch.add_argument("--any-size", action="store_true", help="take it even if its size is not the published one")
+    fetch.add_argument("--connections", type=int, default=4, help="ranges fetched side by side (default: 4)")
+    fetch.set_defaults(run=_fetch)
+
+    unpack = actions.add_parser("unpack", help="unpack fetched packages, or go on where that was cut")
+    unpack.add_argument("packages", metavar="PACKAGE", nargs="+")
+    unpack.add_argument("--archive", type=Path, help="the archive, if it does not lie where fetch puts it")
+    unpack.add_argument("--repair", action="store_true", help="write missing and altered files again")
+    unpack.add_argument("--overwrite", action="store_true", help="replace files that are there and differ")
+    unpack.set_defaults(run=_unpack)
+
+    check = actions.add_parser(
+        "check", help="compare unpacked files with their receipt: missing, truncated, altered, surplus"
+    )
+    check.add_argument("packages", metavar="PACKAGE", nargs="*", help="default: all that are there")
+    check.add_argument("--deep", action="store_true", help="read every byte")
+    check.set_defaults(run=_check)
+
+    status = actions.add_parser("status", help="how far each package is")
+    status.set_defaults(run=_status)
+    for action in (fetch, unpack, check, status):
+        action.add_argument("--catalogue", type=Path, help="a packages.toml of your own, read on top of HearLab's")
+        action.add_argument("--archives", type=Path, help=f"where archives lie (default: data/{DATASET}/packages)")
+
+
+def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], Places]:
+    from hearlab.compute.dvc_records import cache_folder
+    from hearlab.datasets.layout import Workspace
+    from hearlab.datasets.packages import LINK_TYPES, Places, load_catalogue
+    from hearlab.report.doctor import dvc_config
+
+    root = Path.cwd()
+    links = tuple((dvc_config(root, "cache.type") or ",".join(LINK_TYPES)).replace(" ", "").split(","))
+    places = Places.of(
+        Workspace(Path("data") / DATASET), archives=options.archives, cache=cache_folder(root), link_types=links
+    )
+    return load_catalogue(options.catalogue), places
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.datasets.packages import ByteProgress, fetch, find_package, parse_checksum, size_text
+
+    catalogue, places = _catalogue(options)
+    with sigterm_interrupts():
+        fetched = fetch(
+            find_package(catalogue, options.package),
+            places,
+            options.address,
+            checksum=parse_checksum(options.checksum) if options.checksum else None,
+            any_size=options.any_size,
+            connections=options.connections,
+            headers=_headers(),
+            progress=ByteProgress(),
+        )
+    how = "checksum as published" if fetched.verified else f"md5 {fetched.md5}, no published checksum to compare with"
+    print(f"{fetched.path}: {size_text(fetched.size)}, {how}")
+
+
+def _headers() -> dict[str, str]:
+    lines = os.environ.get("HEARLAB_HTTP_HEADERS", "").splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines if ":" in line)}
+
+
+def _unpack(options: argparse.Namespace) -> None:
+    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.datasets.packages import ByteProgress, find_package, size_text, unpack
+
+    catalogue, places = _catalogue(options)
+    for name in options.packages:
+        with sigterm_interrupts():
+            done = unpack(
+                find_package(catalogue, name),
+                places,
+                archive=options.archive,
+                repair=options.repair,
+                overwrite=options.overwrite,
+                progress=ByteProgress(),
+            )
+        print(f"{done.package}: {done.files} files, {size_text(done.size)} in {done.root}; {done.written} written now")
+        _notes(done.notes)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from hearlab.datasets.packages import ByteProgress, check, find_package
+
+    catalogue, places = _catalogue(options)
+    packages = [find_package(catalogue, name) for name in options.packages] or list(catalogue.values())
+    wrong = False
+    for package in packages:
+        state = check(package, places, deep=options.deep, progress=ByteProgress())
+        if state.state == "absent" and not options.packages:
+            continue
+        print(state)
+        for problem in state.problems[:SHOWN]:
+            print(f"  {problem}")
+        if len(state.problems) > SHOWN:
+            print(f"  and {len(state.problems) - SHOWN} more")
+        _notes(state.notes)
+        wrong |= not state.usable
+    return 1 if wrong else 0
+
+
+def _notes(notes: list[Any]) -> None:
+    for note in notes:
+        print(f"  note: {note}", file=sys.stderr)
+
+
+def _status(options: argparse.Namespace) -> None:
+    from hearlab.datasets.packages import status
+
+    catalogue, places = _catalogue(options)
+    for package in catalogue.values():
+        print(status(package, places))

@@ -1,0 +1,151 @@
+"""Comparing unpacked files with their receipts: what is missing, truncated, altered or surplus, by name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from hearlab.datasets.packages.byte_progress import Progress, Silent, size_text
+from hearlab.datasets.packages.catalogue import Package
+from hearlab.datasets.packages.expectations import files_below
+from hearlab.datasets.packages.journal import read_journal
+from hearlab.datasets.packages.places import Places
+from hearlab.datasets.packages.receipt import FileLine, read_receipt
+from hearlab.datasets.packages.tree import file_md5
+
+Wrong = Literal["missing", "truncated", "altered", "surplus", "unreadable"]
+# Files that tools leave in a data root and that no package brings.
+NOT_SURPLUS = (".gitignore", ".DS_Store")
+AT_ONCE = 256  # files that are handed to the threads together
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as the receipt says; the path is told from the data root."""
+
+    kind: Wrong
+    path: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.path}" + (f" ({self.detail})" if self.detail else "")
+
+
+def check_files(
+    package: Package,
+    places: Places,
+    *,
+    deep: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Problem]:
+    """What is wrong with the unpacked files of a package, by its receipt; nothing without a receipt.
+
+    Args:
+        deep: read every file and compare its md5; otherwise sizes only.
+
+    Raises:
+        InputError: the receipt cannot be read.
+    """
+    receipt = read_receipt(places.receipt(package))
+    if receipt is None:
+        return []
+    root = places.root(package)
+    problems = damaged_files(receipt.files.values(), root, deep=deep, workers=workers, progress=progress)
+    return [*problems, *_surplus(package, places, receipt.files)]
+
+
+def damaged_files(
+    lines: Iterable[FileLine],
+    root: Path,
+    *,
+    deep: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Problem]:
+    """Files that are missing or have another size, or (`deep`) other bytes."""
+    lines = list(lines)
+    progress = progress or Silent()
+    found = {line.path: _size_problem(line, root) for line in lines}
+    if deep:
+        readable = [line for line in lines if found[line.path] is None]
+        progress.start("reading", sum(line.size for line in readable))
+        try:
+            for line, problem in _hashed(readable, root, workers or min(4, os.cpu_count() or 1), progress):
+                found[line.path] = problem
+        finally:
+            progress.finish()
+    return [problem for problem in found.values() if problem is not None]
+
+
+def _size_problem(line: FileLine, root: Path) -> Problem | None:
+    try:
+        status = os.stat(root / line.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Problem("missing", line.path)
+    except OSError as error:
+        return Problem("unreadable", line.path, error.strerror or "")
+    if not stat.S_ISREG(status.st_mode):
+        return Problem("altered", line.path, "is no file")
+    if status.st_size == line.size:
+        return None
+    kind: Wrong = "truncated" if status.st_size < line.size else "altered"
+    return Problem(kind, line.path, f"found {size_text(status.st_size)}, wanted {size_text(line.size)}")
+
+
+def _hashed(
+    lines: list[FileLine], root: Path, workers: int, progress: Progress
+) -> Iterator[tuple[FileLine, Problem | None]]:
+    waiting = iter(lines)
+    with ThreadPoolExecutor(workers, "md5") as pool:
+        while some := list(islice(waiting, AT_ONCE)):
+            yield from zip(some, pool.map(lambda line: _md5_problem(line, root, progress), some), strict=True)
+
+
+def _md5_problem(line: FileLine, root: Path, progress: Progress) -> Problem | None:
+    try:
+        found = file_md5(root / line.path, progress.advance)
+    except OSError as error:
+        return Problem("unreadable", line.path, error.strerror or "")
+    if found == line.md5:
+        return None
+    return Problem("altered", line.path, f"found md5 {found}, wanted {line.md5}")
+
+
+def _surplus(package: Package, places: Places, files: Mapping[str, FileLine]) -> list[Problem]:
+    """Files in the folders of this package that neither it nor another package of the same root brought."""
+    folders = {path.rsplit("/", 1)[0] if "/" in path else "" for path in files}
+    # The outermost folders that hold files of the package; a file right in the root does not claim the whole root.
+    folders.discard("")
+    outermost = [folder for folder in sorted(folders) if not any(above in folders for above in _above(folder))]
+    found = [path for folder in outermost for path in files_below(places.root(package), folder) if path not in files]
+    found = [path for path in found if path.rsplit("/", 1)[-1] not in NOT_SURPLUS]
+    if found:
+        others = _files_of_others(package, places)
+        found = [path for path in found if path not in others]
+    return [Problem("surplus", path) for path in found]
+
+
+def _files_of_others(package: Package, places: Places) -> set[str]:
+    """Files that the receipts of the other packages name, and those of packages that are half unpacked."""
+    known: set[str] = set()
+    for path in sorted(places.receipts.glob("*.jsonl")):
+        if path != places.receipt(package):
+            receipt = read_receipt(path)
+            known.update(receipt.files if receipt else ())
+    for path in sorted(places.receipts.glob("*.journal")):
+        record = read_journal(path)
+        known.update(entry["path"] for entry in (*record.trusted, *record.doubtful))
+    return known
+
+
+def _above(folder: str) -> Iterator[str]:
+    while "/" in folder:
+        folder = folder.rsplit("/", 1)[0]
+        yield folder

@@ -1,0 +1,150 @@
+"""A log of what is done, that outlives a killed process at once and a crashed machine up to its last sync.
+
+Lines of JSON are appended without waiting for the disk: a process that is killed loses none of them. From time to time
+the caller brings its data to the disk and marks so with `synced`. After a crash of the machine (told by the boot id)
+only lines that such a mark covers are trusted, because the data that others tell of may not have reached the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError
+from hearlab.files import write_text
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SYNCED = "synced"  # the key of a mark; its value is the number of lines that it covers
+
+
+@dataclass
+class Record:
+    """What a journal tells: its header, the lines to trust and the lines whose data may be lost."""
+
+    header: dict[str, Any] | None = None
+    trusted: list[dict[str, Any]] = field(default_factory=list)
+    doubtful: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Journal:
+    """An open journal; use `read_journal` before, and give `create` the lines that stay true."""
+
+    def __init__(self, path: Path, descriptor: int, count: int) -> None:
+        self.path = path
+        self.count = count  # lines so far
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, header: dict[str, Any], entries: list[dict[str, Any]]) -> Journal:
+        """Start a journal whose `entries` are on the disk already; replaces an old one atomically."""
+        lines = [{**header, "boot": _boot_id()}, *entries, {SYNCED: len(entries)}]
+        write_text(path, "".join(_line(line) for line in lines))
+        return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), len(entries))
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Note an entry; safe against a kill of the process, from several threads."""
+        with self._lock:
+            self._write(entry)
+            self.count += 1
+
+    def synced(self, count: int) -> None:
+        """Mark that the data of the first `count` lines are on the disk.
+
+        Take `count` before the data are brought there: lines that other threads add meanwhile are not covered.
+        """
+        with self._lock:
+            self._write({SYNCED: count})
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def remove(self) -> None:
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        line = _line(entry).encode()
+        if os.write(self._descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+
+def read_journal(path: Path) -> Record:
+    """Read a journal; a missing, empty or torn one gives what can be read of it."""
+    record = Record()
+    entries: list[dict[str, Any]] = []
+    covered = 0
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return record
+    for line in text.splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(entry, dict):
+            break
+        if record.header is None:
+            record.header = entry
+        elif SYNCED in entry:
+            covered = entry[SYNCED]
+        else:
+            entries.append(entry)
+    if record.header is not None:
+        boot = record.header.pop("boot", None)
+        if boot is not None and boot == _boot_id():
+            covered = len(entries)
+    record.trusted, record.doubtful = entries[:covered], entries[covered:]
+    return record
+
+
+@contextlib.contextmanager
+def only_one(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock file `path`; a second holder on this machine is refused.
+
+    Raises:
+        InputError: another process is at it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(path, f"another process is {doing}", advice="wait for it, or stop it") from None
+        except OSError:
+            break  # a file system without locks: go on without
+        # The holder before may have removed the file between our open and our lock.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                break
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")) + "\n"
+
+
+def _boot_id() -> str | None:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,193 @@
+"""Disk space: what a package needs, where, and whether it is there, said in numbers before the first byte."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearlab.datasets.packages.byte_progress import size_text
+from hearlab.datasets.packages.catalogue import Package
+from hearlab.datasets.packages.places import Places
+from hearlab.errors import InputError
+
+FICLONE = 0x40049409  # ioctl of Linux that makes a file share the blocks of another
+# Left free: a full disk breaks more than one download. At most this much, on small disks a share of them.
+RESERVE = 1_000_000_000
+RESERVE_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that are needed in a folder; `about` if they rest on rounded figures."""
+
+    what: str
+    folder: Path
+    bytes: int
+    about: bool = False
+
+    def __str__(self) -> str:
+        return f"{'about ' if self.about else ''}{size_text(self.bytes)} for {self.what}"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The needs of one file system."""
+
+    folder: Path
+    free: int
+    reserve: int
+    needs: tuple[Need, ...]
+
+    @property
+    def needed(self) -> int:
+        return sum(need.bytes for need in self.needs)
+
+    @property
+    def enough(self) -> bool:
+        return not self.needed or self.needed + self.reserve <= self.free
+
+    def __str__(self) -> str:
+        parts = ", ".join(str(need) for need in self.needs)
+        return f"{self.folder}: needs {size_text(self.needed)} ({parts}), {size_text(self.free)} free"
+
+
+def fetching_needs(
+    package: Package, places: Places, archive_bytes: int | None, there: int = 0, *, then_unpack: bool = True
+) -> list[Need]:
+    """What fetching a package needs, and what follows: unpacking it (unless it is unpacked) and DVC's cache.
+
+    Args:
+        archive_bytes: size of the archive as the server tells it; without it the table's figure.
+        there: bytes of the archive that are there already.
+    """
+    size = archive_bytes or package.size_or_about or 0
+    about = archive_bytes is None and package.size is None
+    needs = [Need("the package", places.archives, max(size - there, 0), about)]
+    if then_unpack and not places.receipt(package).exists():
+        needs += unpacking_needs(package, places, archive_bytes=size)
+    return needs
+
+
+def unpacking_needs(
+    package: Package, places: Places, there: int = 0, unpacked: int | None = None, *, archive_bytes: int | None = None
+) -> list[Need]:
+    """What unpacking a package and putting its files under DVC needs.
+
+    Args:
+        there: bytes that are unpacked already.
+        unpacked: bytes of the unpacked files, if they are known; else the table's figure, else the archive's size.
+        archive_bytes: size of an archive that is not there yet.
+    """
+    if unpacked is None and archive_bytes is None:
+        with contextlib.suppress(OSError):
+            archive_bytes = places.archive(package).stat().st_size
+    size = unpacked if unpacked is not None else package.unpacked or archive_bytes or 0
+    about = unpacked is None
+    root = places.root(package)
+    needs = [Need("the unpacked files", root, max(size - there, 0), about)]
+    if places.cache is not None:
+        link = working_link(root, places.cache, places.link_types)
+        if link == "copy" or link is None:
+            needs.append(Need("their copies in DVC's cache", places.cache, size, about))
+        elif device(root) != device(places.cache):
+            needs.append(Need(f"DVC's cache on another disk, linked by {link}", places.cache, size, about))
+    return needs
+
+
+def disks(needs: Sequence[Need]) -> list[Disk]:
+    """The needs, gathered for each file system."""
+    gathered: dict[int, list[Need]] = {}
+    for need in needs:
+        gathered.setdefault(device(need.folder), []).append(need)
+    found = []
+    for group in gathered.values():
+        folder = existing(group[0].folder)
+        status = os.statvfs(folder)
+        total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+        found.append(Disk(group[0].folder, free, min(RESERVE, round(total * RESERVE_SHARE)), tuple(group)))
+    return found
+
+
+def require_space(needs: Sequence[Need]) -> list[Disk]:
+    """Check that all needs fit; gives the disks with their figures.
+
+    Raises:
+        InputError: a disk is too small; the line says what is needed, for what, and what is free.
+    """
+    found = disks(needs)
+    for disk in found:
+        if not disk.enough:
+            raise InputError(
+                disk.folder,
+                "not enough disk space",
+                found=f"{size_text(disk.free)} free",
+                wanted=f"{size_text(disk.needed)}: {', '.join(str(need) for need in disk.needs)};"
+                f" and {size_text(disk.reserve)} left over",
+                advice=f"free {size_text(disk.needed + disk.reserve - disk.free)} or use another disk",
+            )
+    return found
+
+
+def working_link(folder: Path, cache: Path, types: Sequence[str]) -> str | None:
+    """The first of DVC's link types that really works from the cache to the folder, tried with a small file.
+
+    Gives None if none works, or if a folder cannot be written to.
+    """
+    try:
+        with _scratch(cache) as source_folder, _scratch(folder) as target_folder:
+            source = source_folder / "source"
+            source.write_bytes(b"link?")
+            for kind in types:
+                target = target_folder / kind
+                try:
+                    _link(kind, source, target)
+                    if target.read_bytes() == b"link?":
+                        return kind
+                except (OSError, ValueError):
+                    continue
+    except OSError:
+        pass
+    return None
+
+
+def reflink(source: Path, target: Path) -> None:
+    """Make `target` a copy that shares the blocks of `source`. Raises OSError where the file system cannot."""
+    with source.open("rb") as original, target.open("wb") as clone:
+        fcntl.ioctl(clone.fileno(), FICLONE, original.fileno())
+
+
+def device(folder: Path) -> int:
+    """The file system that a folder lies on, or will lie on once it is made."""
+    return existing(folder).stat().st_dev
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    folder = folder.absolute()
+    while not folder.is_dir():
+        folder = folder.parent
+    return folder
+
+
+def _link(kind: str, source: Path, target: Path) -> None:
+    if kind == "hardlink":
+        os.link(source, target)
+    elif kind == "symlink":
+        os.symlink(source, target)
+    elif kind == "reflink":
+        reflink(source, target)
+    elif kind == "copy":
+        target.write_bytes(source.read_bytes())
+    else:
+        raise ValueError(kind)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".hearlab.part-", dir=existing(folder)) as name:
+        yield Path(name)
