@@ -33,7 +33,7 @@ def bass(form: SongForm, rate: int, rng: np.random.Generator) -> Array:
         damping=float(rng.uniform(5, 8)),
         pick=0.35 if picked else 0.2,
         pick_centre=float(rng.uniform(1600, 2600) if picked else rng.uniform(900, 1500)),
-        body=((80.0, 0.7, 1.0), (900.0, 0.6, 0.8)),
+        body=((80.0, 0.7, 1.2), (900.0, 0.6, 0.5)),
     )
     strings = Strings(tone, rate, rng)
     track = np.zeros(round(form.seconds * rate))

@@ -50,9 +50,7 @@ RESPONSE = 0.06
 STRUM = 0.011
 
 
-def accompaniment(
-    form: SongForm, tune: Sequence[MelodyNote], sung: bool, rate: int, rng: np.random.Generator
-) -> Array:
+def accompaniment(form: SongForm, tune: Sequence[MelodyNote], sung: bool, rate: int, rng: np.random.Generator) -> Array:
     """All parts together, shape (2, n), at no particular level.
 
     Where the tune is sung, they leave room for the singer; where not, a guitar plays it.
@@ -166,13 +164,11 @@ def _strings(form: SongForm, place: float, rate: int, rng: np.random.Generator) 
     attack, release = round(0.09 * rate), round(0.2 * rate)
     gains = np.sqrt(2) * pan(np.ones(1), 0.5 * place)
     for bar in form.bars:
-        halves = [0, STEPS // 2] if bar.chords[0] != bar.chords[1] or bar.stop else [0]
+        halves = [0, STEPS // 2] if bar.chords[0] != bar.chords[1] else [0]
         for step in halves:
             if not form.plays("other", bar, step):
                 continue
-            end = bar.fill if bar.stop else step + STEPS // len(halves)
-            if end <= step:
-                continue
+            end = min(step + STEPS // len(halves), bar.fill)
             chord = form.chord(bar, step)
             if chord not in chords:
                 chords[chord] = ensemble(voicing(chord, low, count), brightness, rate, rng)

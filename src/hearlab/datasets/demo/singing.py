@@ -133,7 +133,7 @@ def _add_syllable(
     plan.voicing.add(voice_start + 0.025, 0.9 * loud)
     plan.voicing.add(voice_start + 0.6 * (end - fall - voice_start) + 0.02, 1.05 * loud)
     plan.voicing.add(max(end - fall, voice_start + 0.06), 0.85 * loud)
-    plan.voicing.add(end - 0.002, 0.0 if note.last else 0.35 * loud)
+    plan.voicing.add(end - 0.01, 0.0 if note.last else 0.35 * loud)
 
     for track, value in ((plan.noise_centre, consonant.noise_centre), (plan.noise_width, consonant.noise_width)):
         track.add(start, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,8 +25,10 @@ MOTIFS: dict[str, tuple[Motif, ...]] = {
         ((0, 2), (2, 4), (6, 2), (8, 6)),
     ),
 }
-# Semitones by which the chorus lies above the verse.
-LIFT = 3
+# Degrees of the scale by which the chorus lies above the verse.
+LIFT = 2
+# A note that would be cut off sooner than this by the end of the song is not sung; in s.
+SHORTEST = 0.15
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def melody(form: SongForm, lowest: int, highest: int, rng: np.random.Generator) 
         if bar.section == "intro":
             continue
         motif = MOTIFS[bar.section][int(motifs[bar.section][number % 2])]
-        home = len(scale) // 3 + (LIFT * 7 // 12 if bar.section == "chorus" else 0)
+        home = len(scale) // 3 + (LIFT if bar.section == "chorus" else 0)
         for index, (step, length) in enumerate(motif):
             # A random walk that is drawn back to the middle of the range.
             at += int(rng.integers(-2, 3)) + int(np.sign(home - at) * (rng.random() < 0.5))
@@ -64,4 +66,5 @@ def melody(form: SongForm, lowest: int, highest: int, rng: np.random.Generator) 
             accent = 1.0 if step % 4 == 0 else 0.85
             loud = bar.loudness * accent * float(rng.uniform(0.92, 1.05))
             notes.append(MelodyNote(scale[at], start, end - start, loud, index == 0, index == len(motif) - 1))
-    return [note for note in notes if note.start + 0.15 < form.seconds]
+    notes = [note for note in notes if note.start + SHORTEST < form.seconds]
+    return [*notes[:-1], *(replace(note, last=True) for note in notes[-1:])]

@@ -19,6 +19,8 @@ BALANCE_RANGE = 1.2
 ROOM_SEND = {"vocals": 0.22, "drums": 0.16, "bass": 0.05, "other": 0.2}
 # Peak of the mixture, in dB re full scale.
 PEAK_LEVEL = (-2.6, -1.4)
+# No stem comes closer to full scale than this, even if the mixture has to be softer.
+STEM_LIMIT = 0.98
 # Peaks above this multiple of the mixture's RMS are turned down, all stems alike.
 LIMIT = 3.6
 # The limiter works in blocks of this many samples; it looks this many blocks ahead and back.
@@ -63,8 +65,10 @@ def mix(stems: Mapping[str, Array], rate: int, rng: np.random.Generator) -> dict
         placed[name] = fft.irfft(spectrum, size)[:, :length] * fade
     together = sum(placed.values(), np.zeros((2, length)))
     gains = _limiter(together)
-    peak = 10 ** (rng.uniform(*PEAK_LEVEL) / 20) / float(np.max(np.abs(together * gains)))
-    gains *= 32768 * peak
+    peak = 10 ** (rng.uniform(*PEAK_LEVEL) / 20)
+    # Stems may cancel each other in the mixture: none of them may clip either.
+    loudest = max(float(np.max(np.abs(gains * stem))) for stem in placed.values())
+    gains *= 32768 * min(peak / float(np.max(np.abs(gains * together))), STEM_LIMIT / loudest)
     pcm = {name: np.rint(gains * stem).astype(np.int16).T for name, stem in placed.items()}
     return {"mixture": sum(pcm.values(), np.zeros((length, 2), np.int16)), **pcm}
 

@@ -52,13 +52,12 @@ def held(note: Array, length: int, attack: int, release: int) -> Array:
     return whole
 
 
-def saturate(track: Array, drive: float) -> Array:
-    """Compress peaks as tape and amplifiers do: a hyperbolic tangent with `drive` times the RMS at its knee."""
+def saturate(track: Array, knee: float) -> Array:
+    """Compress peaks as tape and amplifiers do: a hyperbolic tangent that never exceeds `knee` times the RMS."""
     level = np.sqrt(np.mean(track**2))
     if level == 0.0:
         return track
-    knee = drive * level
-    limited = track / knee
+    limited = track / (knee * level)
     np.tanh(limited, out=limited)
-    limited *= knee
+    limited *= knee * level
     return limited

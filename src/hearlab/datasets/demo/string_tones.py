@@ -18,12 +18,12 @@ from hearlab.datasets.demo.song_sounds import frequency, hump, shaped_noise
 
 Array = NDArray[np.float64]
 
-# Strings are computed up to this frequency in Hz; above it little of them is left.
-HIGHEST = 11000.0
+# Strings fade out between these frequencies in Hz; above them little is left.
+HIGHEST = (7000.0, 12000.0)
 # What is left of a note at the end of the transform wraps round to its start. The transform is taken on a circle inside
 # which everything fades this much faster (nepers over the whole transform), and the fading is undone afterwards.
 EXTRA_FADING = 3.0
-# Onset of a plucked note, in s.
+# A string is plucked this late in its note, in s: what the fading out at high frequencies rings before goes there.
 ONSET = 0.001
 
 
@@ -67,15 +67,16 @@ class Strings:
     def __init__(self, tone: StringTone, rate: int, rng: np.random.Generator, size: int = 65536) -> None:
         self._tone, self._rate, self._rng, self._size = tone, rate, rng, size
         self._notes: dict[int, Array] = {}
-        self._bins = np.arange(1, int(HIGHEST / rate * size))
+        self._bins = np.arange(1, int(HIGHEST[1] / rate * size))
         self._hertz = self._bins * rate / size
         self._extra = EXTRA_FADING * rate / size
         self._fading = tone.fading + tone.damping * (self._hertz / 1000) ** 1.2 + self._extra
         self._s = self._extra + 2j * np.pi * self._hertz
-        colour = np.ones_like(self._hertz)
+        beyond = np.clip((self._hertz - HIGHEST[0]) / (HIGHEST[1] - HIGHEST[0]), 0, 1)
+        colour = 0.5 + 0.5 * np.cos(np.pi * beyond)
         for centre, octaves, gain in tone.body:
-            colour += gain * hump(self._hertz, centre, octaves)
-        self._pluck = self._s * colour / (1 + self._s / (2 * np.pi * tone.brightness)) ** 2
+            colour *= 1 + gain * hump(self._hertz, centre, octaves)
+        self._pluck = self._s * np.exp(-self._s * ONSET) * colour / (1 + self._s / (2 * np.pi * tone.brightness)) ** 2
         self._regain = np.exp(self._extra / rate * np.arange(size))
 
     def note(self, number: int) -> Array:
