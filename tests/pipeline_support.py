@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = (("dev", 3), ("train", 1))
 PAIRS = 9
+SONG_PAIRS = 1  # of song and listener: the small test
+TRAINING = {"hidden_size": 4, "batch_size": 1, "steps": 2, "validate_every": 2, "excerpt": 1}
 
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
@@ -64,11 +66,15 @@ def make_project(folder: Path) -> Path:
     params = yaml.load((folder / "params.yaml").read_text())
     for split, scenes in SMALL:
         params["datasets"]["demo"]["splits"][split].update(scenes=scenes, rooms=scenes)
+    params["datasets"]["demo"]["songs"].update(train=1, valid=1, test=0)
+    params["evaluate"]["small_test"] = True
+    params["separate"]["train"].update(TRAINING)
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(params, file)
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     output = run(folder, "dvc", "repro")
     assert f"score_speech: {PAIRS}/{PAIRS}" in output
+    assert f"score_music: {SONG_PAIRS}/{SONG_PAIRS}" in output
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", "First run")
     return folder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_support import PAIRS, make_project, pulled_clone, ran, run
+from pipeline_support import PAIRS, SONG_PAIRS, make_project, pulled_clone, ran, run
 
 pytestmark = pytest.mark.slow
 SCENES = Path("data/demo/scene_lists/scenes.dev.json")
@@ -48,7 +48,12 @@ def test_one_scene_changed_by_hand(project: Path) -> None:
 
 def test_another_gain_renders_nothing(project: Path) -> None:
     counts = ran(run(project, "dvc", "exp", "run", "-S", "enhance.gain=1"))
-    assert counts == {"enhance_speech": PAIRS, "score_speech": PAIRS}
+    assert counts == {
+        "enhance_speech": PAIRS,
+        "score_speech": PAIRS,
+        "enhance_music": SONG_PAIRS,
+        "score_music": SONG_PAIRS,
+    }
     restore(project)
 
 
@@ -57,15 +62,18 @@ def test_code_that_a_stage_does_not_use(project: Path) -> None:
         with (project / name).open("a") as file:
             file.write("\n# A comment.\n")
     assert ran(run(project, "dvc", "repro")) == {}
-    # A module that scoring uses: DVC runs the stage, but a comment changes no unit.
+    # A module that scoring uses, in both tracks: DVC runs the stage, but a comment changes no unit.
     loss = project / "src" / "hearlab" / "ear" / "loss.py"
     loss.write_text(loss.read_text() + "\n# A comment.\n")
-    assert ran(run(project, "dvc", "repro")) == {"score_speech": 0}
+    assert ran(run(project, "dvc", "repro")) == {"score_speech": 0, "score_music": 0}
     # A change of what is computed runs the units of this stage, and of no other.
     loss.write_text(loss.read_text().replace("LOWER_KNEE_DB = 30", "LOWER_KNEE_DB = 31"))
-    assert ran(run(project, "dvc", "repro")) == {"score_speech": PAIRS}
+    assert ran(run(project, "dvc", "repro")) == {
+        "score_speech": PAIRS,
+        "score_music": SONG_PAIRS,
+    }
     run(project, "git", "checkout", "--quiet", ".")
-    assert ran(run(project, "dvc", "repro")) in ({}, {"score_speech": 0})
+    assert ran(run(project, "dvc", "repro")) in ({}, {"score_speech": 0, "score_music": 0})
     restore(project)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import make_project, pulled_clone, run
+from pipeline_support import SONG_PAIRS, make_project, pulled_clone, run
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,10 @@ def test_results_are_where_the_readme_says(project: Path) -> None:
         lines = (project / "metrics" / f"{name}.csv").read_text().splitlines()
         assert lines[0] == header
         assert len(lines) == 1 + 9
+    assert len((project / "metrics" / "music.csv").read_text().splitlines()) == 1 + SONG_PAIRS
     shown = run(project, "dvc", "metrics", "show")
     assert "haspi.improvement" in shown
+    assert "haaqi.score" in shown
     table = run(project, "hearlab", "scores")
     assert f"{mean(project):.4f}" in table
     assert len(list((project / "data" / "demo" / "rendered" / "dev").iterdir())) == 3 * 14
@@ -55,15 +57,40 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
     before = mean(project)
     output = run(project, "dvc", "exp", "run", "-S", "enhance.gain=6")
     ran = re.findall(r"Running stage '([\w@]+)'", output)
-    assert ran == ["check_params", "enhance_speech", "score_speech"]
+    assert set(ran) == {"check_params", "enhance_speech", "score_speech", "enhance_music", "score_music"}
     difference = run(project, "dvc", "metrics", "diff")
     assert "haspi.enhanced" in difference
     assert "haspi.unprocessed" not in difference
     assert mean(project) != before
+    assert "haaqi.stems.bass" in difference
     assert "enhance.gain" in run(project, "dvc", "exp", "show", "--csv")
     run(project, "git", "checkout", "--quiet", ".")
     run(project, "dvc", "checkout")
     assert mean(project) == before
+
+
+def test_another_separator_changes_the_music_only(project: Path) -> None:
+    """Hybrid Demucs with weights in place (random ones): separated again, the speech track untouched."""
+    torch = pytest.importorskip("torch", reason="the music track needs torch")
+    from hearlab.separation.hdemucs import build_hdemucs, hdemucs_file
+
+    before = json.loads((project / "metrics" / "music.json").read_text())
+    torch.manual_seed(0)
+    weights = project / "data" / "weights" / "hdemucs_high_musdbhq_only.pt"
+    torch.save(build_hdemucs().state_dict(), weights)
+    assert hdemucs_file(weights.parent) == weights
+    try:
+        output = run(project, "dvc", "exp", "run", "-S", "separate.model=hdemucs", "-S", "separate.segment=4")
+        ran = re.findall(r"Running stage '([\w@]+)'", output)
+        assert set(ran) == {"check_params", "train_separator", "separate_music", "enhance_music", "score_music"}
+        assert "haaqi.score" in run(project, "dvc", "metrics", "diff")
+        assert json.loads((project / "metrics" / "music.json").read_text()) != before
+        assert mean(project) > 0
+    finally:
+        weights.unlink()
+        run(project, "git", "checkout", "--quiet", ".")
+        run(project, "dvc", "checkout")
+    assert json.loads((project / "metrics" / "music.json").read_text()) == before
 
 
 def test_the_plot_template_draws(project: Path, tmp_path: Path) -> None:
@@ -111,7 +138,7 @@ def test_a_wrong_parameter_stops_before_any_work(project: Path) -> None:
     try:
         assert run(project, "hearlab", "stage", "enhance_speech", code=2).splitlines() == [
             "hearlab: params.yaml: enhance.gian: unknown key (wanted one of system, gain, nalr, compressor, "
-            "soft_clip, params); did you mean gain?"
+            "soft_clip, music_compressor, params); did you mean gain?"
         ]
         (project / "params.yaml").write_text(text.replace("systems.baseline", "systems.basline"))
         output = run(project, "dvc", "repro", code=255)
