@@ -37,8 +37,6 @@ def require_torchaudio() -> Any:
         InputError: torch or torchaudio is not installed, or they do not fit together.
     """
     require_torch()
-    if "torchaudio" in sys.modules:
-        return sys.modules["torchaudio"]
     try:
         return _require("torchaudio")
     except (OSError, RuntimeError):

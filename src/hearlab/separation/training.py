@@ -21,52 +21,44 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hearlab.errors import InputError, ParameterError
 from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
+from hearlab.separation.spectra import Statistics, block_frames, magnitude, mixture_statistics
 from hearlab.separation.torch_audio import require_torch
-from hearlab.separation.training_data import Mixing, Signal, SongSource, blocks, draw_batch
+from hearlab.separation.training_data import Mixing, Signal, SongSource, blocks, draw_batch, fingerprint
 from hearlab.separation.weights import State
 
 if TYPE_CHECKING:
     import torch
 
-# A bin that hardly varies is not scaled up beyond this part of the most varying one's (as in Open-Unmix).
-_LEAST_SCALE = 1e-4
-# Seconds of a song that are looked at together in validation and statistics.
-_BLOCK = 10.0
+
+# A network that trains in seconds on one core. Half the frames of `umxhq` are enough for it.
+SMALL = UnmixShape(nfft=4096, nhop=2048, hidden_size=64, nb_layers=1)
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides the weights, next to the songs.
 
-    The defaults are small: what trains in seconds on one core. `steps` is the budget; every `validate_every` steps the
-    validation loss is taken, the learning rate is multiplied by `decay` after `decay_patience` validations without a
-    new best, and training ends after `stop_patience` of them.
+    `steps` is the budget; every `validate_every` steps the validation loss is taken. The learning rate is multiplied
+    by `decay` after every `decay_patience` validations without a new best, and training ends after `stop_patience`.
+    The defaults are for `SMALL` and a minute of songs: many small batches do better than few large ones there, and
+    the learning rate is ten times what the full size takes.
     """
 
-    shape: UnmixShape = field(default_factory=UnmixShape)
+    shape: UnmixShape = SMALL
     mixing: Mixing = field(default_factory=Mixing)
-    batch_size: int = 16
-    steps: int = 1000
-    learning_rate: float = 1e-3
+    batch_size: int = 2
+    steps: int = 250
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-5
     validate_every: int = 25
     decay: float = 0.3
-    decay_patience: int = 3
-    stop_patience: int = 8
+    decay_patience: int = 1
+    stop_patience: int = 4
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation of the mixtures' magnitude in each bin, shape (bins,) each."""
-
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,25 +91,6 @@ def separator_description(shape: UnmixShape) -> dict[str, Any]:
         "nb_channels": CHANNELS,
         "targets": list(TARGETS),
     }
-
-
-def mixture_statistics(source: SongSource, shape: UnmixShape, stems: Sequence[str] = TARGETS) -> Statistics:
-    """Statistics of the songs' mixtures, averaged over both channels; all targets of one separator can share them."""
-    torch = require_torch()
-    total, squares, count = np.zeros(shape.bins), np.zeros(shape.bins), 0
-    with torch.inference_mode():
-        for mixture, _ in blocks(source, stems, None, int(_BLOCK * shape.sample_rate)):
-            if mixture.shape[1] < shape.nfft:
-                continue
-            magnitude = _magnitude(torch.from_numpy(mixture), shape).mean(dim=0).numpy().astype(np.float64)
-            total += magnitude.sum(axis=1)
-            squares += np.square(magnitude).sum(axis=1)
-            count += magnitude.shape[1]
-    if count == 0:
-        raise InputError("training songs", "are too short", wanted=f"{shape.nfft} samples at least")
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    return Statistics(mean, np.maximum(deviation, max(_LEAST_SCALE * deviation.max(), 1e-12)))
 
 
 def train_network(
@@ -163,7 +136,7 @@ def train_network(
         torch.manual_seed(_seed(settings, target, -1))  # of the first weights
         run = _Run(target, settings, place)
         if resume is None or not run.restore(resume, identity):
-            run.standardise(statistics or mixture_statistics(songs, settings.shape, stems))
+            run.prepare(statistics or mixture_statistics(songs, settings.shape, stems), share=1 / len(stems))
         with _threads(readers) as pool:
             while not run.finished:
                 losses = []
@@ -180,7 +153,7 @@ def train_network(
                     )
                     torch.manual_seed(_seed(settings, target, step))  # of the dropout
                     losses.append(run.learn(mixtures, targets))
-                run.validate(float(np.mean(losses)), blocks(validation, stems, target, run.block))
+                run.validate(float(np.mean(losses)), blocks(validation, stems, target, block_frames(settings.shape)))
                 if progress:
                     progress(run.progress())
                 if checkpoint:
@@ -200,7 +173,6 @@ class _Run:
         )
         self.best = self._weights()
         self.history: list[dict[str, float]] = []
-        self.block = int(_BLOCK * settings.shape.sample_rate)
 
     @property
     def step(self) -> int:
@@ -211,14 +183,20 @@ class _Run:
     def finished(self) -> bool:
         return self.step >= self.settings.steps or self._validations_since_best() >= self.settings.stop_patience
 
-    def standardise(self, statistics: Statistics) -> None:
-        """Let the network take the mean of each bin away and divide by its deviation."""
+    def prepare(self, statistics: Statistics, share: float) -> None:
+        """Set what need not be learnt: the scale of the input, and an output that begins at `share` of the mixture.
+
+        Open-Unmix begins at the whole mixture. An equal share for each stem spares a short training its first steps:
+        0.3 dB of SDR on the demo.
+        """
         torch = require_torch()
         used = self.settings.shape.bins_used
         with torch.no_grad():
             parameters = dict(self.network.named_parameters())
             parameters["input_mean"].copy_(torch.from_numpy(-statistics.mean[:used]))
             parameters["input_scale"].copy_(torch.from_numpy(1.0 / statistics.deviation[:used]))
+            parameters["output_mean"].fill_(share)
+            parameters["output_scale"].fill_(share)
         self.best = self._weights()
 
     def learn(self, mixtures: Signal, targets: Signal) -> float:
@@ -311,7 +289,7 @@ class _Run:
         torch = require_torch()
         both = torch.from_numpy(np.stack([mixtures, targets])).to(self.device)
         with torch.no_grad():
-            mixture, target = _magnitude(both, self.settings.shape)
+            mixture, target = magnitude(both, self.settings.shape)
         return torch.nn.functional.mse_loss(self.network(mixture), target)
 
     def _validations_since_best(self) -> int:
@@ -320,23 +298,6 @@ class _Run:
 
     def _weights(self) -> State:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
-
-
-def _magnitude(signal: torch.Tensor, shape: UnmixShape) -> torch.Tensor:
-    """Magnitude spectra, (..., n) -> (..., bins, frames); frames that reach over an end are left out."""
-    torch = require_torch()
-    spectra = torch.stft(
-        signal.reshape(-1, signal.shape[-1]),
-        n_fft=shape.nfft,
-        hop_length=shape.nhop,
-        window=torch.hann_window(shape.nfft, device=signal.device),
-        center=False,
-        return_complex=True,
-    )
-    parts = torch.view_as_real(spectra)
-    # abs() of complex numbers guards against overflow and takes three times as long.
-    magnitude = (parts[..., 0].square() + parts[..., 1].square()).sqrt()
-    return magnitude.reshape(*signal.shape[:-1], *spectra.shape[-2:])
 
 
 def _excerpt_frames(settings: TrainingSettings) -> int:
@@ -359,9 +320,9 @@ def _check(
 def _identity(
     target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings, stems: Sequence[str]
 ) -> str:
-    """What a checkpoint must agree with."""
-    lengths = [[(song, source.frames(song)) for song in source.songs] for source in (songs, validation)]
-    run = [target, list(stems), dataclasses.asdict(settings), lengths]
+    """What a checkpoint must agree with: settings and songs."""
+    heard = [fingerprint(source, stems) for source in (songs, validation)]
+    run = [target, list(stems), dataclasses.asdict(settings), heard]
     return hashlib.sha256(json.dumps(run).encode()).hexdigest()
 
 

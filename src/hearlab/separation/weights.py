@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 State = dict[str, "torch.Tensor"]
 """A network's parameters and buffers by name."""
+_WANTED = "tensors by name (a state_dict)"
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ PUBLISHED = (
 
 
 def published_files(names: Sequence[str]) -> list[PublishedFile]:
-    """The published files of these names, each the name of a file or of a model with all its files.
+    """The published files of these names, each the name of a file or of a model with all its files; none means all.
 
     Raises:
         ParameterError: a name that is neither.
     """
     chosen: list[PublishedFile] = []
-    for name in names:
+    for name in names or [file.name for file in PUBLISHED]:
         found = [file for file in PUBLISHED if name in (file.name, file.model)]
         if not found:
             known = ", ".join([*dict.fromkeys(file.model for file in PUBLISHED), *(file.name for file in PUBLISHED)])
@@ -87,7 +89,7 @@ def fetch_weights(
     first time; from then on it is that hash that is checked.
 
     Args:
-        names: names of files or models (see `published_files`).
+        names: names of files or models (see `published_files`); none means all.
         folder: where they shall stand.
         base_url: take them from `<base_url>/<name>` instead, for instance a mirror.
         progress: called with (file name, bytes here, bytes in all) as they come.
@@ -143,6 +145,8 @@ def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State
     if not path.is_file():
         raise missing_file(path)
     expected = expected_sha256_prefix or known_hash(path)
+    if expected is None and _fault(path):
+        raise _damaged(path)
     if expected is not None:
         digest = sha256_of(path)
         if not digest.startswith(expected.lower()):
@@ -155,19 +159,19 @@ def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State
                 advice="fetch or train it again",
             )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if _refused := re.search(r"(?:GLOBAL|global) (\S+)", str(error)):
-            raise InputError(
-                path,
-                "holds more than weights and was not opened",
-                found=_refused[1].rstrip(".,"),
-                wanted="tensors by name (a state_dict)",
-                advice="such a file can run code",
-            ) from None
-        raise _damaged(path) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError):
-        raise _damaged(path) from None
+        with warnings.catch_warnings(action="ignore"):  # torch's advice on foreign formats: they are refused anyway
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever damaged bytes lead to
+        refused = re.search(r"(?:GLOBAL|global) ([\w.]{1,80})", str(error))
+        if refused is None or not isinstance(error, pickle.UnpicklingError):
+            raise _damaged(path) from None
+        raise InputError(
+            path,
+            "holds more than weights and was not opened",
+            found=refused[1].rstrip("."),
+            wanted=_WANTED,
+            advice="such a file can run code",
+        ) from None
     return _checked(state, path)
 
 
@@ -199,12 +203,14 @@ def check_parameters(
 
 def _checked(state: object, path: Path) -> State:
     torch = require_torch()
-    wanted = "tensors by name (a state_dict)"
     if not isinstance(state, dict):
-        raise InputError(path, "holds no weights", found=type(state).__name__, wanted=wanted)
+        raise InputError(path, "holds no weights", found=type(state).__name__, wanted=_WANTED)
     for name, value in state.items():
         if not (isinstance(name, str) and torch.is_tensor(value)):
-            raise InputError(path, "holds no weights", field=str(name), found=type(value).__name__, wanted=wanted)
+            raise InputError(path, "holds no weights", field=str(name), found=type(value).__name__, wanted=_WANTED)
+        plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+        if not plain or value.is_complex():
+            raise InputError(path, "holds no plain numbers", field=name, found=f"{value.dtype} on {value.device}")
         if not torch.isfinite(value).all():
             raise InputError(path, "holds values that are not finite", field=name, advice="fetch or train it again")
     return dict(state)
@@ -236,11 +242,14 @@ def _recorded_hash(path: Path) -> str | None:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a fetched file, as far as that can be seen without torch."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-        return f"damage in {broken}" if broken else None
+    """What is wrong with a file of unknown hash, as far as its own checksums tell."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+            return f"damage in {broken}" if broken else None
+    except Exception:  # whatever damaged bytes lead to
+        return "a damaged archive"
     with path.open("rb") as file:
-        # Before 2020 torch.save wrote a pickle of protocol 2.
+        # Before 2020 torch.save wrote a pickle of protocol 2, without checksums.
         return None if file.read(2) == b"\x80\x02" else "something else, perhaps a web page"
