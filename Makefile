@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow lint format scores clean help
+.PHONY: demo test test-slow lint format scores bench bench-scaling peer clean help
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -38,6 +38,17 @@ format: $(INSTALLED_DEV)
 scores: $(INSTALLED)
 	@hearlab scores
 
+# Speed and agreement beside pyclarity 0.9.0, which gets an environment of its own (docs/notes/bench.md).
+bench: $(INSTALLED)
+	@python benchmarks/bench.py
+
+bench-scaling: $(INSTALLED)
+	@$(PIP_INSTALL) --editable ".[pipeline,music,bench]"
+	@python benchmarks/bench.py --scaling
+
+peer: $(INSTALLED)
+	@python benchmarks/peer.py
+
 # What can be made again: the environment and caches. Data, results and the DVC cache stay.
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -47,6 +58,8 @@ help:
 	@echo "make demo    install, run the pipeline on the demo data set, print the scores"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make lint    format, lint and type checks"
+	@echo "make bench   speed and memory beside the published implementation"
+	@echo "make peer    agreement with the published implementation on random cases"
 	@echo "make scores  print the scores of the last run"
 	@echo "make clean   remove the environment and caches"
 

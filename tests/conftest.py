@@ -1,18 +1,12 @@
-"""What several tests share: where the reference material lies.
-
-The reference material (a real CEC2 scene, golden values of the published implementation) is not part of the
-repository. HEARLAB_REFERENCE names its folder; without it a folder `shared` beside the repository is looked for.
-"""
+"""Fixtures that several tests share."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-REFERENCE = Path(os.environ.get("HEARLAB_REFERENCE", REPOSITORY.parent / "shared"))
+from reference_material import REFERENCE
 
 
 def _reference(part: str) -> Path:

@@ -1,0 +1,214 @@
+"""HearLab's side: the tasks of bench.py and peer.py, run by a worker process of HearLab's own environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from payload import read_signals, rendered_values
+from serve import Job, serve
+
+LIBRARIES = ("hearlab", "numpy", "scipy", "numba", "llvmlite", "soxr", "soundfile")
+
+
+def versions() -> Job:
+    """Versions of what computes."""
+    return Job(lambda: {name: np.array(version(name)) for name in LIBRARIES})
+
+
+def haspi(
+    *,
+    signals: str,
+    reference_rate: float,
+    processed_rate: float,
+    levels: Sequence[float],
+    frequencies: Sequence[float],
+    level: float,
+    seed: int,
+) -> Job:
+    from hearlab.listeners import Audiogram
+    from hearlab.metrics import haspi as metric
+
+    sounds, audiogram = read_signals(signals), Audiogram(levels, frequencies)
+
+    def run() -> Any:
+        rng = np.random.RandomState(seed)
+        return metric(
+            sounds["reference"], reference_rate, sounds["processed"], processed_rate, audiogram, level=level, rng=rng
+        )
+
+    return Job(run, lambda result: {"score": result.score, "features": result.features})
+
+
+def haspi_scene(*, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float) -> Job:
+    """The units of `score_speech` of one scene, files and all; the folder is a new one in each repetition."""
+    from hearlab.stages.score_speech import CONDITIONS, score_unit
+
+    def run() -> dict[str, float]:
+        scores = {}
+        for listener in listeners:
+            unit = score_unit(
+                Path(folder),
+                Path(folder),
+                scene=scene,
+                listener=listener,
+                scenes=".",
+                enhanced=".",
+                reference_channel=1,
+                level=level,
+                conditions=CONDITIONS,
+            )
+            scores.update({f"{listener['name']} {condition}": unit[condition] for condition in CONDITIONS})
+        return scores
+
+    return Job(run)
+
+
+def haaqi(
+    *,
+    signals: str,
+    reference_rate: float,
+    processed_rate: float,
+    levels: Sequence[float],
+    frequencies: Sequence[float],
+    level: float,
+    equalisation: int,
+    seed: int,
+) -> Job:
+    from hearlab.listeners import Audiogram
+    from hearlab.metrics import haaqi as metric
+
+    sounds, audiogram = read_signals(signals), Audiogram(levels, frequencies)
+
+    def run() -> Any:
+        return metric(
+            sounds["reference"],
+            reference_rate,
+            sounds["processed"],
+            processed_rate,
+            audiogram,
+            equalisation=equalisation,
+            level=level,
+            rng=np.random.RandomState(seed),
+        )
+
+    return Job(run, _haaqi_values)
+
+
+def haaqi_pair(*, root: str, song: str, references: str, enhanced: str, listener: dict[str, Any]) -> Job:
+    """The unit of `score_music` of a song and a listener: eight stems, files and all."""
+    from hearlab.stages.score_music import COLUMNS, score_unit
+
+    def run() -> dict[str, Any]:
+        return score_unit(
+            Path(root),
+            Path(root),
+            song=song,
+            listener=listener,
+            references=references,
+            enhanced=enhanced,
+            segment=None,
+        )
+
+    return Job(run, lambda scores: {name: scores[name] for name in COLUMNS})
+
+
+def haaqi_stem(*, reference: str, processed: str, listener: dict[str, Any], seed: int) -> Job:
+    """The left ear of one stem, read from its files."""
+    from hearlab.audio import read_audio
+    from hearlab.listeners import listener_from_entry
+    from hearlab.metrics.haaqi import haaqi_stem as metric
+    from hearlab.stem_files import read_stem
+
+    person = listener_from_entry(listener["name"], listener)
+
+    def run() -> Any:
+        clean, clean_rate = read_audio(reference)
+        heard = read_stem(Path(processed), rate=24000)
+        return metric(clean[:, 0], clean_rate, heard, 24000, person.left, rng=np.random.RandomState(seed))
+
+    return Job(run, _haaqi_values)
+
+
+def render(*, data_root: str, scene: dict[str, Any], room: dict[str, Any], out: str) -> Job:
+    """A scene to its 14 files, as the pipeline does it: what is written is brought to the disk later."""
+    from hearlab.files import synced_later
+    from hearlab.scenes import render_scene
+
+    def run() -> list[Path]:
+        with synced_later():
+            return render_scene(scene, room, data_root, out)
+
+    return Job(run, lambda files: rendered_values(out, scene["scene"]))
+
+
+def fitting(*, wav: str, listener: dict[str, Any], compressor: dict[str, float]) -> Job:
+    """NAL-R and compressor on both ears of a scene: filters are made anew, the two objects are kept."""
+    from hearlab.audio import read_audio
+    from hearlab.fitting import Compressor, NalR
+    from hearlab.listeners import listener_from_entry
+
+    sound, rate = read_audio(wav, channels=2)
+    person = listener_from_entry(listener["name"], listener)
+    prescription, dynamics = NalR(rate=rate), Compressor(rate, **compressor)
+
+    def run() -> np.ndarray:
+        ears = [
+            dynamics.apply(prescription.apply(prescription.filter(audiogram), sound[:, ear]))
+            for ear, audiogram in enumerate((person.left, person.right))
+        ]
+        return np.stack(ears, axis=1)
+
+    return Job(run, lambda samples: {"samples": samples})
+
+
+def nalr(*, signals: str, taps: int, rate: float, levels: Sequence[float], frequencies: Sequence[float]) -> Job:
+    from hearlab.fitting import NalR
+    from hearlab.listeners import Audiogram
+
+    def run() -> dict[str, np.ndarray]:
+        prescription = NalR(taps, rate)
+        fir = prescription.filter(Audiogram(levels, frequencies))
+        return {"filter": fir, "samples": prescription.apply(fir, sound)}
+
+    sound = read_signals(signals)["signal"]
+    return Job(run)
+
+
+def compressor(*, signals: str, rate: float, settings: dict[str, float]) -> Job:
+    from hearlab.fitting import Compressor
+
+    sound = read_signals(signals)["signal"]
+    return Job(lambda: {"samples": Compressor(rate, **settings).apply(sound)})
+
+
+def _haaqi_values(result: Any) -> dict[str, Any]:
+    return {
+        "score": result.score,
+        "nonlinear": result.nonlinear,
+        "linear": result.linear,
+        "features": result.features,
+    }
+
+
+TASKS = {
+    task.__name__: task
+    for task in (
+        versions,
+        haspi,
+        haspi_scene,
+        haaqi,
+        haaqi_pair,
+        haaqi_stem,
+        render,
+        fitting,
+        nalr,
+        compressor,
+    )
+}
+
+if __name__ == "__main__":
+    serve(TASKS)

@@ -1,0 +1,35 @@
+"""The environment of the published implementation: made once, made again when its list or its Python changes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REQUIREMENTS = HERE / "peer-requirements.txt"
+FOLDER = HERE / ".peer-venv"
+
+
+def peer_python(folder: Path = FOLDER, requirements: Path = REQUIREMENTS) -> Path:
+    """The interpreter that can import pyclarity; the environment is made when it is missing or out of date.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be installed; pip has said why.
+    """
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = folder / ".made-from"
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    if python.exists() and stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    print(f"Installing pyclarity into {folder} (once, a minute or two)", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    (folder / ".gitignore").write_text("*\n")
+    install = ("install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement", requirements)
+    subprocess.run([python, "-m", "pip", *install], check=True)
+    stamp.write_text(wanted)
+    return python

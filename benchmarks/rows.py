@@ -1,0 +1,162 @@
+"""The rows of the table: what each measures, what is required of it and how far answers may be apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agreement import (
+    FITTING_TOLERANCE,
+    METRIC_TOLERANCE,
+    RENDERING_TOLERANCE,
+    Values,
+    fitting_difference,
+    metric_difference,
+    rendering_difference,
+)
+from inputs import Inputs
+
+EXCERPT_SECONDS = 5.0
+PAIR_SECONDS = 6.0
+# Lengths in s of the songs whose peak memory is taken; the published code would need some 16 GB for the long one.
+LONG_SONG, PUBLISHED_LONG_SONG = 300.0, 30.0
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """Work whose time is compared.
+
+    Attributes:
+        name: what `--rows` calls it.
+        work: what the table calls it.
+        task: of the workers.
+        arguments: of the task, made from a tag that differs in each repetition.
+        required, aim: how many times faster than the published implementation.
+        difference, tolerance: of both answers.
+        seconds: of audio in the work, if the table gives the time per second of it.
+        repetitions: of HearLab and of the published implementation.
+    """
+
+    name: str
+    work: str
+    task: str
+    arguments: Callable[[Inputs, str], dict[str, Any]]
+    required: float
+    aim: float
+    difference: Callable[[Values, Values], float]
+    tolerance: float
+    seconds: float | None = None
+    repetitions: int = 7
+    writes_files: bool = False
+
+
+SPEED_ROWS = (
+    SpeedRow(
+        "haspi",
+        "HASPI, one ear of the {scene}, nothing shared",
+        "haspi",
+        Inputs.haspi,
+        8,
+        12,
+        metric_difference,
+        METRIC_TOLERANCE,
+        repetitions=9,
+    ),
+    SpeedRow(
+        "haspi_scene",
+        "HASPI, `score_speech` of the {scene} (3 listeners x 2 conditions x 2 ears)",
+        "haspi_scene",
+        Inputs.haspi_scene,
+        12,
+        20,
+        metric_difference,
+        METRIC_TOLERANCE,
+        repetitions=5,
+    ),
+    SpeedRow(
+        "haaqi",
+        f"HAAQI, {EXCERPT_SECONDS:g} s excerpt, one ear",
+        "haaqi",
+        lambda inputs, tag: inputs.haaqi(tag, EXCERPT_SECONDS),
+        10,
+        20,
+        metric_difference,
+        METRIC_TOLERANCE,
+    ),
+    SpeedRow(
+        "haaqi_pair",
+        "HAAQI, a song-listener pair (8 stems), per second of audio",
+        "haaqi_pair",
+        lambda inputs, tag: inputs.haaqi_pair(tag, PAIR_SECONDS),
+        10,
+        20,
+        metric_difference,
+        METRIC_TOLERANCE,
+        seconds=PAIR_SECONDS,
+        repetitions=3,
+    ),
+    SpeedRow(
+        "render",
+        "rendering the {scene}, all 14 files, steady state",
+        "render",
+        Inputs.render,
+        40,
+        80,
+        rendering_difference,
+        RENDERING_TOLERANCE,
+        repetitions=3,
+        writes_files=True,
+    ),
+    SpeedRow(
+        "fitting",
+        "NAL-R + compressor, {scene}, stereo",
+        "fitting",
+        Inputs.fitting,
+        40,
+        80,
+        fitting_difference,
+        FITTING_TOLERANCE,
+        repetitions=9,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class FirstCallRow:
+    """Seconds from the start of a process to its first score: imports, compilation or loading, and the work itself."""
+
+    name: str
+    work: str
+    metric: str  # a speed row, whose work is done
+    required_warm: float = 1.5
+    required_cold: float = 25.0
+
+
+FIRST_CALL_ROWS = (
+    FirstCallRow("first_haspi", "first call of a process, HASPI", "haspi"),
+    FirstCallRow("first_haaqi", "first call of a process, HAAQI", "haaqi"),
+)
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """Most memory that a fresh process holds during the work, in MB, imports included."""
+
+    name: str
+    work: str
+    task: str
+    required: float
+    aim: float
+    writes_files: bool = False
+
+
+RENDER_MEMORY = MemoryRow("render_memory", "peak memory of rendering the {scene}", "render", 600, 300, True)
+HAAQI_MEMORY = MemoryRow("haaqi_memory", "peak memory of HAAQI, one ear of a song", "haaqi_stem", 1500, 700)
+
+ROW_NAMES = (
+    *(row.name for row in SPEED_ROWS),
+    *(row.name for row in FIRST_CALL_ROWS),
+    RENDER_MEMORY.name,
+    HAAQI_MEMORY.name,
+)

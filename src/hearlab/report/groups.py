@@ -1,0 +1,203 @@
+"""Groups of scenes and listeners that scores are compared in: SNR bands, interferers, grades of hearing loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hearlab.datasets.layout import Workspace
+from hearlab.errors import InputError
+from hearlab.listeners import Listener, listener_from_entry
+from hearlab.report.revisions import Files, WorkspaceFiles, read_yaml
+from hearlab.report.same_units import DATA, PARAMS_FILE, flat
+from hearlab.report.score_table import Metric
+from hearlab.report.table import SNR_EDGES
+
+# Grades of hearing loss of the World Health Organization (World report on hearing, 2021): the mean threshold at 500,
+# 1000, 2000 and 4000 Hz in the better ear, in dB HL, is below the limit.
+GRADES = {
+    "none": 20.0,
+    "mild": 35.0,
+    "moderate": 50.0,
+    "moderately severe": 65.0,
+    "severe": 80.0,
+    "profound": 95.0,
+    "complete": float("inf"),
+}
+GRADE_FREQUENCIES = (500.0, 1000.0, 2000.0, 4000.0)
+UNKNOWN = "not known"
+BAND_WIDTH = 6.0  # dB, of the bands that end at SNR_EDGES
+INTERFERERS = ("speech", "noise", "music")
+
+Readers: TypeAlias = dict[str, Callable[[], bytes | None]]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is known of the scenes and listeners of a comparison.
+
+    Attributes:
+        scenes: scene -> its entry in the scene list; empty if unknown.
+        listeners: id -> listener; empty if unknown.
+        sources: the files that say so.
+        missing: tables that cannot be made, and why.
+    """
+
+    scenes: dict[str, dict[str, Any]]
+    listeners: dict[str, Listener]
+    sources: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+def find_metadata(
+    root: Path,
+    metric: Metric,
+    clusters: Iterable[str],
+    listeners: Iterable[str],
+    *,
+    files: Files | None = None,
+    folder: Path | None = None,
+) -> Metadata:
+    """Scene list and audiograms of a comparison, from the first place that knows all of its scenes or listeners.
+
+    Names such as S06001 stand for other scenes in another data set, so a list that knows only some of them is not used.
+
+    Args:
+        root: the workspace; data sets lie in its folder `data`, that of params.yaml first.
+        metric: with scenes, or with songs (which have no scene list).
+        clusters, listeners: names that must all be known.
+        files: of a result; if given, only its own data set and scenes are looked at.
+        folder: look only here, for scenes.*.json and listeners.json.
+    """
+    places = _places(root, files, folder)
+    missing = []
+    scenes: dict[str, dict[str, Any]] = {}
+    scene_list = None
+    if metric.cluster == "scene":
+        scenes, scene_list, problem = _first("scene list", [p.scenes for p in places], _scenes, set(clusters))
+        if problem:
+            missing += [("snr", f"no table by SNR: {problem}"), ("interferers", f"no table by interferers: {problem}")]
+    lists = [place.scene_listeners if metric.cluster == "scene" else place.song_listeners for place in places]
+    people, audiograms, problem = _first("listeners file", lists, _listeners, set(listeners))
+    if problem:
+        missing.append(("severity", f"no table by hearing loss: {problem}"))
+    return Metadata(scenes, people, tuple(name for name in (scene_list, audiograms) if name), tuple(missing))
+
+
+def snr_band(scene: dict[str, Any]) -> str:
+    """Name of the band of a scene's SNR at the better ear, in dB; the lower end belongs to the band below."""
+    snr = scene.get("SNR")
+    if not isinstance(snr, int | float):
+        return UNKNOWN
+    lowest = SNR_EDGES[0] - BAND_WIDTH
+    if snr < lowest:
+        return f"below {lowest:+.0f} dB"
+    edge = next((edge for edge in SNR_EDGES if snr <= edge), None)
+    return f"above {SNR_EDGES[-1]:+.0f} dB" if edge is None else f"{edge - BAND_WIDTH:+.0f} to {edge:+.0f} dB"
+
+
+SNR_BANDS = (
+    *(snr_band({"SNR": snr}) for snr in (SNR_EDGES[0] - BAND_WIDTH - 1, *SNR_EDGES, SNR_EDGES[-1] + 1)),
+    UNKNOWN,
+)
+
+
+def interferer_types(scene: dict[str, Any]) -> str:
+    """Types of a scene's interferers, such as 'noise' or 'speech + music'."""
+    entries = scene.get("interferers")
+    types = {entry.get("type") for entry in entries if isinstance(entry, dict)} if isinstance(entries, list) else set()
+    return " + ".join(kind for kind in INTERFERERS if kind in types) or UNKNOWN
+
+
+INTERFERER_ROWS = (
+    *INTERFERERS,
+    *("speech + noise", "speech + music", "noise + music", "speech + noise + music"),
+    UNKNOWN,
+)
+
+
+def grade(listener: Listener) -> str:
+    """Grade of a listener's hearing loss: see `GRADES`."""
+    try:
+        mean = min(float(ear.at(GRADE_FREQUENCIES).mean()) for ear in (listener.left, listener.right))
+    except InputError:
+        return UNKNOWN  # the audiogram does not reach these frequencies
+    return next(name for name, limit in GRADES.items() if mean < limit)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where metadata may lie: name of a file -> how to read it, by what it tells."""
+
+    scenes: Readers
+    scene_listeners: Readers
+    song_listeners: Readers
+
+
+def _places(root: Path, files: Files | None, folder: Path | None) -> list[_Place]:
+    if folder is not None:
+        listeners = _found(folder, "listeners*.json")
+        return [_Place(_found(folder, "scenes.*.json"), listeners, listeners)]
+    if files is None:
+        return [_workspace_place(Workspace(path), root) for path in _data_sets(root)]
+    params = flat(read_yaml(files.read(PARAMS_FILE)))
+    data = Workspace(Path(DATA) / str(params.get("dataset")))
+
+    def one(path: Path) -> Readers:
+        return {path.as_posix(): partial(files.read, path.as_posix())}
+
+    scenes = one(data.scenes(str(params.get("evaluate.split"))))
+    song_listeners = one(data.cadenza.listeners(str(params.get("evaluate.song_listeners"))))
+    return [_Place(scenes, one(data.clarity.listeners), song_listeners)]
+
+
+def _workspace_place(data: Workspace, root: Path) -> _Place:
+    scenes = {**_found(data.root / "scene_lists", "scenes.*.json", root)}
+    scenes |= _found(data.clarity.metadata, "scenes.*.json", root)
+    own = _found(data.clarity.metadata, data.clarity.listeners.name, root)
+    return _Place(scenes, own, _found(data.cadenza.metadata, "listeners.*.json", root))
+
+
+def _found(folder: Path, pattern: str, root: Path | None = None) -> Readers:
+    paths = sorted(folder.glob(pattern))
+    return {(path.relative_to(root) if root else path).as_posix(): path.read_bytes for path in paths}
+
+
+def _data_sets(root: Path) -> list[Path]:
+    """Folders of data sets, the one that params.yaml names first."""
+    params = read_yaml(WorkspaceFiles(root).read(PARAMS_FILE))
+    chosen = params.get("dataset") if isinstance(params, dict) else None
+    folders = sorted(path for path in (root / DATA).glob("*") if path.is_dir())
+    return sorted(folders, key=lambda path: path.name != chosen)
+
+
+def _scenes(content: Any) -> dict[str, Any]:
+    return {entry["scene"]: entry for entry in content if isinstance(entry, dict) and "scene" in entry}
+
+
+def _listeners(content: Any) -> dict[str, Any]:
+    return {identity: listener_from_entry(identity, entry) for identity, entry in content.items()}
+
+
+def _first(
+    kind: str, places: Iterable[Readers], parse: Callable[[Any], dict[str, Any]], names: set[str]
+) -> tuple[dict[str, Any], str | None, str]:
+    """The first file that knows all names: its content, its name, and (if there is none) why in words."""
+    best, known = None, 0
+    for name, read in (item for place in places for item in place.items()):
+        try:
+            content = parse(json.loads(read() or b"null"))
+        except (InputError, OSError, ValueError, TypeError, AttributeError):
+            continue  # not there or damaged: another one may do, and that nothing was found is said
+        found = len(names & content.keys())
+        if found == len(names):
+            return {name: content[name] for name in names}, name, ""
+        if found > known:
+            best, known = name, found
+    if best is None:
+        return {}, None, f"no {kind} knows its names (--metadata FOLDER says where one is)"
+    return {}, None, f"no {kind} knows all names ({best} knows {known} of {len(names)})"

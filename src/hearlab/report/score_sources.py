@@ -1,0 +1,204 @@
+"""Where the scores of a comparison come from: a workspace, a revision, an experiment, files, or what was published."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hearlab.errors import InputError
+from hearlab.report.revisions import WANTED, Files, WorkspaceFiles, find_revision
+from hearlab.report.score_table import EVERY_LISTENER, METRICS, Metric, ScoreTable, parse_scores
+
+CONDITIONS = ("enhanced", "unprocessed")
+FOLDER = "metrics"
+PUBLISHED = "published"
+PUBLISHED_TABLE = "leaderboard/published.csv"
+ALL_SONGS = "all"
+
+
+@dataclass(frozen=True)
+class Average:
+    """A published mean score, of which no score of single pairs is known.
+
+    Attributes:
+        system: as published, such as 'baseline'.
+        score: the mean over all pairs.
+        source: where it was published.
+    """
+
+    system: str
+    score: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One side of a comparison.
+
+    Attributes:
+        name: as the user typed it.
+        label: the same with the commit or file it stands for.
+        tables: metric -> how to read its scores.
+        averages: metric -> published mean, where nothing else is known.
+        files: parameters and scenes that the scores were made with, where they can be known.
+        notes: what must be said of it.
+    """
+
+    name: str
+    label: str
+    tables: dict[str, Callable[[], ScoreTable]]
+    averages: dict[str, Average] = field(default_factory=dict)
+    files: Files | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> list[str]:
+        return [name for name in METRICS if name in self.tables or name in self.averages]
+
+
+def open_source(name: str, root: Path, *, condition: str = "enhanced", published: Path | None = None) -> Source:
+    """Find the scores that `name` means.
+
+    Args:
+        name: 'workspace'; 'published' or 'published:SYSTEM'; a CSV file; a folder that holds speech.csv or music.csv
+            (or a folder `metrics` that does); a git revision; the name of a DVC experiment. An existing file or folder
+            goes before a revision of the same name.
+        root: the workspace.
+        condition: 'enhanced' or 'unprocessed', where a source has both.
+        published: a CSV file of published scores pair by pair, for 'published'.
+
+    Raises:
+        InputError: there is nothing of that name, or it has no scores.
+    """
+    if name == PUBLISHED or name.startswith(f"{PUBLISHED}:"):
+        return _published(name, root, condition, published)
+    if name == "workspace":
+        return _from_files(name, name, WorkspaceFiles(root), condition, advice="run dvc repro or dvc pull")
+    path = root / Path(name).expanduser()
+    if path.is_file():
+        return _from_csv(name, name, path)
+    if path.is_dir():
+        return _from_folder(name, path, condition)
+    if path.suffix == ".csv":
+        raise InputError(name, "no such file", wanted=WANTED)
+    revision = find_revision(name, root)
+    label = name if revision.commit.startswith(name) else f"{name} ({revision.commit[:7]})"
+    return _from_files(name, label, revision, condition, advice="is dvc.lock committed, and is this the root folder?")
+
+
+def _from_csv(name: str, label: str, path: Path) -> Source:
+    table = parse_scores(_bytes(path), name)
+    return Source(name, label, {table.metric.name: lambda: table})
+
+
+def _from_folder(name: str, path: Path, condition: str) -> Source:
+    folders = [folder for folder in (path, path / FOLDER) if _found(WorkspaceFiles(folder), condition, "")]
+    if not folders:
+        wanted = " or ".join(_file_names(condition))
+        raise InputError(name, "holds no scores", wanted=wanted)
+    files = WorkspaceFiles(folders[0])
+    readers = {
+        metric.name: _reader(files, metric.files[condition], f"{name}: {metric.files[condition]}")
+        for metric in _found(files, condition, "")
+    }
+    return Source(name, name, readers)
+
+
+def _from_files(name: str, label: str, files: Files, condition: str, advice: str) -> Source:
+    found = _found(files, condition, f"{FOLDER}/")
+    if not found:
+        wanted = " or ".join(f"{FOLDER}/{file}" for file in _file_names(condition))
+        raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
+    readers = {}
+    for metric in found:
+        path = f"{FOLDER}/{metric.files[condition]}"
+        readers[metric.name] = _reader(files, path, path if name == "workspace" else f"{name}: {path}")
+    return Source(name, label, readers, files=files)
+
+
+def _found(files: Files, condition: str, prefix: str) -> list[Metric]:
+    return [
+        metric
+        for metric in METRICS.values()
+        if condition in metric.files and files.holds(prefix + metric.files[condition])
+    ]
+
+
+def _file_names(condition: str) -> list[str]:
+    return [metric.files[condition] for metric in METRICS.values() if condition in metric.files]
+
+
+def _reader(files: Files, path: str, where: str) -> Callable[[], ScoreTable]:
+    def read() -> ScoreTable:
+        content = files.read(path)
+        if content is None:
+            raise InputError(where, "no such file")
+        return parse_scores(content, where)
+
+    return read
+
+
+def _published(name: str, root: Path, condition: str, scores: Path | None) -> Source:
+    if scores is not None:
+        return _from_csv(str(scores), f"{name} ({scores})", scores)
+    path = root / PUBLISHED_TABLE
+    rows = _published_rows(path)
+    system = name.partition(":")[2]
+    known = list(dict.fromkeys(row["system"] for row in rows))
+    if system and system not in known:
+        raise InputError(name, "no such published system", found=system, wanted=f"one of {', '.join(known)}")
+    tables: dict[str, Callable[[], ScoreTable]] = {}
+    averages: dict[str, Average] = {}
+    notes = []
+    for metric in METRICS.values():
+        own = [row for row in rows if row["metric"] == metric.name]
+        systems = list(dict.fromkeys(row["system"] for row in own))
+        chosen = system or ("unprocessed" if condition == "unprocessed" else "baseline")
+        if not system and own and chosen not in systems:
+            notes.append(
+                f"{metric.title}: say which published system is meant: "
+                + " or ".join(f"{PUBLISHED}:{known}" for known in systems)
+            )
+        own = [row for row in own if row["system"] == chosen]
+        songs = {row["song"]: float(row["score"]) for row in own if row["song"] != ALL_SONGS}
+        if songs:
+            table = ScoreTable(
+                metric,
+                {(song, EVERY_LISTENER): index for index, song in enumerate(songs)},
+                np.array(list(songs.values())),
+                {},
+            )
+            tables[metric.name] = lambda table=table: table  # type: ignore[misc]
+        elif own:
+            averages[metric.name] = Average(chosen, float(own[0]["score"]), own[0]["source"])
+    if not tables and not averages:
+        raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
+    return Source(name, f"{name} ({PUBLISHED_TABLE})", tables, averages, notes=tuple(notes))
+
+
+def _published_rows(path: Path) -> list[dict[str, str]]:
+    text = _bytes(path).decode("utf-8", errors="replace")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    for line, row in enumerate(rows, start=2):
+        for name in ("system", "metric", "song", "score", "source"):
+            if row.get(name) is None:
+                raise InputError(path, "lacks a value", field=f"line {line}, {name}")
+        try:
+            float(row["score"])
+        except ValueError:
+            raise InputError(path, "is no number", field=f"line {line}, score", found=repr(row["score"])) from None
+    return rows
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except OSError as error:
+        raise InputError(path, "cannot be read", found=error.strerror) from None
