@@ -34,7 +34,9 @@ def encode(azimuth: float, elevation: float = 0.0) -> np.ndarray:
 
 
 def turned(vector: np.ndarray, theta: float) -> np.ndarray:
-    return rotate(vector[None, :], *rotation_terms(np.array([theta]), ORDER), ORDER)[0]
+    channels = vector[:, None].copy()
+    rotate(channels, *rotation_terms(np.array([theta]), ORDER), ORDER)
+    return channels[:, 0]
 
 
 def test_straight_ahead_is_the_plane_wave_from_azimuth_zero() -> None:
@@ -70,11 +72,26 @@ def test_a_full_turn_comes_back() -> None:
     np.testing.assert_allclose(turned(vector, -0.05), turned(vector, 2 * np.pi - 0.05), atol=1e-9)
 
 
+def test_each_sample_by_its_own_angle_and_channels_on_any_axis() -> None:
+    rng = np.random.RandomState(1)
+    signals, theta = rng.standard_normal((49, 5)), np.array([0.1, -0.2, 3.0, 0.0, 7.0])
+    alone = np.stack([turned(signals[:, n], theta[n]) for n in range(5)], axis=1)
+    together = signals.copy()
+    rotate(together, *rotation_terms(theta, ORDER), ORDER)
+    np.testing.assert_array_equal(together, alone)
+    one = np.repeat(theta[:1], 5)
+    along_the_middle = np.stack([signals.T, 2 * signals.T], axis=2).copy()
+    rotate(along_the_middle, *rotation_terms(theta[:1], ORDER), ORDER, axis=1)
+    rotate(signals, *rotation_terms(one, ORDER), ORDER)
+    np.testing.assert_allclose(along_the_middle[:, :, 0], signals.T, rtol=1e-14, atol=1e-14)
+    np.testing.assert_array_equal(along_the_middle[:, :, 1], 2 * along_the_middle[:, :, 0])
+
+
 def test_lower_orders_have_fewer_channels() -> None:
     assert [channel_count(order) for order in (1, 3, 6)] == [4, 16, 49]
     assert straight_ahead(1).tolist() == [1.0, 0.0, 0.0, 1.7320509]
     cos, sin = rotation_terms(np.zeros(5), 1)
-    assert cos.shape == sin.shape == (5, 1)
+    assert cos.shape == sin.shape == (2, 5)
 
 
 def test_decoding_sends_a_loudspeaker_direction_to_its_own_response() -> None:

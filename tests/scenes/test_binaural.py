@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hearlab.scenes.ambisonics import channel_count, rotate, rotation_terms
-from hearlab.scenes.binaural import Source, convolve_interval, render_groups
+from hearlab.scenes.binaural import Source, render_groups
 from hearlab.scenes.head_track import HeadTrack
 
 ORDER = 2
@@ -23,11 +23,10 @@ def direct(group: list[Source], decoders: list[np.ndarray], track: HeadTrack) ->
         for channel in range(CHANNELS):
             full = np.convolve(source.signal, source.response[:, channel])[: max(duration - source.delay, 0)]
             signals[source.delay : source.delay + full.size, channel] += full
-    turned = rotate(signals, *rotation_terms(track.theta, ORDER), ORDER)
+    turned = signals.T.copy()
+    rotate(turned, *rotation_terms(track.theta, ORDER), ORDER)
     return [
-        np.stack(
-            [sum(np.convolve(turned[:, c], decoder[:, c, ear]) for c in range(CHANNELS)) for ear in (0, 1)], axis=1
-        )
+        np.stack([sum(np.convolve(turned[c], decoder[:, c, ear]) for c in range(CHANNELS)) for ear in (0, 1)], axis=1)
         for decoder in decoders
     ]
 
@@ -75,13 +74,24 @@ def test_rendering_is_linear_in_its_sources() -> None:
     np.testing.assert_allclose(a + b, both, atol=1e-9)
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 50), (30, 200), (140, 400), (500, 520), (0, 1)])
-@pytest.mark.parametrize("delay", [0, 25])
-def test_an_interval_of_a_convolution(start: int, stop: int, delay: int) -> None:
-    rng = np.random.RandomState(3)
-    signal, response = rng.standard_normal(150), rng.standard_normal((40, 3))
-    whole = np.zeros((600, 3))
-    for channel in range(3):
-        full = np.convolve(signal, response[:, channel])
-        whole[delay : delay + full.size, channel] = full
-    np.testing.assert_allclose(convolve_interval(signal, response, delay, start, stop), whole[start:stop], atol=1e-12)
+def test_longer_scenes_than_one_block_and_long_filters() -> None:
+    rng = np.random.RandomState(4)
+    # Responses of three blocks, a turn of several hops, filters longer than the shortest hop.
+    group = [Source(rng.standard_normal(3000), rng.standard_normal((2500, CHANNELS)), delay) for delay in (0, 150)]
+    decoders = [rng.standard_normal((taps, CHANNELS, 2)) for taps in (30, 700)]
+    track = make_track(6000, 2000, 4000)
+    (found,) = render_groups([group], decoders, track, ORDER)
+    for got, wanted in zip(found, direct(group, decoders, track), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=ROUNDING * np.max(np.abs(wanted)))
+
+
+def test_a_group_at_some_of_the_pairs() -> None:
+    rng = np.random.RandomState(5)
+    groups = [[Source(rng.standard_normal(300), rng.standard_normal((taps, CHANNELS)), 10)] for taps in (40, 1)]
+    decoders = [rng.standard_normal((9, CHANNELS, 2)) for _ in range(3)]
+    track = make_track(500, 100, 200)
+    everywhere = render_groups(groups, decoders, track, ORDER)
+    chosen = render_groups(groups, decoders, track, ORDER, [[2, 0], [1]])
+    assert [len(pairs) for pairs in chosen] == [2, 1]
+    for group, pair, found in ((0, 2, chosen[0][0]), (0, 0, chosen[0][1]), (1, 1, chosen[1][0])):
+        np.testing.assert_allclose(found, everywhere[group][pair], atol=1e-12)

@@ -56,49 +56,48 @@ def straight_ahead(order: int) -> Array:
 
 
 @functools.cache
-def _pairs(order: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Channels of degree +m, of degree -m, and the degree m, of all pairs with m > 0."""
-    pairs = [(n * n + n + m, n * n + n - m, m) for n in range(order + 1) for m in range(1, n + 1)]
-    plus, minus, degree = np.array(pairs, dtype=np.intp).reshape(-1, 3).T
-    return plus, minus, degree
+def _table(order: int) -> Array:
+    """Cosine and sine of m theta at the table's angles, shape (2, order + 1, entries)."""
+    angle = np.arange(order + 1)[:, None] * np.deg2rad(np.arange(TABLE_ENTRIES) * TABLE_STEP_DEGREES)
+    return np.stack([np.cos(angle), np.sin(angle)])
 
 
 def rotation_terms(theta: Array, order: int) -> tuple[Array, Array]:
-    """Cosine and sine of m theta for each pair of channels, interpolated as the published table is.
+    """Cosine and sine of m theta for the degrees m, interpolated as the published table is.
 
     Args:
         theta: angles in radians, shape (n,).
         order: ambisonic order.
 
     Returns:
-        cos and sin, each of shape (n, pairs).
+        cos and sin, each of shape (order + 1, n).
     """
-    degree = _pairs(order)[2]
     position = (theta / np.pi * 180) / TABLE_STEP_DEGREES
     lower = np.floor(position)
-    fraction = (position - lower)[:, None]
-    multiples = np.arange(order + 1)
-
-    def at(index: Array) -> tuple[Array, Array]:
-        angle = np.deg2rad((index % TABLE_ENTRIES) * TABLE_STEP_DEGREES)[:, None] * multiples
-        return np.cos(angle), np.sin(angle)
-
-    (cos_0, sin_0), (cos_1, sin_1) = at(lower), at(lower + 1)
-    cos = cos_0 + fraction * (cos_1 - cos_0)
-    sin = sin_0 + fraction * (sin_1 - sin_0)
-    return cos[:, degree], sin[:, degree]
+    index = lower.astype(np.intp)
+    table = _table(order)
+    below, above = table[:, :, index % TABLE_ENTRIES], table[:, :, (index + 1) % TABLE_ENTRIES]
+    cos, sin = below + (position - lower) * (above - below)
+    return cos, sin
 
 
-def rotate(signals: NDArray[np.inexact], cos: Array, sin: Array, order: int) -> NDArray[np.inexact]:
-    """Rotate ambisonic signals (or spectra), shape (n, channels), by terms of shape (n, pairs) or (1, pairs).
+def rotate(signals: NDArray[np.inexact], cos: Array, sin: Array, order: int, axis: int = 0) -> None:
+    """Rotate ambisonic signals (or spectra) in place: a source at azimuth a is moved to a + theta.
 
-    A source at azimuth a is moved to a + theta.
+    Args:
+        signals: channels along `axis`. If that is 0, shape (channels, n), each of n samples has an angle of its own.
+        cos, sin: of `rotation_terms`, shape (order + 1, n), or (order + 1, 1) for one angle.
+        order: ambisonic order.
+        axis: where the channels are.
     """
-    plus, minus, _ = _pairs(order)
-    rotated = signals.copy()
-    rotated[:, plus] = signals[:, plus] * cos - signals[:, minus] * sin
-    rotated[:, minus] = signals[:, plus] * sin + signals[:, minus] * cos
-    return rotated
+    channels = np.moveaxis(signals, axis, 0)
+    for n in range(1, order + 1):
+        for m in range(1, n + 1):
+            plus, minus = channels[n * n + n + m], channels[n * n + n - m]
+            moved = plus * sin[m] + minus * cos[m]
+            plus *= cos[m]
+            plus -= minus * sin[m]
+            minus[...] = moved
 
 
 def decoding_filters(responses: Array, selected: NDArray[np.bool_], matrix: Array, order: int) -> Array:

@@ -13,13 +13,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from hearlab.scenes.ambisonics import rotate, rotation_terms
+from hearlab.scenes.block_spectra import (
+    AmbisonicStretch,
+    BlockSpectra,
+    Spectrum,
+    decode,
+    filter_spectra,
+    hop_for,
+)
 from hearlab.scenes.head_track import HeadTrack
+from hearlab.scenes.interval_convolution import convolve_interval
 
 Array = NDArray[np.float64]
-Spectrum = NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,40 @@ class Source:
     """
 
     signal: Array
-    response: Array
+    response: NDArray[np.floating]
     delay: int
+
+
+@dataclass(frozen=True)
+class _Still:
+    """An interval [start, stop) of the output in which the head is still, and filters turned to its direction."""
+
+    start: int
+    stop: int
+    filters: Spectrum
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """An interval [start, stop) of the output that needs the ambisonic signals of [first, last), each sample turned."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    terms: tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all groups of a scene share: lengths in samples, spectra of the filters, and how the output is divided."""
+
+    duration: int
+    memory: int
+    hop: int
+    filters: Spectrum
+    stills: list[_Still]
+    turns: list[_Turn]
 
 
 def render_groups(
@@ -42,102 +81,81 @@ def render_groups(
     decoders: Sequence[Array],
     track: HeadTrack,
     order: int,
+    heard: Sequence[Sequence[int]] | None = None,
 ) -> list[list[Array]]:
     """Render groups of sources (the sources of a group are summed) to pairs of microphones.
 
     Args:
-        groups: sources with responses of at least (order + 1)^2 channels.
+        groups: sources with responses of (order + 1)^2 channels.
         decoders: per microphone pair the filters of `decoding_filters`, shape (taps, channels, 2).
         track: the head's direction; its length is the duration of the scene.
         order: ambisonic order.
+        heard: per group the microphone pairs to render it to; all if not given.
 
     Returns:
-        per group and microphone pair a signal of shape (duration + taps - 1, 2).
+        per group and microphone pair a signal of shape (duration + taps - 1, 2), for the taps of that pair.
     """
-    duration = track.theta.size
-    taps = decoders[0].shape[0]
-    memory = taps - 1
-    total = duration + memory
-    turn_from, turn_to = track.turn_start, min(track.turn_end + memory, duration)
-    # Intervals of the output whose ambisonic signals are computed channel by channel: the turn, and the end.
-    explicit = [(turn_from, turn_to), (duration, total)]
-    if turn_to >= duration:
-        explicit = [(turn_from, total)]
-    still = [(0, turn_from, track.theta[0]), (turn_to, duration, track.theta[-1])]
-
-    longest = max((source.response.shape[0] for group in groups for source in group), default=1)
-    block = max([longest + memory, *(b - a + 2 * memory for a, b in explicit)])
-    length = fft.next_fast_len(block, real=True)
-    decoded = [fft.rfft(decoder, length, axis=0) for decoder in decoders]
-
+    if heard is None:
+        heard = [range(len(decoders)) for _ in groups]
+    plan = _plan(_bank(decoders), track, order)
     rendered = []
-    for group in groups:
-        outputs = [np.zeros((total, 2)) for _ in decoders]
-        for start, stop in explicit:
-            _render_explicitly(group, decoded, track, order, (start, stop), length, outputs)
-        for source in group:
-            spectrum = fft.rfft(source.response, length, axis=0)
-            for start, stop, theta in still:
-                if stop <= start:
-                    continue
-                turned = rotate(spectrum, *rotation_terms(np.array([theta]), order), order)
-                responses = [
-                    fft.irfft(np.einsum("fc,fce->fe", turned, decoder), length, axis=0)[
-                        : source.response.shape[0] + memory
-                    ]
-                    for decoder in decoded
-                ]
-                response = np.concatenate(responses, axis=1)
-                combined = convolve_interval(source.signal, response, source.delay, start, stop)
-                for pair, output in enumerate(outputs):
-                    output[start:stop] += combined[:, 2 * pair : 2 * pair + 2]
-        rendered.append(outputs)
+    for group, pairs in zip(groups, heard, strict=True):
+        output = _render_group(group, plan, pairs, order)
+        lengths = [plan.duration + decoders[pair].shape[0] - 1 for pair in pairs]
+        rendered.append([output[2 * k : 2 * k + 2, :length].T for k, length in enumerate(lengths)])
     return rendered
 
 
-def _render_explicitly(
-    group: Sequence[Source],
-    decoded: Sequence[Spectrum],
-    track: HeadTrack,
-    order: int,
-    interval: tuple[int, int],
-    length: int,
-    outputs: Sequence[Array],
-) -> None:
-    """Add one interval [start, stop) of the output, computed through rotated ambisonic channels."""
-    start, stop = interval
-    duration = track.theta.size
-    memory = outputs[0].shape[0] - duration
-    first, last = max(start - memory, 0), min(stop, duration)
-    if stop <= start or last <= first:
-        return
-    channels = decoded[0].shape[1]
-    signals = np.zeros((last - first, channels))
+def _render_group(group: Sequence[Source], plan: _Plan, pairs: Sequence[int], order: int) -> Array:
+    """The sum of a group at the microphones of some pairs, shape (2 x pairs, duration + memory)."""
+    channels, microphones = plan.filters.shape[1:]
+    chosen = [2 * pair + ear for pair in pairs for ear in (0, 1)]
+    ears = slice(None) if chosen == list(range(microphones)) else chosen  # all of them are no copy
+    output = np.zeros((len(chosen), plan.duration + plan.memory))
+    responses: list[list[Array]] = [[] for _ in plan.stills]
+    stretches = [AmbisonicStretch(turn.first, turn.last, channels, plan.hop) for turn in plan.turns]
     for source in group:
-        signals += convolve_interval(source.signal, source.response, source.delay, first, last)
-    turned = rotate(signals, *rotation_terms(track.theta[first:last], order), order)
-    spectrum = fft.rfft(turned, length, axis=0)
-    for decoder, output in zip(decoded, outputs, strict=True):
-        decoded_signal = fft.irfft(np.einsum("fc,fce->fe", spectrum, decoder), length, axis=0)
-        output[start:stop] += decoded_signal[start - first : stop - first]
+        spectra = BlockSpectra(source.response, plan.hop)
+        for of_still, still in zip(responses, plan.stills, strict=True):
+            of_still.append(spectra.through(still.filters[:, :, ears], plan.memory))
+        for stretch in stretches:
+            stretch.add(source.signal, source.delay, spectra)
+    for of_still, still in zip(responses, plan.stills, strict=True):
+        sources = [(source.signal, source.delay, heard) for source, heard in zip(group, of_still, strict=True)]
+        output[:, still.start : still.stop] = convolve_interval(sources, still.start, still.stop)
+    for stretch, turn in zip(stretches, plan.turns, strict=True):
+        signals = stretch.signals()
+        rotate(signals, *turn.terms, order)
+        decoded = decode(signals, plan.filters[:, :, ears], plan.memory)
+        output[:, turn.start : turn.stop] = decoded[:, turn.start - turn.first : turn.stop - turn.first]
+    return output
 
 
-def convolve_interval(signal: Array, response: Array, delay: int, start: int, stop: int) -> Array:
-    """Samples [start, stop) of the convolution of `signal` (n,), delayed, with `response` (taps, channels).
+def _plan(filters: Array, track: HeadTrack, order: int) -> _Plan:
+    duration, memory = track.theta.size, filters.shape[0] - 1
+    hop = hop_for(memory)
+    turn_from, turn_to = track.turn_start, min(track.turn_end + memory, duration)
+    stills = []
+    for start, stop, theta in ((0, turn_from, track.theta[0]), (turn_to, duration, track.theta[-1])):
+        if stop > start:
+            cos, sin = rotation_terms(np.array([theta]), order)
+            turned = filters.copy()
+            rotate(turned, cos, -sin, order, axis=1)  # to turn the sound is to turn the filters back
+            stills.append(_Still(start, stop, filter_spectra(turned, hop)))
+    # Behind the end the ambisonic signal is cut off, but for the taps of the filters.
+    total = duration + memory
+    moving = [(turn_from, turn_to), (duration, total)] if turn_to < duration else [(turn_from, total)]
+    turns = []
+    for start, stop in moving:
+        first, last = max(start - memory, 0), min(stop, duration)
+        if stop > start and last > first:
+            turns.append(_Turn(start, stop, first, last, rotation_terms(track.theta[first:last], order)))
+    return _Plan(duration, memory, hop, filter_spectra(filters, hop), stills, turns)
 
-    Returns:
-        shape (stop - start, channels).
-    """
-    taps = response.shape[0]
-    # The output at t needs the signal from t - delay - taps + 1 to t - delay.
-    first, last = start - delay - taps + 1, stop - delay
-    piece = signal[max(first, 0) : max(last, 0)]
-    if piece.size == 0:
-        return np.zeros((stop - start, response.shape[1]))
-    offset = max(first, 0) - first
-    length = fft.next_fast_len(max(last - first, offset + piece.size), real=True)
-    padded = np.zeros(length)
-    padded[offset : offset + piece.size] = piece
-    spectrum = fft.rfft(padded)[:, None] * fft.rfft(response, length, axis=0)
-    # Circular wrapping spoils only the first taps - 1 samples, which belong to times before `start`.
-    return fft.irfft(spectrum, length, axis=0)[taps - 1 : taps - 1 + stop - start]
+
+def _bank(decoders: Sequence[Array]) -> Array:
+    """The filters of all pairs, shape (taps of the longest, channels, 2 x pairs)."""
+    bank = np.zeros((max(decoder.shape[0] for decoder in decoders), decoders[0].shape[1], 2 * len(decoders)))
+    for pair, decoder in enumerate(decoders):
+        bank[: decoder.shape[0], :, 2 * pair : 2 * pair + 2] = decoder
+    return bank

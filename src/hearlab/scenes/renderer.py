@@ -13,15 +13,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
-from hearlab.audio import SCENE_FULL_SCALE, read_audio, resample, rms, to_pcm16, write_wav
+from hearlab.audio import read_audio, resample, rms, write_wav
 from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scene_file
 from hearlab.errors import InputError
-from hearlab.files import read_json
-from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, decoding_filters, straight_ahead
-from hearlab.scenes.binaural import Source, convolve_interval, render_groups
+from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
+from hearlab.scenes.binaural import Source, render_groups
 from hearlab.scenes.head_track import head_track
+from hearlab.scenes.heads import microphone_filters
+from hearlab.scenes.interval_convolution import convolve_interval
+from hearlab.scenes.sixteen_bits import converted, mixed
 from hearlab.scenes.speech_snr import better_ear_ratio
 
 Array = NDArray[np.float64]
@@ -122,11 +123,9 @@ def scene_inputs(
 def scene_outputs(name: str, options: RenderOptions | None = None) -> list[str]:
     """Names of the files that `render_scene` writes for the scene `name`."""
     options = options or RenderOptions()
-    here = Path()
     channels = range(len(options.channel_norms))
-    files = [scene_file(here, name, signal, k) for k in channels for signal in ("target", "interferer", "mix")]
-    files += [scene_file(here, name, "target_anechoic", options.reference_channel), scene_file(here, name, "hr")]
-    return [file.name for file in files]
+    files = [_file(name, signal, channel) for channel in channels for signal in ("target", "interferer", "mix")]
+    return [*files, _file(name, "target_anechoic", options.reference_channel), _file(name, "hr")]
 
 
 def _response_name(entry: Mapping[str, Any], index: int, where: str, options: RenderOptions) -> str:
@@ -155,10 +154,15 @@ def _render(
             found=len(microphones),
             wanted=len(options.channel_norms),
         )
-    decoders = [_decoder(data, microphone, options.ambisonic_order) for microphone in microphones]
+    decoders = [
+        microphone_filters(data.hrir(microphone), data.hrir_metadata, options.ambisonic_order)
+        for microphone in microphones
+    ]
     order, reference = options.ambisonic_order, options.reference_channel
-    targets, noises = render_groups([[target], interferers], decoders, track, order)
-    ((target_anechoic,),) = render_groups([[anechoic]], [decoders[reference]], track, order)
+    everywhere = range(len(decoders))
+    targets, noises, (target_anechoic,) = render_groups(
+        [[target], interferers, [anechoic]], decoders, track, order, [everywhere, everywhere, [reference]]
+    )
 
     begin, end = int(_field(scene, "target.time_start", name)), int(_field(scene, "target.time_end", name))
     ratio = better_ear_ratio(targets[reference][begin:end], noises[reference][begin:end])
@@ -168,27 +172,25 @@ def _render(
     gain = ratio * 10 ** (-0.05 * float(_field(scene, "SNR", name)))
 
     files: dict[str, NDArray[Any]] = {}
-    here = Path()
     for channel, norm in enumerate(options.channel_norms):
-        noise = noises[channel] * gain
-        for signal, samples in (
-            ("target", targets[channel]),
-            ("interferer", noise),
-            ("mix", targets[channel] + noise),
-        ):
-            file = scene_file(here, name, signal, channel).name
-            files[file] = _scene_pcm16(samples / norm, file)
-    file = scene_file(here, name, "target_anechoic", reference).name
-    files[file] = _scene_pcm16(target_anechoic / np.max(np.abs(target_anechoic)), file)
-    files[scene_file(here, name, "hr").name] = track.as_signal()
+        signals = mixed(targets[channel], noises[channel], gain, norm)
+        for signal, (samples, clipped) in zip(("target", "interferer", "mix"), signals, strict=True):
+            file = _file(name, signal, channel)
+            _warn_of_clipping(file, clipped)
+            files[file] = samples
+    peak = float(max(target_anechoic.max(), -target_anechoic.min()))
+    files[_file(name, "target_anechoic", reference)], _ = converted(target_anechoic, peak)
+    files[_file(name, "hr")] = track.as_signal()
     return files
 
 
-def _scene_pcm16(samples: Array, file: str) -> NDArray[np.int16]:
-    clipped = int(np.sum(np.abs(samples) > 1.0))
+def _file(name: str, signal: str, channel: int | None = None) -> str:
+    return scene_file(Path(), name, signal, channel).name
+
+
+def _warn_of_clipping(file: str, clipped: int) -> None:
     if clipped:
         log.warning("%s: %d samples clipped", file, clipped)
-    return to_pcm16(samples, SCENE_FULL_SCALE)
 
 
 def _field(record: Mapping[str, Any], path: str, where: str) -> Any:
@@ -224,7 +226,7 @@ def _room_response(data: ClarityData, split: str, room: str, source: str, order:
 
 
 def _mono(samples: Array) -> Array:
-    return np.mean(samples, axis=1)
+    return samples[:, 0] if samples.shape[1] == 1 else np.mean(samples, axis=1)
 
 
 def _target_sources(
@@ -303,39 +305,10 @@ def _interferer_signal(path: Path, offset: int, length: int, options: RenderOpti
 def _equalised(sources: list[Source], duration: int) -> list[Source]:
     """Interferers scaled to the level of the loudest, measured in the omnidirectional channel."""
     levels = [
-        rms(convolve_interval(source.signal, source.response[:, :1], source.delay, 0, duration)) for source in sources
+        rms(convolve_interval([(source.signal, source.delay, source.response[:, :1].T)], 0, duration))
+        for source in sources
     ]
     return [
         Source(source.signal * (max(levels) / level), source.response, source.delay) if level else source
         for source, level in zip(sources, levels, strict=True)
     ]
-
-
-def _decoder(data: ClarityData, microphone: str, order: int) -> Array:
-    path = data.hrir(microphone)
-    if not path.is_file():
-        raise InputError(path, "no such file", wanted="head-related responses (.mat)")
-    try:
-        responses = loadmat(path, variable_names=["M_data"]).get("M_data")
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        raise InputError(path, "cannot be read as a MAT file", found=str(error) or type(error).__name__) from None
-    if responses is None or responses.ndim != 3 or responses.shape[2] != 2:
-        raise InputError(
-            path,
-            "has not the shape of head-related responses",
-            field="M_data",
-            found="nothing" if responses is None else responses.shape,
-            wanted="(taps, directions, 2)",
-        )
-    metadata = read_json(data.hrir_metadata)
-    selected = np.array(_field(metadata, "selected_channels", str(data.hrir_metadata)), dtype=bool)
-    matrix = np.array(_field(metadata, "matrix", str(data.hrir_metadata)), dtype=np.float64)
-    if selected.size != responses.shape[1] or matrix.ndim != 2 or matrix.shape[0] != int(selected.sum()):
-        raise InputError(
-            data.hrir_metadata,
-            f"does not fit {path.name}",
-            field="selected_channels, matrix",
-            found=f"{selected.size} directions, {int(selected.sum())} selected, matrix {matrix.shape}",
-            wanted=f"{responses.shape[1]} directions and a matrix row for each selected one",
-        )
-    return decoding_filters(responses, selected, matrix, order)

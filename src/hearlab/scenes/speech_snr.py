@@ -37,10 +37,10 @@ def better_ear_ratio(target: Array, interferer: Array) -> float:
 def _weighted_energy(signal: Array) -> Array:
     taps = speech_weighting()
     length = fft.next_fast_len(signal.shape[0] + taps.size - 1, real=True)
-    spectrum = fft.rfft(signal, length, axis=0) * fft.rfft(taps, length)[:, None]
+    spectrum, weight = fft.rfft(signal.T, length), fft.rfft(taps, length)
     # Parseval: no transform back is needed. The bins between 0 and Nyquist stand for two.
-    power = np.abs(spectrum) ** 2
-    twice = 2 * np.sum(power, axis=0) - power[0]
+    weights = 2 * (weight.real**2 + weight.imag**2) / length
+    weights[0] /= 2
     if length % 2 == 0:
-        twice -= power[-1]
-    return twice / length
+        weights[-1] /= 2
+    return np.sum((spectrum.real**2 + spectrum.imag**2) * weights, axis=1)
