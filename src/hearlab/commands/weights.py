@@ -24,9 +24,37 @@ def add(commands: Commands) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
+    from hearlab.compute.engine import sigterm_interrupts
     from hearlab.params import PUBLISHED_WEIGHTS
     from hearlab.separation.weights import fetch_weights
 
     folder = options.folder or Path(PUBLISHED_WEIGHTS)
-    for path in fetch_weights(options.names, folder, base_url=options.base_url):
+    shown = _Shown()
+    with sigterm_interrupts():
+        try:
+            paths = fetch_weights(options.names, folder, base_url=options.base_url, progress=shown)
+        finally:
+            shown.finish()
+    for path in paths:
         print(path)
+
+
+class _Shown:
+    """A line of progress for each file."""
+
+    def __init__(self) -> None:
+        from hearlab.datasets.packages import ByteProgress
+
+        self._line = ByteProgress()
+        self._name, self._done = "", 0
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name != self._name:
+            self.finish()
+            self._name, self._done = name, done
+            self._line.start(name, total, done)
+        self._line.advance(max(0, done - self._done))
+        self._done = max(done, self._done)
+
+    def finish(self) -> None:
+        self._line.finish()
