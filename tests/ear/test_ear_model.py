@@ -23,47 +23,62 @@ def ear(speech) -> ReferenceEar:
     return ReferenceEar(speech, 65.0)
 
 
-def test_shapes_and_floor(ear, speech):
-    envelopes = ear.envelopes()
+def reference_envelopes(ear: ReferenceEar) -> np.ndarray:
+    return np.stack([envelope[: ear.samples].copy() for envelope in ear.envelopes()])
+
+
+def processed_envelopes(ear: ReferenceEar, signal: np.ndarray, loss) -> np.ndarray:
+    return np.stack([envelope[: ear.samples].copy() for envelope in ear.processed_envelopes(signal, loss)])
+
+
+def test_shapes_and_floor(ear):
+    envelopes = reference_envelopes(ear)
     assert envelopes.shape == (32, ear.samples)
     assert 0.85 * N < ear.samples <= N  # the last pause and the very onset are cut off
     assert np.min(envelopes) == 0
     assert 30 < np.max(envelopes) < 120
 
 
+def test_zeros_before_and_after(ear, speech):
+    plain = reference_envelopes(ear)
+    for envelope, expected in zip(ear.envelopes(25), plain, strict=True):
+        assert not np.any(envelope[:25])
+        np.testing.assert_array_equal(envelope[25 : 25 + ear.samples], expected)
+        assert not np.any(envelope[25 + ear.samples : 25 + ear.samples + 480])
+    for envelope in ear.processed_envelopes(speech, normal_hearing(), 25):
+        assert not np.any(envelope[:25])
+
+
 def test_the_reference_heard_as_processed_is_the_reference(ear, speech):
-    processed = ear.processed_envelopes(speech, normal_hearing())
-    difference = np.abs(processed - ear.envelopes())
+    processed = processed_envelopes(ear, speech, normal_hearing())
+    difference = np.abs(processed - reference_envelopes(ear))
     # The 2 ms margin at the broadband stage is undone per band; filter onsets at the cut differ.
-    assert np.median(difference) < 1e-6
+    assert np.median(difference) < 1e-5
     assert np.mean(difference) < 0.3
 
 
 def test_a_loss_lowers_the_envelopes(ear, speech):
     loss = loss_parameters(np.full(len(AUDIOMETRIC_FREQUENCIES), 50.0))
-    impaired = ear.processed_envelopes(speech, loss)
-    assert np.mean(impaired) < 0.6 * np.mean(ear.envelopes())
+    assert np.mean(processed_envelopes(ear, speech, loss)) < 0.6 * np.mean(reference_envelopes(ear))
 
 
 def test_processed_signals_do_not_influence_each_other(speech):
     loss = loss_parameters(np.array([0.0, 10, 20, 30, 40, 50]))
     other = np.random.RandomState(0).standard_normal(N)
     shared = ReferenceEar(speech, 65.0)
-    before = shared.envelopes()
-    shared.processed_envelopes(other, loss)
-    np.testing.assert_array_equal(
-        shared.processed_envelopes(speech, loss), ReferenceEar(speech, 65.0).processed_envelopes(speech, loss)
-    )
-    np.testing.assert_array_equal(shared.envelopes(), before)
+    before = reference_envelopes(shared)
+    processed_envelopes(shared, other, loss)
+    alone = processed_envelopes(ReferenceEar(speech, 65.0), speech, loss)
+    np.testing.assert_array_equal(processed_envelopes(shared, speech, loss), alone)
+    np.testing.assert_array_equal(reference_envelopes(shared), before)
 
 
 def test_level_is_what_an_rms_of_one_means(speech):
     ten_decibels = 10 ** (10 / 20)
-    louder = ReferenceEar(speech * ten_decibels, 65.0).envelopes()
-    relabelled = ReferenceEar(speech, 75.0).envelopes()
-    # Decaying envelopes carry the rounding of the recursive filters, enlarged by the logarithm.
+    louder = reference_envelopes(ReferenceEar(speech * ten_decibels, 65.0))
+    relabelled = reference_envelopes(ReferenceEar(speech, 75.0))
     np.testing.assert_allclose(louder, relabelled, atol=1e-4)
 
 
 def test_silent_processed_signal_gives_silence(ear):
-    assert not np.any(ear.processed_envelopes(np.zeros(N), normal_hearing()))
+    assert not np.any(processed_envelopes(ear, np.zeros(N), normal_hearing()))

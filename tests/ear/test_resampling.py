@@ -6,9 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import cheby2, resample_poly, sosfilt
 
 from hearlab.audio import rms
-from hearlab.ear.resampling import MODEL_RATE, to_model_rate, whole_kilohertz
+from hearlab.ear.resampling import (
+    MODEL_RATE,
+    matched_band_rms,
+    resample_rationally,
+    to_model_rate,
+    whole_kilohertz,
+)
 
 # Edge effects of the resampling filters on one second.
 LEVEL_TOLERANCE = 0.005
@@ -52,3 +59,18 @@ def test_24_khz_is_left_alone():
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_signal_too_faint_for_an_rms_stays_finite(rate):
     assert np.all(np.isfinite(to_model_rate(np.full(500, 1e-200), rate)))
+
+
+@pytest.mark.parametrize("kilohertz", [1, 8, 11, 16, 17, 22, 32, 44, 48, 96, 1000])
+@pytest.mark.parametrize("n", [1, 2, 17, 1001])
+def test_resampling_is_scipys(kilohertz, n):
+    signal = np.random.RandomState(0).standard_normal(n)
+    expected = resample_poly(signal, 24, kilohertz)
+    np.testing.assert_allclose(resample_rationally(signal, 24, kilohertz), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kilohertz", [24, 44, 48])
+def test_matched_band_is_a_chebyshev_low_pass(kilohertz):
+    signal = np.random.RandomState(0).standard_normal(3000)
+    sections = cheby2(7, 30, 21 / kilohertz, output="sos")
+    assert matched_band_rms(signal, kilohertz) == pytest.approx(rms(sosfilt(sections, signal)), rel=1e-12)

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from hearlab.errors import InputError
 from hearlab.fitting import Compressor
 from hearlab.fitting import compressor as module
-from hearlab.fitting.compressor import running_sum
+from hearlab.fitting.compressor import window_sums
 
 RATE = 44100
 BASELINE = {
@@ -99,20 +99,64 @@ def test_published_values() -> None:
     np.testing.assert_allclose(output[list(PUBLISHED)], list(PUBLISHED.values()), rtol=TOLERANCE)
 
 
+def running_sums(values: np.ndarray, window: int) -> np.ndarray:
+    """Sums of squares over the last window, from the kernel that makes them window by window."""
+    before, sums = np.zeros(window + 1), np.empty(values.size)
+    for start in range(0, values.size, window):
+        tails, part = np.zeros(window + 1), slice(start, min(start + window, values.size))
+        window_sums(values[part], before, tails, sums[part])
+        before = tails
+    return sums
+
+
 def test_level_after_a_burst_is_exact() -> None:
     rng = np.random.default_rng(2)
     values = rng.uniform(0, 1e-8, 20000)
     values[5000:5100] = 1e8
-    sums = running_sum(values, 700)
+    sums = running_sums(np.sqrt(values), 700)
     # Subtracting running totals would leave errors of 1e-6 here, a hundred times the floor of the level.
     for n in (5798, 5799, 5800, 12345, 19999):
         assert sums[n] == pytest.approx(math.fsum(values[max(0, n - 699) : n + 1]), rel=1e-12)
 
 
-@given(arrays(np.float64, st.integers(0, 60), elements=st.floats(0, 1e6)), st.integers(1, 25))
-def test_running_sum(values: np.ndarray, window: int) -> None:
-    wanted = [math.fsum(values[max(0, n - window + 1) : n + 1]) for n in range(values.size)]
-    np.testing.assert_allclose(running_sum(values, window), wanted, rtol=1e-12, atol=1e-300)
+@settings(deadline=None)
+@given(arrays(np.float64, st.integers(0, 60), elements=st.floats(-1e3, 1e3)), st.integers(1, 25))
+def test_running_sums(values: np.ndarray, window: int) -> None:
+    wanted = [math.fsum(values[max(0, n - window + 1) : n + 1] ** 2) for n in range(values.size)]
+    np.testing.assert_allclose(running_sums(values, window), wanted, rtol=1e-12, atol=1e-300)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.floats(0, 4)), min_size=1, max_size=8),
+    st.sampled_from([BASELINE | {"rms_buffer_size": 0.002}, FAST, FAST | {"threshold": 1e-5}]),
+    st.integers(0, 2**31),
+)
+def test_quiet_and_loud_passages(passages: list[tuple[int, float]], params: dict[str, float], seed: int) -> None:
+    rng = np.random.RandomState(seed)
+    x = np.concatenate([level * rng.standard_normal(size) for size, level in passages])
+    # Whole windows below the threshold take another way through the kernel.
+    output = Compressor(RATE, **params).apply(x)
+    scale = max(1e-3, float(np.max(np.abs(x)))) ** 2
+    np.testing.assert_allclose(output, _by_definition(x, RATE, params), rtol=0, atol=TOLERANCE * scale)
+
+
+def test_levels_at_the_threshold() -> None:
+    # A constant whose level is the threshold but for rounding: both ways through the kernel must agree on it.
+    threshold = BASELINE["threshold"]
+    for value in (threshold, math.sqrt(threshold**2 - 1e-8), threshold * (1 - 1e-9), threshold * (1 + 1e-9)):
+        x = np.full(9000, value)
+        np.testing.assert_allclose(
+            Compressor(RATE, **BASELINE).apply(x), _by_definition(x, RATE, BASELINE), rtol=0, atol=TOLERANCE
+        )
+
+
+def test_very_large_finite_samples_are_no_error() -> None:
+    x = np.zeros(5000)
+    x[100] = 1e200
+    output = Compressor(RATE).apply(x)
+    assert output.shape == x.shape
+    assert output[50] == 0
 
 
 @settings(deadline=None)

@@ -13,6 +13,12 @@ from hearlab.scenes.interval_convolution import convolve_interval, transform_pla
 ROUNDING = 1e-13
 
 
+def interval(sources: list[tuple[np.ndarray, int, np.ndarray]], start: int, stop: int) -> np.ndarray:
+    summed = np.zeros((sources[0][2].shape[0], stop - start))
+    convolve_interval(sources, start, summed)
+    return summed
+
+
 def whole(sources: list[tuple[np.ndarray, int, np.ndarray]], length: int) -> np.ndarray:
     summed = np.zeros((sources[0][2].shape[0], length))
     for signal, delay, responses in sources:
@@ -41,19 +47,27 @@ def test_an_interval_of_a_sum(
         for index, (size, delay) in enumerate(lengths)
     ]
     wanted = whole(sources, start + length)[:, start:]
-    found = convolve_interval(sources, start, start + length)
-    assert found.shape == (outputs, length)
+    found = interval(sources, start, start + length)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING * max(1.0, float(np.max(np.abs(wanted)))) * taps)
 
 
 def test_silence_before_and_after_the_sound() -> None:
     source = (np.ones(10), 100, np.ones((2, 5)))
-    assert not np.any(convolve_interval([source], 0, 100))
-    assert not np.any(convolve_interval([source], 114, 300))
-    found = convolve_interval([source], 50, 150)
+    assert not np.any(interval([source], 0, 100))
+    assert not np.any(interval([source], 114, 300))
+    found = interval([source], 50, 150)
     assert not np.any(found[:, :50])
     assert not np.any(found[:, 64:])
     np.testing.assert_allclose(found[:, 50:64], np.tile(np.convolve(np.ones(10), np.ones(5)), (2, 1)), atol=1e-14)
+
+
+def test_the_interval_is_added() -> None:
+    rng = np.random.RandomState(6)
+    source = (rng.standard_normal(50), 3, rng.standard_normal((3, 9)))
+    before = rng.standard_normal((3, 40))
+    summed = before.copy()
+    convolve_interval([source], 10, summed)
+    np.testing.assert_allclose(summed, before + interval([source], 10, 50), atol=1e-13)
 
 
 def test_in_many_transforms_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +78,7 @@ def test_in_many_transforms_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for count, size in ((1, 939), (9, 139), (900, 40)):
         monkeypatch.setattr(interval_convolution, "transform_plan", lambda *_, plan=(size, count): plan)
-        found.append(convolve_interval([source], 0, 900))
+        found.append(interval([source], 0, 900))
     np.testing.assert_allclose(found[1], found[0], atol=1e-12)
     np.testing.assert_allclose(found[2], found[0], atol=1e-12)
 

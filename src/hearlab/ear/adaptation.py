@@ -6,9 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
+from scipy.signal import residuez
 
+from hearlab.ear.compiled import compiled
+from hearlab.ear.powers import octaves_and_rest
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.rows import Row, inside
+from hearlab.ear.scan import one_pole_scan, scan_coefficients
+from hearlab.ear.simd import every, every_single, fma, halves, joined, load_octet, maximum, quiet, store
 
 # An onset overshoots its steady state by this factor.
 OVERSHOOT = 2.0
@@ -18,27 +23,26 @@ SHORT_TERM_TIME_S = 0.060
 # Keeps the logarithm finite where the envelope is zero.
 TINY = 1e-30
 
+DECIBELS_PER_OCTAVE = 20 * float(np.log10(2))
 
-def sensation_level(
-    envelopes: NDArray[np.float64], attenuation: NDArray[np.float64], level: float
-) -> NDArray[np.float64]:
-    """Envelopes in dB above the auditory threshold, at least 0.
+# Samples after which what the filters remember is looked at, lest it decays into denormal numbers.
+BLOCK = 512
+
+
+def adapt(envelope: Row, attenuation: float, level: float, motion: Row | None = None) -> None:
+    """Turn a compressed envelope into what the nerve is told: adapted, in dB above threshold, at least 0. In place.
 
     Args:
-        envelopes: compressed, linear, shape (bands, n).
-        attenuation: loss in dB at the inner hair cells, shape (bands,).
+        envelope: linear, a row.
+        attenuation: loss in dB at the inner hair cells.
         level: dB SPL of an RMS of 1; the threshold of the normal ear is 0 dB SPL.
+        motion: of the basilar membrane, a row; it is given the same envelope. In place.
     """
-    decibels = np.log10(envelopes + TINY)
-    decibels *= 20
-    decibels += (level - attenuation)[:, None]
-    return np.maximum(decibels, 0.0, out=decibels)
-
-
-def adapt(envelopes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adapted envelopes in dB above threshold, at least 0; `envelopes` likewise, shape (bands, n) at 24 kHz."""
-    adapted = lfilter(*adaptation_filter(), envelopes)
-    return np.maximum(adapted, 0.0, out=adapted)
+    residues, poles, direct = _adaptation_modes()
+    scans = np.concatenate([scan_coefficients(pole) for pole in poles])
+    weights = np.array([direct, *residues])
+    moving = np.empty(0, dtype=np.float32) if motion is None else inside(motion)
+    _adapt(inside(envelope), moving, level - attenuation, scans, weights)
 
 
 @lru_cache(maxsize=1)
@@ -63,3 +67,42 @@ def adaptation_filter() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     denominator = np.array([1.0, -np.trace(transition), np.linalg.det(transition)])
     node = np.array([drive[0], transition[0, 1] * drive[1] - transition[1, 1] * drive[0], 0.0])
     return (denominator - node) / r1, denominator
+
+
+@lru_cache(maxsize=1)
+def _adaptation_modes() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """The adaptation as two one-pole filters side by side: their residues and poles, and the direct part."""
+    residues, poles, direct = residuez(*adaptation_filter())
+    return np.real(residues), np.real(poles), float(np.real(direct[0]))
+
+
+@compiled
+def _adapt(
+    envelope: Row,
+    motion: Row,
+    offset: float,
+    scans: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> None:
+    zero, slope, threshold = every(0.0), every(DECIBELS_PER_OCTAVE), every(offset)
+    direct, first_weight, second_weight = every(weights[0]), every(weights[1]), every(weights[2])
+    tiny = every_single(np.float32(TINY))
+    first = second = zero
+    moving = motion.size > 0
+    for start in range(0, envelope.size, BLOCK):
+        for t in range(start, min(start + BLOCK, envelope.size), 8):
+            linear = load_octet(envelope, t) + tiny
+            octaves, rest = octaves_and_rest(linear)
+            whole, next_whole = halves(octaves)
+            part, next_part = halves(rest)
+            decibels = maximum(fma(whole, slope, fma(part, slope, threshold)), zero)
+            first, second = one_pole_scan(decibels, first, scans), one_pole_scan(decibels, second, scans, 4)
+            early = fma(direct, decibels, fma(first_weight, first, second_weight * second))
+            decibels = maximum(fma(next_whole, slope, fma(next_part, slope, threshold)), zero)
+            first, second = one_pole_scan(decibels, first, scans), one_pole_scan(decibels, second, scans, 4)
+            late = fma(direct, decibels, fma(first_weight, first, second_weight * second))
+            adapted = joined(maximum(early, zero), maximum(late, zero))
+            store(envelope, t, adapted)
+            if moving:
+                store(motion, t, load_octet(motion, t) * ((adapted + tiny) / linear))
+        first, second = quiet(first), quiet(second)

@@ -1,15 +1,19 @@
-"""Alignment in time: of the whole signal before the ear model, and of the envelope of each band inside it.
+"""Alignment in time: of the whole signal before the ear model, and of single bands inside it.
 
 A delay is positive when the processed signal is late; it is removed by `advance`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from hearlab.ear.compiled import compiled
+from hearlab.ear.correlation import highest_lag, near_lags
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.rows import MARGIN, Row
 
 # The processed signal is left this much late, so that dispersion (a band ahead of the others) is not cut off.
 DISPERSION_MARGIN = round(0.002 * MODEL_RATE)
@@ -18,34 +22,9 @@ DISPERSION_MARGIN = round(0.002 * MODEL_RATE)
 SILENCE = 0.001
 
 # Delays of single bands are sought up to this many samples (100 ms).
-ENVELOPE_RANGE = round(0.1 * MODEL_RATE)
+BAND_RANGE = round(0.1 * MODEL_RATE)
 
-
-class CorrelationPeak:
-    """Finds the lag at which signals correlate most with given references, row by row.
-
-    The spectra of the references are computed once, for any number of signals.
-
-    Args:
-        references: shape (rows, n).
-        first, last: lags to search, both included, in samples; at lag k, reference[t + k] meets signal[t].
-    """
-
-    def __init__(self, references: NDArray[np.float64], first: int, last: int) -> None:
-        self._first, self._last = first, last
-        # Lags beyond n - 1 do not overlap; this length keeps circular correlation from folding into the wanted ones.
-        self._size = int(scipy.fft.next_fast_len(references.shape[1] + max(-first, last), real=True))
-        self._spectra = scipy.fft.rfft(references, self._size)
-
-    def lags(self, signals: NDArray[np.float64], *, absolute: bool = False) -> NDArray[np.int64]:
-        """The lag of the highest correlation (or of its highest absolute value) of each row, shape (rows,)."""
-        spectra = scipy.fft.rfft(signals, self._size)
-        np.conjugate(spectra, out=spectra)
-        spectra *= self._spectra
-        correlation = scipy.fft.irfft(spectra, self._size)
-        # Circular correlation holds negative lags at its end, where negative indices find them.
-        wanted = correlation[:, np.arange(self._first, self._last + 1)]
-        return np.argmax(np.abs(wanted) if absolute else wanted, axis=1) + self._first
+Rows = Sequence[Row] | NDArray[np.float32]
 
 
 class BroadbandAlignment:
@@ -58,39 +37,34 @@ class BroadbandAlignment:
         active: the samples from the first to the last above a thousandth of the reference's peak.
     """
 
-    def __init__(self, reference: NDArray[np.float64]) -> None:
+    def __init__(self, reference: NDArray[np.floating]) -> None:
         magnitude = np.abs(reference)
         loud = np.flatnonzero(magnitude > SILENCE * np.max(magnitude))
         self.active = slice(int(loud[0]), int(loud[-1]) + 1)
-        n = reference.size
-        self._correlation = CorrelationPeak((reference - np.mean(reference))[None], 1 - n, n - 1)
+        self._reference = reference
 
-    def apply(self, processed: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, processed: NDArray[np.floating]) -> NDArray[np.floating]:
         """Undo the delay of `processed` (as long as the reference), but for 2 ms, and keep the active part."""
-        centred = (processed - np.mean(processed))[None]
-        delay = -int(self._correlation.lags(centred, absolute=True)[0])
+        delay = -highest_lag(self._reference, processed)
         return advance(processed, delay - DISPERSION_MARGIN)[self.active]
 
 
-class EnvelopeAlignment:
-    """Alignment of the envelopes of processed signals with those of one reference, within 100 ms, band by band.
+def align_rows(references: Rows, processed: Rows, samples: int) -> None:
+    """Shift two rows to where each correlates most with its reference, within 100 ms. In place.
 
     Args:
-        reference: compressed envelopes, shape (bands, n).
+        references, processed: compressed envelopes or motions, two rows of each.
+        samples: number of samples of the rows.
     """
-
-    def __init__(self, reference: NDArray[np.float64]) -> None:
-        n = reference.shape[1]
-        # The published range is one lag longer to the side of an early processed signal.
-        self._correlation = CorrelationPeak(reference, 1 - min(ENVELOPE_RANGE, n), min(ENVELOPE_RANGE, n - 1))
-
-    def apply(self, processed: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Shift every band of `processed`, shape (bands, n), to where it correlates most with the reference."""
-        lags = self._correlation.lags(processed)
-        return np.stack([advance(band, -int(lag)) for band, lag in zip(processed, lags, strict=True)])
+    inside = slice(MARGIN, MARGIN + samples)
+    # The published range is one lag longer to the side of an early processed signal.
+    first, last = 1 - min(BAND_RANGE, samples), min(BAND_RANGE, samples - 1)
+    lags = near_lags([row[inside] for row in references], [row[inside] for row in processed], first, last)
+    for row, lag in zip(processed, lags, strict=True):
+        _advance_in_place(row[inside], -lag)
 
 
-def advance(signal: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+def advance(signal: NDArray[np.floating], samples: int) -> NDArray[np.floating]:
     """Move a signal to earlier (or, if negative, later) samples; its length stays, zeros come in."""
     shifted = np.zeros_like(signal)
     n = signal.shape[-1]
@@ -99,3 +73,19 @@ def advance(signal: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
     elif -n < samples < 0:
         shifted[..., -samples:] = signal[..., : n + samples]
     return shifted
+
+
+@compiled
+def _advance_in_place(signal: NDArray[np.float32], samples: int) -> None:
+    """`advance` without a copy."""
+    n = signal.size
+    if samples >= 0:
+        samples = min(samples, n)
+        for t in range(n - samples):
+            signal[t] = signal[t + samples]
+        signal[n - samples : n] = 0
+    else:
+        late = min(-samples, n)
+        for t in range(n - 1, late - 1, -1):
+            signal[t] = signal[t - late]
+        signal[:late] = 0

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
-from scipy.signal import butter, lfilter
+from scipy.signal import butter
 
-from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters
+from hearlab.ear.compiled import compiled
+from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, turned
+from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
+from hearlab.ear.powers import power
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.rows import MARGIN, Row, inside
+from hearlab.ear.scan import one_pole_scan_of_octet, scan_coefficients
+from hearlab.ear.simd import (
+    every,
+    every_single,
+    last_of_octets,
+    load,
+    load_columns,
+    maximum,
+    minimum,
+    pair_sums,
+    pairs,
+    sqrt,
+    store,
+)
 
 # Levels in dB SPL between which the filters widen from their low-level bandwidth to the widest.
 NARROW_BELOW_DB = 50.0
@@ -20,6 +40,10 @@ GAIN_LOW_PASS_HZ = 800.0
 
 # Keeps the logarithm finite in silence.
 TINY = 1e-30
+
+# Unit in which the powers of the signal path are stored, relative to the RMS of the control path: the RMS becomes 1e28,
+# the highest power (of a click) in ten minutes stays below 3e38.
+FAINTEST = 1e-14
 
 
 def level_dependent_bandwidth(control_rms: float, narrow: float, widest: float, level: float) -> float:
@@ -39,44 +63,62 @@ def level_dependent_bandwidth(control_rms: float, narrow: float, widest: float, 
 
 
 def compress(
-    envelope: NDArray[np.float64],
-    control: NDArray[np.float64],
-    *,
-    attenuation: float,
-    lower_knee: float,
-    ratio: float,
+    channels: Channels,
+    bandwidths: NDArray[np.float64],
+    control_rms: NDArray[np.float64],
+    loss: LossParameters,
     level: float,
+    envelopes: NDArray[np.float32],
+    motions: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
-    """Compress one band's envelope by a gain that follows the control envelope.
+    """Filter two channels and compress them by gains that follow the control path (the widest filters).
 
     Args:
-        envelope: linear, shape (n,).
-        control: envelope of the control path (the widest filters), shape (n,).
-        attenuation: gain in dB lost with outer hair cells.
-        lower_knee: dB SPL up to which the gain is constant; it is constant again from 100 dB SPL.
-        ratio: compression ratio between the knees.
+        channels: the signals after the middle ear, and their bands.
+        bandwidths: relative to the normal ear, shape (2,).
+        control_rms: of the control envelopes, shape (2,).
+        loss: of the ear.
         level: dB SPL of an RMS of 1.
+        envelopes: two rows that take the compressed envelopes, linear.
+        motions: two rows that take the compressed motion of the basilar membrane, if that is wanted.
 
     Returns:
-        the compressed envelope, linear, shape (n,).
+        RMS of the envelopes before compression, shape (2,).
     """
-    gain = compressive_gain(control, attenuation=attenuation, lower_knee=lower_knee, ratio=ratio, level=level)
-    gain *= envelope
-    return gain
-
-
-def compressive_gain(
-    control: NDArray[np.float64], *, attenuation: float, lower_knee: float, ratio: float, level: float
-) -> NDArray[np.float64]:
-    """The linear gain of `compress`, shape (n,)."""
-    knee = 10 ** ((lower_knee - level) / 20)
-    upper = 10 ** ((UPPER_KNEE_DB - level) / 20)
-    # A gain in dB that is linear in the level in dB is a power of the amplitude.
-    gain = np.clip(control, knee, upper)
-    gain /= knee
-    np.power(gain, 1 / ratio - 1, out=gain)
-    gain *= 10 ** (-attenuation / 20)
-    return lfilter(*_gain_low_pass(), gain)
+    bands = list(channels.bands)
+    widest = widest_bandwidth()[bands]
+    n = channels.signals[0].size
+    gains = filter_gains(channels.bands, bandwidths)
+    numerator, denominator = _gain_low_pass()
+    pole = -denominator[1]
+    # A gain in dB that is linear in the level in dB is a power of the amplitude. Powers of the control path are taken
+    # relative to the lower knee. Those of the signal path fill the range of single precision: envelopes that decay
+    # below 1e-30 of the mean still count, where the motion is divided by them.
+    control_gain = filter_gains(channels.bands, widest)
+    lower = (10 ** ((loss.lower_knee[bands] - level) / 20) / control_gain) ** 2
+    upper = 10 ** ((UPPER_KNEE_DB - loss.lower_knee[bands]) / 10)
+    slope = (1 / loss.compression_ratio[bands] - 1) / 2
+    unit = np.where(control_rms > 0, control_rms / control_gain, 1.0) * FAINTEST
+    # The filters' own gains, the loss of gain and the numerator of the low-pass are constant factors.
+    factor = 10 ** (-loss.outer_attenuation[bands] / 20) * gains * numerator[0] * unit
+    energies = np.empty(4)
+    _compress(
+        *channels.signals,
+        *carrier(channels.bands),
+        pole_lanes(channels.bands, widest),
+        pole_lanes(channels.bands, bandwidths),
+        np.stack([1 / lower, 1 / unit**2], axis=1).ravel(),
+        np.repeat(1 / unit, 2),
+        np.stack([upper, slope, factor], axis=1).astype(np.float32),
+        scan_coefficients(pole, 8).astype(np.float32),
+        *inside(envelopes),
+        *(np.empty((2, 0), dtype=np.float32) if motions is None else inside(motions)),
+        energies,
+    )
+    for rows in (envelopes, motions):
+        if rows is not None:
+            rows[:, MARGIN + n : -MARGIN] = 0  # leftovers of the last block
+    return gains * np.sqrt((energies[::2] + energies[1::2]) / n)
 
 
 def compressed_level(
@@ -102,3 +144,71 @@ def _decibels(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def _gain_low_pass() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return butter(1, GAIN_LOW_PASS_HZ, fs=MODEL_RATE)
+
+
+@register_jitable
+def _gain(power_over_knee: Any, curve: Any, channel: int) -> Any:
+    """Gain of a channel at eight samples, before the low-pass, from the power of its control path."""
+    one = every_single(np.float32(1.0))
+    clipped = minimum(maximum(power_over_knee, one), every_single(curve[channel, 0]))
+    return power(clipped, every_single(curve[channel, 1])) * every_single(curve[channel, 2])
+
+
+@compiled
+def _compress(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    carriers: NDArray[np.float64],
+    turns: NDArray[np.float64],
+    wide_poles: NDArray[np.float64],
+    poles: NDArray[np.float64],
+    power_scales: NDArray[np.float64],
+    motion_scales: NDArray[np.float64],
+    curve: NDArray[np.float32],
+    scan: NDArray[np.float32],
+    one_envelope: Row,
+    two_envelope: Row,
+    one_motion: Row,
+    two_motion: Row,
+    energies: NDArray[np.float64],
+) -> None:
+    """The filters run in double precision; gains, whose errors do not add up, are found in single precision."""
+    wide, narrow, turn, swapped = load(wide_poles, 0), load(poles, 0), load(turns, 0), load(turns, 4)
+    power_scale, motion_scale = load(power_scales, 0), load(motion_scales, 0)
+    moving = one_motion.size > 0
+    zero, none = every(0.0), every_single(np.float32(0.0))
+    a = b = c = d = zero  # stages of the control path
+    p = q = r = s = energy = zero  # stages of the signal path
+    one_raw = two_raw = one_gain = two_gain = none
+    # Of each sample of a block: powers of control and signal path of both channels, and motions of both.
+    powers, moves = np.zeros(4 * BLOCK, dtype=np.float32), np.zeros(4 * BLOCK, dtype=np.float32)
+    for start in range(0, first.size, BLOCK):
+        count = min(BLOCK, first.size - start)
+        for t in range(count):
+            wave = load(carriers, 4 * t)
+            value = pairs(first[start + t], second[start + t]) * wave
+            control, a, b, c, d = filter_step(wide, value, a, b, c, d)
+            out, p, q, r, s = filter_step(narrow, value, p, q, r, s)
+            squared = out * out
+            energy = energy + squared
+            store(powers, 4 * t, pair_sums(control * control, squared) * power_scale)
+            if moving:
+                store(moves, 4 * t, pair_sums(out * wave, zero) * motion_scale)
+        for t in range(0, count, 8):
+            one_control, one_power, two_control, two_power = load_columns(powers, 4 * t)
+            # The low-pass averages two samples, then decays.
+            one, two = _gain(one_control, curve, 0), _gain(two_control, curve, 1)
+            one_gain = one_pole_scan_of_octet(one + last_of_octets(one_raw, one), one_gain, scan)
+            two_gain = one_pole_scan_of_octet(two + last_of_octets(two_raw, two), two_gain, scan)
+            one_raw, two_raw = one, two
+            store(one_envelope, start + t, one_gain * sqrt(one_power))
+            store(two_envelope, start + t, two_gain * sqrt(two_power))
+            if moving:
+                one, _, two, _ = load_columns(moves, 4 * t)
+                store(one_motion, start + t, one_gain * one)
+                store(two_motion, start + t, two_gain * two)
+        a, b = turned(a, turn, swapped), turned(b, turn, swapped)
+        c, d = turned(c, turn, swapped), turned(d, turn, swapped)
+        p, q = turned(p, turn, swapped), turned(q, turn, swapped)
+        r, s = turned(r, turn, swapped), turned(s, turn, swapped)
+    store(energies, 0, energy)

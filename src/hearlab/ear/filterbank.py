@@ -2,19 +2,26 @@
 
 The gammatone is the impulse-invariant fourth-order filter of Cooke (1993): the signal is demodulated with the centre
 frequency and passed through four equal one-pole low-pass filters.
+
+Filters run on two channels at a time, a channel being a signal in a band: real and imaginary parts of both fill a
+vector register. The carrier starts anew in every block of samples, and what the filters remember is turned by the
+phase that it lost, so a short table serves signals of any length without drift.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
-from scipy.signal import butter, lfilter
+from scipy.signal import butter
 
-from hearlab.ear.alignment import advance
-from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth
+from hearlab.ear.compiled import compiled
+from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.simd import every, fma, load, pairs, quiet, store, swap_pairs
 
 MIDDLE_EAR_LOW_PASS_HZ = 5000.0
 MIDDLE_EAR_HIGH_PASS_HZ = 350.0
@@ -25,66 +32,141 @@ DECAY_PER_BANDWIDTH = 1.019
 # Numerator and denominator of a filter.
 Coefficients = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-# The carrier is a product of two short tables (samples in a block, blocks): fewer sines, and no drift.
-CARRIER_BLOCK = 256
+# States of filters below this become 0: a decay must not end in denormal numbers, which are slow.
+FAINTEST = 1e-150
+
+# Samples after which the carrier starts anew; what belongs to a block stays in the fastest cache.
+BLOCK = 128
 
 
-def middle_ear(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+class Channels(NamedTuple):
+    """Two channels to be filtered together: each is a signal, shape (n,), in a band (0 to 31)."""
+
+    signals: tuple[NDArray[np.float64], NDArray[np.float64]]
+    bands: tuple[int, int]
+
+
+def middle_ear(signal: NDArray[np.floating]) -> NDArray[np.float64]:
     """Middle ear at 24 kHz: one-pole low-pass at 5 kHz, two-pole high-pass at 350 Hz (Butterworth)."""
     low_pass, high_pass = _middle_ear_filters()
-    return lfilter(*high_pass, lfilter(*low_pass, signal))
+    return _middle_ear(signal, *low_pass, *high_pass)
 
 
-def demodulate(signal: NDArray[np.float64], frequency: float) -> NDArray[np.float64]:
-    """Shift `frequency` (Hz) to zero: the real and the imaginary part of signal * exp(-i w t), shape (2, n)."""
-    n = signal.size
-    shift = _carrier(n, frequency)
-    baseband = np.empty((2, n))
-    np.multiply(signal, shift.real, out=baseband[0])
-    np.multiply(signal, shift.imag, out=baseband[1])
-    return baseband
+def control_rms(channels: Channels) -> NDArray[np.float64]:
+    """RMS of the envelopes of the control path (the widest filters), shape (2,)."""
+    bandwidths = widest_bandwidth()[list(channels.bands)]
+    poles = pole_lanes(channels.bands, bandwidths)
+    energies = np.empty(4)
+    _envelope_energies(*channels.signals, *carrier(channels.bands), poles, energies)
+    n = channels.signals[0].size
+    return filter_gains(channels.bands, bandwidths) * np.sqrt((energies[::2] + energies[1::2]) / n)
 
 
-def gammatone_envelope(baseband: NDArray[np.float64], frequency: float, bandwidth: float) -> NDArray[np.float64]:
-    """Envelope of one band.
+def pole_lanes(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pole of each channel's filter, for its real and imaginary part; shape (4,)."""
+    return np.repeat([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)], 2)
 
-    Args:
-        baseband: the demodulated signal, shape (2, n).
-        frequency: centre frequency in Hz.
-        bandwidth: relative to the normal ear.
+
+def filter_gains(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What `filter_step` gives is to be multiplied by this, so that a sine at the centre has its amplitude; (2,)."""
+    poles = np.array([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)])
+    return 8 * (1 - poles) ** 4 / (1 + 2 * poles) ** 2
+
+
+@lru_cache(maxsize=64)
+def carrier(bands: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Carriers of two channels, and the turn between two blocks.
 
     Returns:
-        the envelope at 24 kHz, shape (n,); a sine at the centre frequency has its amplitude.
+        exp(-i w t) of a block as [real, imaginary] of one channel, then of the other, shape (4 * BLOCK,); and, shape
+        (8,), what the lanes, and then what the lanes swapped within a channel, are multiplied by in a turn.
     """
-    filtered, gain = _gammatone(baseband, frequency, bandwidth)
-    np.square(filtered, out=filtered)
-    envelope = np.sqrt(filtered[0] + filtered[1])
-    envelope *= gain
-    return envelope
-
-
-def gammatone_motion(
-    baseband: NDArray[np.float64], frequency: float, bandwidth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Envelope (see `gammatone_envelope`) and motion of the basilar membrane in one band, shape (n,) each."""
-    filtered, gain = _gammatone(baseband, frequency, bandwidth)
-    shift = _carrier(filtered.shape[1], frequency)
-    motion = gain * (filtered[0] * shift.real + filtered[1] * shift.imag)
-    return gain * np.hypot(filtered[0], filtered[1]), motion
+    phases = 2 * np.pi * centre_frequencies()[list(bands)] / MODEL_RATE
+    waves = np.exp(-1j * np.outer(np.arange(BLOCK), phases))
+    turn = np.exp(1j * BLOCK * phases)
+    table = np.stack([waves.real, waves.imag], axis=-1).ravel()
+    turns = np.concatenate([np.repeat(turn.real, 2), np.stack([-turn.imag, turn.imag], axis=-1).ravel()])
+    for array in (table, turns):
+        array.flags.writeable = False
+    return table, turns
 
 
 def group_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
     """Group delay of each band's envelope in samples at 24 kHz (at the centre frequency, rounded), shape (bands,)."""
-    poles = np.array([_pole(f, b) for f, b in zip(centre_frequencies(), bandwidths, strict=True)])
+    poles = np.array([_pole(band, bandwidth) for band, bandwidth in enumerate(bandwidths)])
     zeros_delay = (4 * poles + 8 * poles**2) / (1 + 4 * poles + 4 * poles**2)
     poles_delay = 4 * poles / (1 - poles)
     return np.rint(zeros_delay + poles_delay).astype(np.int64)
 
 
-def compensate_group_delays(envelopes: NDArray[np.float64], delays: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Delay every band to that of the slowest, so that an onset lies at one time in all; shape (bands, n)."""
-    late = np.max(delays) - delays
-    return np.stack([advance(band, -int(samples)) for band, samples in zip(envelopes, late, strict=True)])
+def compensating_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Samples by which each band must be delayed to be as late as the slowest one, shape (bands,)."""
+    delays = group_delays(bandwidths)
+    return np.max(delays) - delays
+
+
+@register_jitable
+def filter_step(pole: Any, value: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """One sample of the filter: a quarter of its output, and the four low-pass stages afterwards.
+
+    The zeros, 1 + 4 p z^-1 + 4 p^2 z^-2, need no memory of their own: p times the last output of a stage is its new
+    output less that of the stage before.
+    """
+    a = fma(pole, a, value)
+    b = fma(pole, b, a)
+    c = fma(pole, c, b)
+    d = fma(pole, d, c)
+    return fma(every(2.25), d, fma(every(-3.0), c, b)), a, b, c, d
+
+
+@register_jitable
+def turned(value: Any, turn: Any, swapped: Any) -> Any:
+    """A stage of the filter at the beginning of a new block of the carrier."""
+    return quiet(fma(value, turn, swap_pairs(value) * swapped))
+
+
+@compiled
+def _envelope_energies(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    carriers: NDArray[np.float64],
+    turns: NDArray[np.float64],
+    poles: NDArray[np.float64],
+    energies: NDArray[np.float64],
+) -> None:
+    """Sums of the squared real and imaginary parts of what `filter_step` gives, shape (4,)."""
+    pole, turn, swapped = load(poles, 0), load(turns, 0), load(turns, 4)
+    a = b = c = d = energy = every(0.0)
+    for start in range(0, first.size, BLOCK):
+        for t in range(min(BLOCK, first.size - start)):
+            value = pairs(first[start + t], second[start + t]) * load(carriers, 4 * t)
+            out, a, b, c, d = filter_step(pole, value, a, b, c, d)
+            energy = fma(out, out, energy)
+        a, b = turned(a, turn, swapped), turned(b, turn, swapped)
+        c, d = turned(c, turn, swapped), turned(d, turn, swapped)
+    store(energies, 0, energy)
+
+
+@compiled
+def _middle_ear(
+    signal: NDArray[np.floating],
+    low_zeros: NDArray[np.float64],
+    low_poles: NDArray[np.float64],
+    high_zeros: NDArray[np.float64],
+    high_poles: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    heard = np.empty(signal.size)
+    low = first = second = 0.0
+    for t in range(signal.size):
+        value = low_zeros[0] * signal[t] + low
+        low = low_zeros[1] * signal[t] - low_poles[1] * value
+        out = high_zeros[0] * value + first
+        first = high_zeros[1] * value - high_poles[1] * out + second
+        second = high_zeros[2] * value - high_poles[2] * out
+        if t % BLOCK == 0 and abs(first) < FAINTEST and abs(second) < FAINTEST and abs(low) < FAINTEST:
+            low = first = second = 0.0  # as `quiet` does
+        heard[t] = out
+    return heard
 
 
 @lru_cache(maxsize=1)
@@ -94,21 +176,6 @@ def _middle_ear_filters() -> tuple[Coefficients, Coefficients]:
     return low_pass, high_pass
 
 
-def _carrier(n: int, frequency: float) -> NDArray[np.complex128]:
-    """exp(-i w t) for n samples."""
-    step = -2j * np.pi * frequency / MODEL_RATE
-    within = np.exp(step * np.arange(CARRIER_BLOCK))
-    blocks = np.exp(step * CARRIER_BLOCK * np.arange(-(-n // CARRIER_BLOCK)))
-    return np.multiply.outer(blocks, within).ravel()[:n]
-
-
-def _gammatone(baseband: NDArray[np.float64], frequency: float, bandwidth: float) -> tuple[NDArray[np.float64], float]:
-    pole = _pole(frequency, bandwidth)
-    numerator = np.array([1.0, 4 * pole, 4 * pole**2])
-    denominator = np.array([1.0, -4 * pole, 6 * pole**2, -4 * pole**3, pole**4])
-    return lfilter(numerator, denominator, baseband), float(2 * np.sum(denominator) / np.sum(numerator))
-
-
-def _pole(frequency: float, bandwidth: float) -> float:
-    decay = DECAY_PER_BANDWIDTH * bandwidth * equivalent_bandwidth(frequency)
+def _pole(band: int, bandwidth: float) -> float:
+    decay = DECAY_PER_BANDWIDTH * bandwidth * equivalent_bandwidth(centre_frequencies()[band])
     return float(np.exp(-2 * np.pi * decay / MODEL_RATE))

@@ -6,92 +6,95 @@ is an object that serves any number of processed signals.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.audio import rms
-from hearlab.ear.adaptation import adapt, sensation_level
-from hearlab.ear.alignment import BroadbandAlignment, EnvelopeAlignment
+from hearlab.ear.adaptation import adapt
+from hearlab.ear.alignment import BroadbandAlignment, align_rows
 from hearlab.ear.compression import compress, level_dependent_bandwidth
-from hearlab.ear.filterbank import (
-    compensate_group_delays,
-    demodulate,
-    gammatone_envelope,
-    group_delays,
-    middle_ear,
-)
-from hearlab.ear.loss import BANDS, LossParameters, centre_frequencies, normal_hearing, widest_bandwidth
+from hearlab.ear.filterbank import Channels, compensating_delays, control_rms, middle_ear
+from hearlab.ear.loss import BANDS, LossParameters, normal_hearing, widest_bandwidth
+from hearlab.ear.rows import Row, delay, empty_rows
 
 
 class ReferenceEar:
-    """A reference signal in one ear; processed signals are then heard beside it.
+    """A reference signal in a normal ear; processed signals are then heard beside it.
 
     Args:
         reference: at 24 kHz, shape (n,), not all zero.
         level: dB SPL of an RMS of 1.
-        loss: the ear that hears the reference; normal hearing by default (as intelligibility wants it).
 
     Attributes:
         samples: number of samples of the part that is compared (silence before and after it is cut off).
     """
 
-    def __init__(self, reference: NDArray[np.float64], level: float, loss: LossParameters | None = None) -> None:
+    def __init__(self, reference: NDArray[np.float64], level: float) -> None:
         self._level = level
-        self._loss = normal_hearing() if loss is None else loss
         self._alignment = BroadbandAlignment(reference)
         active = reference[self._alignment.active]
         self.samples = active.size
-        self._compressed, bandwidths = compressed_envelopes(active, self._loss, level)
+        rows = [empty_rows(2, self.samples) for _ in range(BANDS // 2)]
+        bandwidths = [bandwidth for _, bandwidth in compressed_pairs(active, normal_hearing(), level, rows)]
         # Both sides are compensated with the delays of the reference's filters, as published.
-        self._delays = group_delays(bandwidths)
-        self._envelope_alignment = EnvelopeAlignment(self._compressed)
+        self._late = compensating_delays(np.concatenate(bandwidths))
+        self._pairs = rows
 
-    def envelopes(self) -> NDArray[np.float64]:
-        """The reference's envelopes in dB above threshold, shape (32, samples)."""
-        return self._firing(self._compressed, self._loss)
+    def envelopes(self, before: int = 0) -> Iterator[Row]:
+        """The reference's envelopes in dB above threshold at 24 kHz, low bands first, after so many zeros `before`.
 
-    def processed_envelopes(self, processed: NDArray[np.float64], loss: LossParameters) -> NDArray[np.float64]:
-        """Envelopes of a processed signal in dB above threshold, aligned with the reference, shape (32, samples).
+        Zeros follow, too, as many as a window of 0.02 s needs. An envelope is to be done with before the next one is
+        asked for.
+        """
+        for number, pair in enumerate(self._pairs):
+            yield from self._firing(number, pair.copy(), normal_hearing(), before)
+
+    def processed_envelopes(
+        self, processed: NDArray[np.float64], loss: LossParameters, before: int = 0
+    ) -> Iterator[Row]:
+        """Envelopes of a processed signal, aligned with the reference; otherwise as `envelopes`.
 
         Args:
             processed: at 24 kHz, as long as the reference.
             loss: the ear that hears it.
+            before: number of zeros before the first sample.
         """
         active = self._alignment.apply(processed)
-        compressed, _ = compressed_envelopes(active, loss, self._level)
-        return self._firing(self._envelope_alignment.apply(compressed), loss)
+        rows = [empty_rows(2, self.samples)] * (BANDS // 2)  # the same ones, again and again
+        for number, (pair, _) in enumerate(compressed_pairs(active, loss, self._level, rows)):
+            align_rows(self._pairs[number], pair, self.samples)
+            yield from self._firing(number, pair, loss, before)
 
-    def _firing(self, compressed: NDArray[np.float64], loss: LossParameters) -> NDArray[np.float64]:
-        adapted = adapt(sensation_level(compressed, loss.inner_attenuation, self._level))
-        return compensate_group_delays(adapted, self._delays)
+    def _firing(self, number: int, pair: NDArray[np.float32], loss: LossParameters, before: int) -> Iterator[Row]:
+        for band, row in enumerate(pair, 2 * number):
+            adapt(row, loss.inner_attenuation[band], self._level)
+            yield delay(row, self.samples, int(self._late[band]), before)
 
 
-def compressed_envelopes(
-    signal: NDArray[np.float64], loss: LossParameters, level: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def compressed_pairs(
+    signal: NDArray[np.floating], loss: LossParameters, level: float, rows: Sequence[NDArray[np.float32]]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """Middle ear, filterbank and compression.
 
     Args:
         signal: at 24 kHz, shape (n,).
         loss: the ear that hears it.
         level: dB SPL of an RMS of 1.
+        rows: 16 times two rows, which take the envelopes.
 
     Returns:
-        compressed envelopes, linear, shape (32, n), and the relative bandwidths used, shape (32,).
+        of every two bands the compressed envelopes, two rows, and the relative bandwidths, shape (2,).
     """
     heard = middle_ear(signal)
-    compressed = np.empty((BANDS, signal.size))
-    bandwidths = np.empty(BANDS)
-    for band, (frequency, widest) in enumerate(zip(centre_frequencies(), widest_bandwidth(), strict=True)):
-        baseband = demodulate(heard, frequency)
-        control = gammatone_envelope(baseband, frequency, widest)
-        bandwidths[band] = level_dependent_bandwidth(rms(control), loss.bandwidth[band], widest, level)
-        compressed[band] = compress(
-            gammatone_envelope(baseband, frequency, bandwidths[band]),
-            control,
-            attenuation=loss.outer_attenuation[band],
-            lower_knee=loss.lower_knee[band],
-            ratio=loss.compression_ratio[band],
-            level=level,
+    for band in range(0, BANDS, 2):
+        channels = Channels((heard, heard), (band, band + 1))
+        control = control_rms(channels)
+        bandwidths = np.array(
+            [
+                level_dependent_bandwidth(rms, loss.bandwidth[number], widest_bandwidth()[number], level)
+                for number, rms in zip(channels.bands, control, strict=True)
+            ]
         )
-    return compressed, bandwidths
+        compress(channels, bandwidths, control, loss, level, rows[band // 2])
+        yield rows[band // 2], bandwidths

@@ -6,19 +6,21 @@ amplification that would suit it (NAL-R), and both carry a noise at the threshol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.audio import rms
-from hearlab.ear.adaptation import TINY, adapt, sensation_level
-from hearlab.ear.alignment import BroadbandAlignment, EnvelopeAlignment, advance
-from hearlab.ear.compression import compressed_level, compressive_gain, level_dependent_bandwidth
-from hearlab.ear.filterbank import demodulate, gammatone_envelope, gammatone_motion, group_delays, middle_ear
-from hearlab.ear.loss import BANDS, LossParameters, centre_frequencies, widest_bandwidth
+from hearlab.ear.adaptation import adapt
+from hearlab.ear.alignment import BroadbandAlignment, align_rows
+from hearlab.ear.compiled import compiled
+from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
+from hearlab.ear.filterbank import Channels, compensating_delays, control_rms, middle_ear
+from hearlab.ear.frames import windowed_sums
+from hearlab.ear.loss import BANDS, LossParameters, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.rows import MARGIN, Row, delay, empty_rows
 from hearlab.fitting import NalR
 from hearlab.listeners import Audiogram
 
@@ -28,119 +30,138 @@ NALR_TAPS = 140
 # Level in dB of the noise on the basilar membrane, relative to the threshold of hearing.
 NOISE_DB = -10.0
 
+# Samples of noise drawn at a time.
+NOISE_BLOCK = 1 << 14
+
+# Fills an array, shape (n,), with the next standard normals of a stream.
+Noise = Callable[[NDArray[np.float64]], None]
+
 
 @dataclass(frozen=True, eq=False)
 class BandPair:
-    """Reference and processed signal in one band, aligned, each of shape (n,).
+    """Reference and processed signal in one band, aligned; n samples at 24 kHz and zeros after them.
 
     Attributes:
-        reference, processed: adapted envelopes in dB above threshold.
-        reference_motion, processed_motion: basilar-membrane motion whose envelope is in dB above threshold, with the
-            noise at threshold.
+        envelopes: adapted, in dB above threshold.
+        motions: of the basilar membrane; their envelope is in dB above threshold, with the noise at threshold.
     """
 
-    reference: NDArray[np.float64]
-    processed: NDArray[np.float64]
-    reference_motion: NDArray[np.float64]
-    processed_motion: NDArray[np.float64]
+    envelopes: tuple[Row, Row]
+    motions: tuple[Row, Row]
+
+
+def aligned_pair(
+    reference: NDArray[np.floating], processed: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Undo the delay of a processed signal, but for 2 ms, and cut off the silence around the reference.
+
+    Args:
+        reference: at 24 kHz, shape (n,), not all zero.
+        processed: at 24 kHz, shape (n,).
+    """
+    alignment = BroadbandAlignment(reference)
+    return reference[alignment.active], alignment.apply(processed)
 
 
 class PairedEars:
     """Two signals heard by ears with the same loss.
 
     Args:
-        reference: at 24 kHz, shape (n,), not all zero.
-        processed: at 24 kHz, shape (n,).
+        reference, processed: an `aligned_pair`.
         loss: of both ears.
         level: dB SPL of an RMS of 1.
         prescription: audiogram for which the reference is amplified; None leaves it as it is.
 
     Attributes:
-        samples: number of samples of the part that is compared (silence around the reference is cut off).
-        reference_levels, processed_levels: long-term level of every band in dB above threshold, shape (32,).
+        samples: number of samples.
     """
 
     def __init__(
         self,
-        reference: NDArray[np.float64],
-        processed: NDArray[np.float64],
+        reference: NDArray[np.floating],
+        processed: NDArray[np.floating],
         loss: LossParameters,
         level: float,
         prescription: Audiogram | None = None,
     ) -> None:
         self._loss = loss
         self._level = level
-        alignment = BroadbandAlignment(reference)
-        active = reference[alignment.active]
-        self.samples = active.size
-        if prescription is not None:
-            active = amplify(active, prescription)
-        self._sides = [_Side(signal, loss, level) for signal in (active, alignment.apply(processed))]
-        self.reference_levels, self.processed_levels = (side.levels for side in self._sides)
+        self.samples = reference.size
+        amplified = reference if prescription is None else amplify(reference, prescription)
+        self._heard = middle_ear(amplified), middle_ear(processed)
+        self._control_rms = np.stack([control_rms(self._channels(band)) for band in range(BANDS)], axis=1)
+        self._bandwidths = np.empty((2, BANDS))
+        for side in range(2):
+            for band, rms in enumerate(self._control_rms[side]):
+                narrow, widest = loss.bandwidth[band], widest_bandwidth()[band]
+                self._bandwidths[side, band] = level_dependent_bandwidth(rms, narrow, widest, level)
+        self._envelope_rms = np.empty((2, BANDS))
 
-    def bands(
-        self, reference_noise: np.random.RandomState, processed_noise: np.random.RandomState
-    ) -> Iterator[BandPair]:
-        """The 32 bands, low ones first.
+    def bands(self, noises: tuple[Noise, Noise]) -> Iterator[BandPair]:
+        """The 32 bands, low ones first; a band is to be done with before the next one is asked for.
 
         Args:
-            reference_noise, processed_noise: streams from which every band draws n standard normals.
+            noises: from which n normals are taken for every band of the reference and of the processed signal.
         """
-        noise = 10 ** ((NOISE_DB - self._level) / 20)
-        delays = group_delays(self._sides[0].bandwidths)
+        # Delays of the reference's filters serve both.
+        late = compensating_delays(self._bandwidths[0])
+        envelopes, motions = empty_rows(2, self.samples), empty_rows(2, self.samples)
         for band, attenuation in enumerate(self._loss.inner_attenuation):
-            (reference, motion), (other, other_motion) = (side.compressed(band) for side in self._sides)
-            other = EnvelopeAlignment(reference[None]).apply(other[None])[0]
-            other_motion = EnvelopeAlignment(motion[None]).apply(other_motion[None])[0]
-            # Delays of the reference's filters serve both.
-            late = int(np.max(delays) - delays[band])
-            parts = []
-            for envelope, moved, stream in (
-                (reference, motion, reference_noise),
-                (other, other_motion, processed_noise),
-            ):
-                adapted = adapt(sensation_level(envelope[None], np.array([attenuation]), self._level))[0]
-                moved = moved * ((adapted + TINY) / (envelope + TINY))
-                moved += noise * stream.standard_normal(moved.size)
-                parts.append((advance(adapted, -late), advance(moved, -late)))
-            yield BandPair(parts[0][0], parts[1][0], parts[0][1], parts[1][1])
+            self._envelope_rms[:, band] = compress(
+                self._channels(band),
+                self._bandwidths[:, band],
+                self._control_rms[:, band],
+                self._loss,
+                self._level,
+                envelopes,
+                motions,
+            )
+            align_rows((envelopes[0], motions[0]), (envelopes[1], motions[1]), self.samples)
+            for envelope, motion, noise in zip(envelopes, motions, noises, strict=True):
+                adapt(envelope, attenuation, self._level, motion)
+                self._add_noise(motion, noise)
+            delayed = [delay(row, self.samples, int(late[band])) for row in (*envelopes, *motions)]
+            yield BandPair((delayed[0], delayed[1]), (delayed[2], delayed[3]))
 
-
-class _Side:
-    """One of the two signals."""
-
-    def __init__(self, signal: NDArray[np.float64], loss: LossParameters, level: float) -> None:
-        self._heard = middle_ear(signal)
-        self._loss = loss
-        self._level = level
-        self.bandwidths = np.empty(BANDS)
-        envelope_rms, control_rms = np.empty(BANDS), np.empty(BANDS)
-        for band, (frequency, widest) in enumerate(zip(centre_frequencies(), widest_bandwidth(), strict=True)):
-            baseband = demodulate(self._heard, frequency)
-            control_rms[band] = rms(gammatone_envelope(baseband, frequency, widest))
-            self.bandwidths[band] = level_dependent_bandwidth(control_rms[band], loss.bandwidth[band], widest, level)
-            envelope_rms[band] = rms(gammatone_envelope(baseband, frequency, self.bandwidths[band]))
-        self.levels = compressed_level(envelope_rms, control_rms, loss, level)
-
-    def compressed(self, band: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Compressed envelope and motion of a band, linear, shape (n,) each."""
-        frequency = centre_frequencies()[band]
-        baseband = demodulate(self._heard, frequency)
-        envelope, motion = gammatone_motion(baseband, frequency, self.bandwidths[band])
-        gain = compressive_gain(
-            gammatone_envelope(baseband, frequency, widest_bandwidth()[band]),
-            attenuation=self._loss.outer_attenuation[band],
-            lower_knee=self._loss.lower_knee[band],
-            ratio=self._loss.compression_ratio[band],
-            level=self._level,
+    def levels(self) -> NDArray[np.float64]:
+        """Long-term levels in dB above threshold of reference and processed signal, shape (2, 32); after `bands`."""
+        return np.stack(
+            [
+                compressed_level(envelope, control, self._loss, self._level)
+                for envelope, control in zip(self._envelope_rms, self._control_rms, strict=True)
+            ]
         )
-        return envelope * gain, motion * gain
+
+    def _channels(self, band: int) -> Channels:
+        return Channels(self._heard, (band, band))
+
+    def _add_noise(self, motion: Row, noise: Noise) -> None:
+        amplitude = 10 ** ((NOISE_DB - self._level) / 20)
+        normals = np.empty(min(NOISE_BLOCK, self.samples))
+        for start in range(0, self.samples, NOISE_BLOCK):
+            part = normals[: min(NOISE_BLOCK, self.samples - start)]
+            noise(part)
+            _add_scaled(motion[MARGIN + start : MARGIN + start + part.size], part, amplitude)
 
 
-def amplify(signal: NDArray[np.float64], audiogram: Audiogram) -> NDArray[np.float64]:
+@compiled
+def _add_scaled(target: Row, values: NDArray[np.float64], factor: float) -> None:
+    for t in range(target.size):
+        target[t] += factor * values[t]
+
+
+def amplify(signal: NDArray[np.floating], audiogram: Audiogram) -> NDArray[np.float64]:
     """Amplify by NAL-R at 24 kHz; shape (n,) stays.
 
     The result is read a whole filter length late, as published, so it comes out 70 samples early.
     """
-    prescription = NalR(taps=NALR_TAPS, rate=MODEL_RATE)
-    return prescription.apply(prescription.filter(audiogram), signal)[NALR_TAPS : NALR_TAPS + signal.size]
+    taps = NalR(taps=NALR_TAPS, rate=MODEL_RATE).filter(audiogram)
+    window = np.zeros(-(-taps.size // 4) * 4)
+    window[: taps.size] = taps[::-1]
+    # The end of the signal is amplified from a copy with zeros after it.
+    whole = max(signal.size - window.size, 0)
+    end = np.concatenate([signal[whole:], np.zeros(window.size)])
+    amplified = np.empty(signal.size)
+    amplified[:whole] = windowed_sums(signal, window, 1, whole)
+    amplified[whole:] = windowed_sums(end, window, 1, signal.size - whole)
+    return amplified

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import cheby2, resample_poly, sosfilt
+from scipy.signal import cheby2, firwin
 
 from hearlab.audio import rms
+from hearlab.ear.compiled import compiled
+from hearlab.ear.simd import every, fma, last_one_of, load, quiet, store, total
 
 # The filters of the ear model are designed for this rate, whatever the rate of the input.
 MODEL_RATE = 24000
@@ -15,6 +20,13 @@ MODEL_RATE = 24000
 MATCHED_BAND_HZ = 10500.0
 MATCHED_BAND_ORDER = 7
 MATCHED_BAND_ATTENUATION_DB = 30.0
+
+# The anti-aliasing filter reaches over ten periods of the lower rate to each side (Kaiser window).
+FILTER_REACH = 10
+KAISER_BETA = 5.0
+
+# Samples after which what the filters remember is looked at, lest it decays into denormal numbers.
+BLOCK = 512
 
 
 def whole_kilohertz(rate: float) -> int:
@@ -39,16 +51,113 @@ def to_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float6
     source, target = whole_kilohertz(rate), MODEL_RATE // 1000
     if source == target:
         return signal
-    resampled = resample_poly(signal, target, source)
+    resampled = resample_rationally(signal, target, source)
     if source < target:
         before, after = rms(signal), rms(resampled)
     else:
-        before, after = rms(_matched_band(signal, source)), rms(_matched_band(resampled, target))
+        before, after = matched_band_rms(signal, source), matched_band_rms(resampled, target)
     # A signal so faint that its square is zero has no RMS to match.
     return resampled * (before / after) if after > 0 else resampled
 
 
-def _matched_band(signal: NDArray[np.float64], kilohertz: int) -> NDArray[np.float64]:
-    """The part of the signal below 10.5 kHz, through a Chebyshev type 2 low-pass."""
+def resample_rationally(signal: NDArray[np.float64], up: int, down: int) -> NDArray[np.float64]:
+    """Resample by up / down through a polyphase low-pass filter, as scipy's resample_poly does.
+
+    Args:
+        signal: shape (n,).
+
+    Returns:
+        shape (ceil(n * up / down),).
+    """
+    common = math.gcd(up, down)
+    up, down = up // common, down // common
+    phases, first = _phases(up, down)
+    taps = phases.shape[1]
+    resampled = np.empty(-(-signal.size * up // down))
+    padded = np.zeros(signal.size + 2 * taps)
+    padded[taps : taps + signal.size] = signal
+    _resample(padded, taps, phases.ravel(), first, up, down, resampled)
+    return resampled
+
+
+def matched_band_rms(signal: NDArray[np.float64], kilohertz: int) -> float:
+    """RMS of the part of a signal below 10.5 kHz, through a Chebyshev type 2 low-pass."""
+    return float(np.sqrt(_filtered_energy(signal, _matched_band(kilohertz)) / signal.size))
+
+
+@lru_cache(maxsize=8)
+def _phases(up: int, down: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The filter as one short filter for each phase of the output.
+
+    Returns:
+        the filters, to be laid over the input as they are, shape (up, taps), taps a multiple of 4; and the input
+        sample, relative to the one just at or before the output, at which each begins, shape (up,).
+    """
+    reach = FILTER_REACH * max(up, down)
+    taps = up * firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", KAISER_BETA))
+    length = -(-(2 * reach + 1) // up)
+    length += -length % 4
+    phases, first = np.zeros((up, length)), np.zeros(up, dtype=np.int64)
+    for phase in range(up):
+        # Output at phase / up after input 0: input j meets tap reach + phase - j * up.
+        begin = -((reach - phase) // up)
+        inputs = np.arange(begin, (reach + phase) // up + 1)
+        phases[phase, : inputs.size] = taps[reach + phase - inputs * up]
+        first[phase] = begin
+    return phases, first
+
+
+@compiled
+def _resample(
+    padded: NDArray[np.float64],
+    margin: int,
+    phases: NDArray[np.float64],
+    first: NDArray[np.int64],
+    up: int,
+    down: int,
+    resampled: NDArray[np.float64],
+) -> None:
+    taps = phases.size // up
+    whole, phase = 0, 0  # the output lies phase / up after the input `whole`
+    for k in range(resampled.size):
+        place = margin + whole + first[phase]
+        one = two = every(0.0)
+        for tap in range(0, taps - 4, 8):
+            one = fma(load(padded, place + tap), load(phases, phase * taps + tap), one)
+            two = fma(load(padded, place + tap + 4), load(phases, phase * taps + tap + 4), two)
+        if taps % 8:
+            one = fma(load(padded, place + taps - 4), load(phases, phase * taps + taps - 4), one)
+        resampled[k] = total(one + two)
+        phase += down
+        whole += phase // up
+        phase %= up
+
+
+@lru_cache(maxsize=8)
+def _matched_band(kilohertz: int) -> NDArray[np.float64]:
+    """Coefficients b0, b1, b2, -a1, -a2 of the four sections of second order, shape (20,)."""
     cutoff = 2 * MATCHED_BAND_HZ / 1000 / kilohertz
-    return sosfilt(cheby2(MATCHED_BAND_ORDER, MATCHED_BAND_ATTENUATION_DB, cutoff, output="sos"), signal)
+    sections = cheby2(MATCHED_BAND_ORDER, MATCHED_BAND_ATTENUATION_DB, cutoff, output="sos")
+    return (sections[:, [0, 1, 2, 4, 5]] * [1, 1, 1, -1, -1]).T.ravel()
+
+
+@compiled
+def _filtered_energy(signal: NDArray[np.float64], sections: NDArray[np.float64]) -> float:
+    """Energy of a signal after four sections of second order.
+
+    Each lane of a register is a section and works on what the one before put out a sample ago.
+    """
+    b0, b1, b2 = load(sections, 0), load(sections, 4), load(sections, 8)
+    a1, a2 = load(sections, 12), load(sections, 16)
+    out = first = second = energy = every(0.0)
+    for t in range(signal.size + 3):
+        value = last_one_of(every(signal[t] if t < signal.size else 0.0), out)
+        out = fma(b0, value, first)
+        first = fma(a1, out, fma(b1, value, second))
+        second = fma(a2, out, b2 * value)
+        energy = fma(out, out, energy)
+        if t % BLOCK == 0:
+            first, second = quiet(first), quiet(second)
+    energies = np.empty(4)
+    store(energies, 0, energy)
+    return energies[3]

@@ -28,17 +28,74 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _follow(level: Array, threshold: float, attenuation: float, attack: float, release: float) -> Array:
-    gains = np.empty_like(level)
-    gain = 1.0
-    for index in range(level.size):
-        if level[index] > threshold:
-            target = level[index] * attenuation + (1.0 - attenuation) * threshold
-            gain = gain * (1.0 - attack) + target * attack
+def window_sums(part: Array, before: Array, tails: Array, sums: Array) -> None:
+    """Sums of squares over the last window at each sample of `part`, one window of a signal (less at its end).
+
+    Nothing is subtracted: a sum is the tail of the window before and the head of this one, so that a quiet part after a
+    loud burst is as exact as it would be alone, and no error grows with time.
+
+    Args:
+        part: shape (n,).
+        before: element i is the sum from sample i of the window before to its end; one element longer than a window.
+        tails: where those of `part` are put, for the next window.
+        sums: where the sums are put.
+    """
+    head = tail = 0.0
+    last = part.size - 1
+    # Two sums that do not wait for each other: 0.35 ms for 6.5 s, one after the other 0.66 ms.
+    for index in range(part.size):
+        head += part[index] * part[index]
+        sums[index] = head + before[index + 1]
+        tail += part[last - index] * part[last - index]
+        tails[last - index] = tail
+
+
+@_compiled
+def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, float, float], factor: float) -> float:
+    """Gains of a signal times its samples and `factor`, or the gains alone if that is 0.
+
+    Args:
+        x: samples, shape (n,).
+        out: where the result is put, shape (n,).
+        decay: (1 - release)^(i + 1) for each sample i of a window.
+        settings: threshold, attenuation, and the share of the way that the gain goes in a sample at attack and release.
+
+    Returns:
+        the sum of all squares: not finite if a sample is not.
+    """
+    threshold, attenuation, attack, release = settings
+    window = decay.size
+    # Of the squares in a window, so that the level is surely not above the threshold.
+    quiet = window * (threshold * threshold - POWER_FLOOR) * (1.0 - 1e-12)
+    tails, sums = np.zeros((2, window + 1)), np.empty(window)
+    gain, total, before = 1.0, 0.0, 0
+    for start in range(0, x.size, window):
+        part, gains = x[start : start + window], out[start : start + window]
+        window_sums(part, tails[before], tails[1 - before], sums)
+        before = 1 - before
+        total += tails[before, 0]
+        loud = 0
+        for index in range(part.size):
+            loud += sums[index] > quiet
+        if loud == 0:
+            # The gain's distance to 1 shrinks by the same factor in each sample, so that none waits for the one before.
+            distance = 1.0 - gain
+            for index in range(part.size):
+                gains[index] = 1.0 - distance * decay[index]
+            gain = gains[part.size - 1]
         else:
-            gain = release + gain * (1.0 - release)
-        gains[index] = gain
-    return gains
+            for index in range(part.size):
+                level = np.sqrt(sums[index] / window + POWER_FLOOR)
+                if level > threshold:
+                    target = level * attenuation + (1.0 - attenuation) * threshold
+                    gain = gain * (1.0 - attack) + target * attack
+                else:
+                    gain = release + gain * (1.0 - release)
+                gains[index] = gain
+        if factor != 0.0:
+            for index in range(part.size):
+                gains[index] = part[index] * gains[index] * factor
+    return total
 
 
 class Compressor:
@@ -91,14 +148,18 @@ class Compressor:
                 wanted=f"{1 / self.rate:g} s or more",
             )
 
-    def gains(self, x: Array) -> Array:
-        """The gain (without the make-up gain) at each sample of `x`, shape (n,)."""
-        level = np.sqrt(running_sum(np.square(x), self.window) / self.window + POWER_FLOOR)
         # The published order of operations: 1 / seconds / rate.
-        attack = 1.0 / (self.attack / 1000.0) / self.rate
-        release = 1.0 / (self.release / 1000.0) / self.rate
-        gains: Array = _follow(level, self.threshold, self.attenuation, attack, release)
-        return gains
+        attack, release = (1.0 / (time / 1000.0) / self.rate for time in (self.attack, self.release))
+        self._settings = (self.threshold, self.attenuation, attack, release)
+        self._decay = np.cumprod(np.full(self.window, 1.0 - release))
+
+    def gains(self, x: Array) -> Array:
+        """The gains (without the make-up gain) at each sample of `x`, of the same shape.
+
+        Raises:
+            InputError: as `apply`.
+        """
+        return self._run(x, 0.0)
 
     def apply(self, x: Array) -> Array:
         """Compress samples (n,), or (n, channels) with each channel on its own; the same shape comes back.
@@ -106,34 +167,22 @@ class Compressor:
         Raises:
             InputError: another number of axes, or a sample that is not finite.
         """
+        return self._run(x, self.makeup_gain)
+
+    def _run(self, x: Array, factor: float) -> Array:
         x = np.asarray(x, dtype=np.float64)
         if x.ndim not in (1, 2):
             raise InputError("compressor", "wrong shape", field="x", found=x.shape, wanted="(n,) or (n, channels)")
-        if not np.all(np.isfinite(x)):
+        followed: Array = np.empty(x.shape)
+        if x.ndim == 2:
+            for channel in range(x.shape[1]):
+                followed[:, channel] = self._run(x[:, channel], factor)
+            return followed
+        total = _follow(np.ascontiguousarray(x), followed, self._decay, self._settings, factor)
+        # A sample that is finite may have a square that is not.
+        if not math.isfinite(total) and not np.all(np.isfinite(x)):
             raise InputError("compressor", "has samples that are not finite", field="x")
-        if x.ndim == 1:
-            return x * self.gains(x) * self.makeup_gain
-        compressed = np.empty_like(x)
-        for channel in range(x.shape[1]):
-            compressed[:, channel] = self.apply(np.ascontiguousarray(x[:, channel]))
-        return compressed
-
-
-def running_sum(values: Array, window: int) -> Array:
-    """Sum over the last `window` values at each index; zeros stand before the first value. Shape (n,).
-
-    Nothing is subtracted: a sum is the tail of one block of `window` values and the head of the next, so that a quiet
-    part after a loud burst is as exact as it would be alone, and no error grows with time.
-    """
-    blocks = -(-values.size // window) + 1
-    padded = np.zeros(blocks * window)
-    padded[window : window + values.size] = values
-    table = padded.reshape(blocks, window)
-    heads = np.cumsum(table, axis=1)
-    tails = np.cumsum(table[:, ::-1], axis=1)[:, ::-1]
-    sums = heads[1:].copy()
-    sums[:, :-1] += tails[:-1, 1:]
-    return sums.ravel()[: values.size]
+        return followed
 
 
 def _number(

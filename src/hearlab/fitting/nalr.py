@@ -7,10 +7,13 @@ that of Byrne, Parkinson & Newall (1990).
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.errors import InputError
+from hearlab.fitting.fir import convolve
 from hearlab.listeners import Audiogram
 
 Array = NDArray[np.float64]
@@ -82,7 +85,7 @@ class NalR:
         positions = np.arange(self.taps + 1) / self.taps
         # Linear in dB over Hz; constant below the first and above the last frequency.
         gain_db = np.interp(nyquist * positions, FREQUENCIES, gain)
-        return frequency_sampled_fir(positions, 10 ** (gain_db / 20))
+        return frequency_sampled_fir(10 ** (gain_db / 20))
 
     def apply(self, fir: Array, x: Array) -> Array:
         """Full convolution along axis 0: `taps` samples longer than `x`, as the published hearing aid is.
@@ -102,33 +105,40 @@ class NalR:
         if x.ndim not in (1, 2) or x.size == 0:
             raise InputError("NAL-R", "wrong shape", field="x", found=x.shape, wanted="(n,) or (n, channels), n > 0")
         if x.ndim == 1:
-            return np.convolve(x, fir)
-        return np.stack([np.convolve(channel, fir) for channel in x.T], axis=1)
+            return convolve(x, fir)
+        return np.stack([convolve(channel, fir) for channel in x.T], axis=1)
 
 
-def frequency_sampled_fir(frequencies: Array, gains: Array) -> Array:
+@functools.lru_cache(maxsize=16)
+def _grid(length: int) -> tuple[NDArray[np.intp], Array, NDArray[np.complex128], Array]:
+    """What filters of one length share: at each grid point the frequency below it, the way from there to the next
+    frequency, and the phase of the delay; and the window."""
+    points = GRID if length < 1024 else 2 ** int(np.ceil(np.log2(length)))
+    frequencies = np.arange(length) / (length - 1)
+    # Each pair of neighbouring frequencies owns a run of whole grid points, and the gain goes in a straight line from
+    # the first point of the run to its last; a run of one point has the gain of its beginning.
+    edges = np.floor(frequencies * (points + 1)).astype(np.intp)
+    runs = np.diff(edges)
+    segment = np.repeat(np.arange(runs.size), runs)
+    steps = np.maximum(runs[segment] - 1, 1)
+    part = np.where(runs[segment] > 1, (np.arange(points + 1) - edges[segment]) / steps, 0.0)
+    delay = (length - 1) / 2
+    phase = np.exp(-1j * np.pi * delay * np.arange(points + 1) / points)
+    return segment, part, phase, np.hamming(length)
+
+
+def frequency_sampled_fir(gains: Array) -> Array:
     """Linear-phase FIR filter by frequency sampling and a Hamming window, on the grid that MATLAB's fir2 uses.
 
     The grid matters: between its points the response follows the window, so another grid gives other coefficients
     (in the fourth digit).
 
     Args:
-        frequencies: ascending and distinct, from 0 to 1 (half the sample rate), one for each coefficient.
-        gains: linear gain at each.
+        gains: linear gain at frequencies in equal steps from 0 to half the sample rate, shape (n,).
 
     Returns:
-        as many coefficients as there are frequencies.
+        as many coefficients.
     """
-    length = frequencies.size
-    grid = GRID if length < 1024 else 2 ** int(np.ceil(np.log2(length)))
-    # Each pair of neighbouring frequencies owns a run of whole grid points, and the gain goes in a straight line from
-    # the first point of the run to its last; a run of one point has the gain of its beginning.
-    edges = np.floor(frequencies * (grid + 1)).astype(np.intp)
-    runs = np.diff(edges)
-    segment = np.repeat(np.arange(runs.size), runs)
-    steps = np.maximum(runs[segment] - 1, 1)
-    part = np.where(runs[segment] > 1, (np.arange(grid + 1) - edges[segment]) / steps, 0.0)
+    segment, part, phase, window = _grid(gains.size)
     magnitude = part * gains[segment + 1] + (1 - part) * gains[segment]
-    delay = (length - 1) / 2
-    response = magnitude * np.exp(-1j * np.pi * delay * np.arange(grid + 1) / grid)
-    return np.fft.irfft(response, 2 * grid)[:length] * np.hamming(length)
+    return np.fft.irfft(magnitude * phase, 2 * (phase.size - 1))[: gains.size] * window

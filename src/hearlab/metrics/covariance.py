@@ -8,11 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from hearlab.ear.compiled import compiled
 from hearlab.ear.loss import centre_frequencies
 from hearlab.ear.resampling import MODEL_RATE
+from hearlab.ear.rows import Row
+from hearlab.ear.simd import every_single, fma, load_octet, store, total
+from hearlab.metrics.loudness import loudness
 
 # Segments of 16 ms under a von Hann window, half overlapped; those at the ends are halves.
 SEGMENT = round(0.016 * MODEL_RATE)
@@ -20,6 +23,9 @@ HALF = SEGMENT // 2
 
 # Delays sought in each segment, in samples (1 ms).
 LAGS = round(0.001 * MODEL_RATE)
+
+# Lags done at once, from -LAGS on, in seven octets; those above LAGS come out for nothing.
+SLIDES = 56
 
 # Mean squares below this count as silence.
 TINY = 1e-30
@@ -32,36 +38,27 @@ SYNCHRONY_HZ = 3500.0
 SYNCHRONY_ORDER = 5
 
 
-def segment_covariance(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Largest covariance of two motions within 1 ms, segment by segment, 0 to 1.
+def segment_covariances(
+    reference: Row, processed: Row, samples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Covariance of two motions, the largest within 1 ms, and level of the first one, segment by segment.
 
     Args:
-        reference, processed: in one band, shape (n,), n >= 384.
+        reference, processed: in one band, shape (n, or more).
+        samples: their number n, at least 384.
 
     Returns:
-        shape (segments,).
+        covariances, 0 to 1, and levels (RMS times the root of 2) in the motions' unit, shape (segments,) each.
     """
-    covariances = []
-    tiles = zip(_segments(reference), _segments(processed), strict=True)
-    for (one, window), (two, _) in tiles:
-        size = window.size
-        best = np.zeros(one.shape[0])
-        for lag in range(-LAGS, LAGS + 1):
-            early, late = slice(0, size - abs(lag)), slice(abs(lag), size)
-            first, second = (late, early) if lag > 0 else (early, late)
-            product = np.abs(np.einsum("st,st->s", one[:, first], two[:, second]))
-            best = np.maximum(best, product / np.sum(window[first] * window[second]))
-        powers = [np.sum(tile**2, axis=1) / np.sum(window**2) for tile in (one, two)]
-        audible = np.minimum(*powers) > TINY
-        norms = np.sqrt(np.where(audible, powers[0] * powers[1], 1.0))
-        covariances.append(np.where(audible, np.minimum(best / norms, 1.0), 0.0))
-    return np.concatenate(covariances)
-
-
-def segment_levels(motion: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Level of a motion in each segment: RMS times the root of 2, in the motion's unit (dB), shape (segments,)."""
-    powers = [np.sum(tiles**2, axis=1) / np.sum(window**2) for tiles, window in _segments(motion)]
-    return np.sqrt(2 * np.concatenate(powers))
+    window = np.hanning(SEGMENT).astype(np.float32)
+    count = 1 + samples // SEGMENT + (samples - HALF) // SEGMENT
+    covariances, powers = np.empty(count), np.empty(count)
+    last = (count - 1) * HALF
+    half, whole = window_shares(HALF), window_shares(SEGMENT)
+    _covariances(reference, processed, window[HALF:], half, covariances[:1], powers[:1])
+    _covariances(reference[HALF:], processed[HALF:], window, whole, covariances[1:-1], powers[1:-1])
+    _covariances(reference[last:], processed[last:], window[:HALF], half, covariances[-1:], powers[-1:])
+    return covariances, np.sqrt(2 * powers)
 
 
 def mean_synchrony(covariances: NDArray[np.float64], levels: NDArray[np.float64]) -> float:
@@ -74,8 +71,7 @@ def mean_synchrony(covariances: NDArray[np.float64], levels: NDArray[np.float64]
     Returns:
         0 to 1; 0 when fewer than two segments are audible.
     """
-    loudness = 20 * np.log10(np.mean(10 ** (levels / 20), axis=0))
-    kept = np.flatnonzero(loudness > SILENCE_DB)
+    kept = np.flatnonzero(loudness(levels.T) > SILENCE_DB)
     if kept.size < 2:
         return 0.0
     weights = synchrony_weights()[:, None] * (levels[:, kept] > SILENCE_DB)
@@ -90,15 +86,72 @@ def synchrony_weights() -> NDArray[np.float64]:
     return weights
 
 
-def _segments(motion: NDArray[np.float64]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Windowed segments without their means, (segments, samples), and their window: first, whole ones, last."""
-    window = np.hanning(SEGMENT)
-    last = (motion.size - HALF) // HALF * HALF
-    tiled = [(motion[None, :HALF], window[HALF:]), (motion[None, last : last + HALF], window[:HALF])]
-    if last > HALF:  # shorter motions have no whole segment
-        tiled.insert(1, (sliding_window_view(motion[HALF : last + HALF], SEGMENT)[::HALF], window))
-    parts = []
-    for tiles, shape in tiled:
-        weighted = tiles * shape
-        parts.append((weighted - np.mean(weighted, axis=1, keepdims=True), shape))
-    return parts
+@lru_cache(maxsize=2)
+def window_shares(taps: int) -> NDArray[np.float64]:
+    """One by the energy that the window (or half of it) shares with itself at each lag from -LAGS to LAGS."""
+    window = np.hanning(SEGMENT)[:taps]
+    shared = np.correlate(window, window, "full")[taps - 1 - LAGS : taps + LAGS]
+    shares = 1 / shared
+    shares.flags.writeable = False
+    return shares
+
+
+@compiled
+def _covariances(
+    reference: Row,
+    processed: Row,
+    window: NDArray[np.float32],
+    shares: NDArray[np.float64],
+    covariances: NDArray[np.float64],
+    powers: NDArray[np.float64],
+) -> None:
+    taps = window.size
+    # Zeros around the one segment let the other slide; its first sample lies at LAGS.
+    fixed, sliding = np.zeros(taps, dtype=np.float32), np.zeros(taps + LAGS + SLIDES, dtype=np.float32)
+    products = np.empty(SLIDES, dtype=np.float32)
+    for segment in range(covariances.size):
+        place = segment * HALF
+        power = _cut(reference, place, window, sliding, LAGS) * shares[LAGS]
+        other = _cut(processed, place, window, fixed, 0) * shares[LAGS]
+        _slide(sliding, fixed, products)
+        highest = 0.0
+        for lag in range(2 * LAGS + 1):
+            highest = max(highest, abs(products[lag] * shares[lag]))
+        covariances[segment] = min(highest / np.sqrt(power * other), 1.0) if power > TINY and other > TINY else 0.0
+        powers[segment] = power
+
+
+@compiled
+def _cut(motion: Row, place: int, window: NDArray[np.float32], segment: Row, first: int) -> float:
+    """Write a windowed segment without its mean; its energy."""
+    sums = every_single(np.float32(0.0))
+    for t in range(0, window.size, 8):
+        part = load_octet(motion, place + t) * load_octet(window, t)
+        store(segment, first + t, part)
+        sums = sums + part
+    mean = every_single(total(sums) / np.float32(window.size))
+    energy = every_single(np.float32(0.0))
+    for t in range(0, window.size, 8):
+        part = load_octet(segment, first + t) - mean
+        store(segment, first + t, part)
+        energy = fma(part, part, energy)
+    return total(energy)
+
+
+@compiled
+def _slide(sliding: Row, fixed: Row, products: Row) -> None:
+    """products[lag] = sum of sliding[t + lag] * fixed[t], all of them in registers."""
+    a = b = c = d = e = f = g = every_single(np.float32(0.0))
+    for t in range(fixed.size):
+        value = every_single(fixed[t])
+        a = fma(load_octet(sliding, t), value, a)
+        b = fma(load_octet(sliding, t + 8), value, b)
+        c = fma(load_octet(sliding, t + 16), value, c)
+        d = fma(load_octet(sliding, t + 24), value, d)
+        e = fma(load_octet(sliding, t + 32), value, e)
+        f = fma(load_octet(sliding, t + 40), value, f)
+        g = fma(load_octet(sliding, t + 48), value, g)
+    place = 0
+    for slide in (a, b, c, d, e, f, g):
+        store(products, place, slide)
+        place += 8

@@ -9,21 +9,23 @@ structure of the basilar membrane's motion are kept (nonlinear), and how much th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from hearlab.audio import rms
-from hearlab.ear.loss import BANDS, loss_parameters
-from hearlab.ear.pair import PairedEars
+from hearlab.ear.loss import BANDS, LossParameters, loss_parameters
+from hearlab.ear.pair import PairedEars, aligned_pair
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram
 from hearlab.metrics import validation
-from hearlab.metrics.covariance import SEGMENT, mean_synchrony, segment_covariance, segment_levels
+from hearlab.metrics.covariance import SEGMENT, mean_synchrony, segment_covariances
 from hearlab.metrics.modulation import cepstral_correlation, smoothed_segments
-from hearlab.metrics.seeds import Rng, random_state, skip_normals
+from hearlab.metrics.normals import NormalStream
+from hearlab.metrics.seeds import Rng, random_state
 
 # What `equalisation` says about the reference: the metric is to amplify it by NAL-R, or that has been done.
 AMPLIFY, AMPLIFIED = 1, 2
@@ -100,34 +102,12 @@ def haaqi(
     heard = validation.monaural("processed", processed, silence=True)
     reference_rate = validation.sample_rate("reference_rate", reference_rate)
     processed_rate = validation.sample_rate("processed_rate", processed_rate)
-    losses = validation.hearing_loss("audiogram", audiogram)
-    if isinstance(equalisation, bool) or equalisation not in (AMPLIFY, AMPLIFIED):
-        raise InputError("equalisation", "is unknown", found=repr(equalisation)[:80], wanted="1 or 2")
-    level = validation.presentation_level(level)
-    random = random_state(rng)
+    conditions = _conditions(audiogram, level, equalisation, rng)
     if not np.any(clean):
         return _alike(not np.any(heard))
-    if heard.size == 0:
-        raise InputError("processed", "is empty", found="0 samples")
-
-    clean, heard = to_model_rate(clean, reference_rate), to_model_rate(heard, processed_rate)
-    common = min(clean.size, heard.size)
-    validation.sound_within("reference", clean[:common], MODEL_RATE)
-    ears = PairedEars(
-        clean[:common],
-        heard[:common],
-        loss_parameters(losses),
-        level,
-        audiogram if equalisation == AMPLIFY else None,
-    )
-    if ears.samples < SEGMENT:
-        raise InputError(
-            "reference",
-            "is too short",
-            found=f"{1000 * ears.samples / MODEL_RATE:.1f} ms shared with the processed signal, less silence around it",
-            wanted=f"{1000 * SEGMENT / MODEL_RATE:.0f} ms",
-        )
-    return _compare(ears, random)
+    signals: list[NDArray[np.floating]] = [to_model_rate(clean, reference_rate), to_model_rate(heard, processed_rate)]
+    del clean, heard
+    return _score(signals, conditions)
 
 
 def haaqi_stem(
@@ -155,47 +135,81 @@ def haaqi_stem(
         InputError: as `haaqi`.
     """
     clean = validation.monaural("reference", reference, silence=True)
+    heard = validation.monaural("processed", processed, silence=True)
     if level is None:
         loudness = rms(clean)
         # The level of silence says nothing, and is not used.
         level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
-    return haaqi(
-        _at_model_rate(clean, validation.sample_rate("reference_rate", reference_rate)),
-        MODEL_RATE,
-        _at_model_rate(
-            validation.monaural("processed", processed, silence=True),
-            validation.sample_rate("processed_rate", processed_rate),
-        ),
-        MODEL_RATE,
-        audiogram,
-        level=level,
-        rng=rng,
-    )
+    reference_rate = validation.sample_rate("reference_rate", reference_rate)
+    processed_rate = validation.sample_rate("processed_rate", processed_rate)
+    conditions = _conditions(audiogram, level, AMPLIFY, rng)
+    if not np.any(clean):
+        return _alike(not np.any(heard))
+    signals: list[NDArray[np.floating]] = [_at_model_rate(clean, reference_rate), _at_model_rate(heard, processed_rate)]
+    del clean, heard
+    return _score(signals, conditions)
 
 
 def _at_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float32]:
+    """Resampled in single precision, as published."""
     single = signal.astype(np.float32)
     return single if rate == MODEL_RATE or not single.size else soxr.resample(single, rate, MODEL_RATE, quality="HQ")
 
 
-def _compare(ears: PairedEars, random: np.random.RandomState) -> HaaqiResult:
-    # The published code draws the noise of all bands of the reference first: a second stream starts where that ends.
-    late = np.random.RandomState()
-    late.set_state(random.get_state())
-    skip_normals(late, BANDS * ears.samples)
-    references, others, covariances, levels = [], [], [], []
-    for band in ears.bands(random, late):
-        references.append(smoothed_segments(band.reference))
-        others.append(smoothed_segments(band.processed))
-        covariances.append(segment_covariance(band.reference_motion, band.processed_motion))
-        levels.append(segment_levels(band.reference_motion))
-    random.set_state(late.get_state())
+class _Conditions(NamedTuple):
+    """What there is besides the signals."""
 
-    cepstral, segments = cepstral_correlation(np.stack(references, axis=1), np.stack(others, axis=1))
+    loss: LossParameters
+    prescription: Audiogram | None
+    level: float
+    random: np.random.RandomState
+
+
+def _conditions(audiogram: Audiogram, level: float, equalisation: int, rng: Rng) -> _Conditions:
+    losses = validation.hearing_loss("audiogram", audiogram)
+    if isinstance(equalisation, bool) or equalisation not in (AMPLIFY, AMPLIFIED):
+        raise InputError("equalisation", "is unknown", found=repr(equalisation)[:80], wanted="1 or 2")
+    prescription = audiogram if equalisation == AMPLIFY else None
+    return _Conditions(loss_parameters(losses), prescription, validation.presentation_level(level), random_state(rng))
+
+
+def _score(signals: list[NDArray[np.floating]], conditions: _Conditions) -> HaaqiResult:
+    """HAAQI of reference and processed signal at 24 kHz. The list is emptied: songs are long."""
+    heard, clean = signals.pop(), signals.pop()
+    if heard.size == 0:
+        raise InputError("processed", "is empty", found="0 samples")
+    common = min(clean.size, heard.size)
+    validation.sound_within("reference", clean[:common], MODEL_RATE)
+    clean, heard = aligned_pair(clean[:common], heard[:common])
+    if clean.size < SEGMENT:
+        raise InputError(
+            "reference",
+            "is too short",
+            found=f"{1000 * clean.size / MODEL_RATE:.1f} ms shared with the processed signal, less silence around it",
+            wanted=f"{1000 * SEGMENT / MODEL_RATE:.0f} ms",
+        )
+    ears = PairedEars(clean, heard, conditions.loss, conditions.level, conditions.prescription)
+    del clean, heard
+
+    # The published code draws the noise of all bands of the reference first: a second stream starts where that ends.
+    random = conditions.random
+    reference_noise, processed_noise = NormalStream(random), NormalStream(random)
+    processed_noise.skip(BANDS * ears.samples)
+    averages: list[list[NDArray[np.float64]]] = [[], []]
+    tiles = []
+    for band in ears.bands((reference_noise.fill, processed_noise.fill)):
+        for side, envelope in zip(averages, band.envelopes, strict=True):
+            side.append(smoothed_segments(envelope, ears.samples))
+        tiles.append(segment_covariances(*band.motions, ears.samples))
+
+    levels = ears.levels()
+    del ears
+    cepstral, segments = cepstral_correlation(*(np.stack(side, axis=1) for side in averages))
     # A dither of this many normals is drawn and multiplied by zero.
-    skip_normals(random, 2 * BANDS * segments)
-    synchrony = mean_synchrony(np.stack(covariances), np.stack(levels))
-    loudness, relative = spectral_likeness(ears.reference_levels, ears.processed_levels)
+    processed_noise.skip(2 * BANDS * segments)
+    processed_noise.put_back(random)
+    synchrony = mean_synchrony(*(np.stack(values) for values in zip(*tiles, strict=True)))
+    loudness, relative = spectral_likeness(*levels)
     return _combine(np.array([cepstral, synchrony, loudness, relative]))
 
 

@@ -9,6 +9,7 @@ understood. Scores agree with pyclarity 0.9.0 to 1e-6.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -16,19 +17,24 @@ from importlib import resources
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import upfirdn
 
+from hearlab.ear.frames import windowed_sums
 from hearlab.ear.loss import BANDS, loss_parameters
 from hearlab.ear.model import ReferenceEar
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
+from hearlab.ear.rows import Row
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import validation
-from hearlab.metrics.seeds import Rng, random_state, skip_normals
+from hearlab.metrics.loudness import loudness
+from hearlab.metrics.normals import draw_normals, skip_normals
+from hearlab.metrics.seeds import Rng, random_state
 
 # Envelopes are smoothed by a von Hann window of 52 samples (-3 dB at 320 Hz) and read at every ninth sample.
 SMOOTHING_TAPS = 52
 FRAME_STEP = 9
+# The first window reaches so many samples before the beginning.
+WINDOW_BEFORE = SMOOTHING_TAPS // 2 - 1
 # The modulation filters are designed for this frame rate in Hz, although 24000 / 9 is 2667, as published.
 FRAME_RATE = 2560.0
 
@@ -180,7 +186,8 @@ class HaspiReference:
         signal = to_model_rate(samples, rate)
         common = min(self._signal.size, signal.size)
         side = self._reference_side(common)
-        frames = smoothed_frames(side.ear.processed_envelopes(signal[:common], loss))[side.kept]
+        envelopes = side.ear.processed_envelopes(signal[:common], loss, WINDOW_BEFORE)
+        frames = smoothed_frames(envelopes, side.ear.samples)[side.kept]
         # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
         skip_normals(random, 2 * BANDS * side.ear.samples)
         reference_cepstrum = cepstrum(side.frames, random)
@@ -238,7 +245,7 @@ class _ReferenceSide:
                 found=f"{shared:.3f} s shared with the processed signal, without the silence around it",
                 wanted=f"{shortest:.2f} s, the length of the slowest modulation filter",
             )
-        frames = smoothed_frames(self.ear.envelopes())
+        frames = smoothed_frames(self.ear.envelopes(WINDOW_BEFORE), self.ear.samples)
         self.kept = np.flatnonzero(loudness(frames) > SILENCE_DB)
         audible = self.kept.size * FRAME_STEP / MODEL_RATE
         if audible < LEAST_SPEECH_S:
@@ -252,28 +259,29 @@ class _ReferenceSide:
         self.frames = frames[self.kept]
 
 
-def smoothed_frames(envelopes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Low-pass envelopes and read every ninth sample: (32, n) at 24 kHz to (ceil(n / 9), 32)."""
-    n = envelopes.shape[1]
+def smoothed_frames(envelopes: Iterable[Row], samples: int) -> NDArray[np.float64]:
+    """Low-pass envelopes and read every ninth sample.
+
+    Args:
+        envelopes: 32 of them at 24 kHz, each with WINDOW_BEFORE zeros before it and as many after it.
+        samples: number n of samples of an envelope.
+
+    Returns:
+        shape (ceil(n / 9), 32).
+    """
     window = np.hanning(SMOOTHING_TAPS + 2)[1:-1]
-    # Only the wanted outputs are computed: those 26 samples late, so one tap of zero moves them to a multiple of 9.
-    first = SMOOTHING_TAPS // 2
-    padding = -first % FRAME_STEP
-    taps = np.concatenate([np.zeros(padding), window / np.sum(window)])
-    skipped = (first + padding) // FRAME_STEP
-    smooth = upfirdn(taps, envelopes, 1, FRAME_STEP)
-    return np.ascontiguousarray(smooth[:, skipped : skipped - (-n // FRAME_STEP)].T)
-
-
-def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Level in dB of each frame's amplitudes, averaged over bands; `frames` in dB, shape (frames, 32)."""
-    return 20 * np.log10(np.mean(10 ** (frames / 20), axis=1))
+    window /= np.sum(window)
+    count = -(-samples // FRAME_STEP)
+    return np.stack([windowed_sums(envelope, window, FRAME_STEP, count) for envelope in envelopes], axis=1)
 
 
 def cepstrum(frames: NDArray[np.float64], random: np.random.RandomState) -> NDArray[np.float64]:
     """Dither frames, fit the basis functions and take out the mean: (frames, 32) to (6, frames)."""
-    dithered = frames + DITHER_DB * random.standard_normal(frames.shape)
-    coefficients = (dithered @ cepstral_basis()).T
+    dithered = np.empty(frames.shape)
+    draw_normals(random, dithered.ravel())
+    dithered *= DITHER_DB
+    dithered += frames
+    coefficients = cepstral_basis().T @ dithered.T
     return coefficients - np.mean(coefficients, axis=1, keepdims=True)
 
 

@@ -11,12 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import firwin
 
+from hearlab.ear.frames import windowed_sums
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.metrics.haspi import cepstral_basis, loudness
+from hearlab.ear.rows import Row
+from hearlab.metrics.haspi import cepstral_basis
+from hearlab.metrics.loudness import loudness
 
 # Averages over 8 ms under a von Hann window, half overlapped: 250 a second; those at the ends cover halves.
 SEGMENT = round(0.008 * MODEL_RATE)
@@ -34,13 +36,27 @@ MODULATION_TAPS = 129
 TINY = 1e-30
 
 
-def smoothed_segments(envelope: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Averages of an envelope at 24 kHz, shape (n,), n >= 192; shape (segments,), 250 a second."""
+def smoothed_segments(envelope: Row, samples: int) -> NDArray[np.float64]:
+    """Averages of an envelope at 24 kHz, 250 a second.
+
+    Args:
+        envelope: shape (n, or more).
+        samples: number n of samples, at least 192.
+
+    Returns:
+        shape (segments,).
+    """
     window = np.hanning(SEGMENT)
-    last = (envelope.size - HALF) // HALF * HALF
-    whole = sliding_window_view(envelope[HALF : last + HALF], SEGMENT)[::HALF] @ (window / np.sum(window))
-    half = window[:HALF] / np.sum(window[:HALF])
-    return np.concatenate([[envelope[:HALF] @ half[::-1]], whole, [envelope[last : last + HALF] @ half]])
+    count = 1 + samples // SEGMENT + (samples - HALF) // SEGMENT
+    last = (count - 1) * HALF
+    falling, rising = window[HALF:], window[:HALF]
+    return np.concatenate(
+        [
+            windowed_sums(envelope, falling / np.sum(falling), HALF, 1),
+            windowed_sums(envelope[HALF:], window / np.sum(window), HALF, count - 2),
+            windowed_sums(envelope[last:], rising / np.sum(rising), HALF, 1),
+        ]
+    )
 
 
 def cepstral_correlation(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, int]:

@@ -11,9 +11,6 @@ from hearlab.errors import InputError
 
 Rng: TypeAlias = np.random.RandomState | int | None
 
-# Normals drawn at a time when they are only to be passed over.
-SKIP_BLOCK = 1 << 16
-
 
 def unit_seed(name: str) -> int:
     """Seed of a unit of work: the last eight decimal digits of the MD5 of its name, as published for CEC2 and CAD1.
@@ -27,9 +24,10 @@ def random_state(rng: Rng) -> np.random.RandomState:
     """The stream itself, a new one from a seed, or (None) a new one from the system's entropy.
 
     Raises:
-        InputError: `rng` is something else, or a seed outside 0 to 2**32 - 1.
+        InputError: `rng` is something else, a seed outside 0 to 2**32 - 1, or a RandomState with another bit
+            generator than its own (MT19937), which gives other numbers than the published ones.
     """
-    if isinstance(rng, np.random.RandomState):
+    if isinstance(rng, np.random.RandomState) and rng.get_state(legacy=False)["bit_generator"] == "MT19937":
         return rng
     if rng is None:
         return np.random.RandomState()
@@ -39,14 +37,5 @@ def random_state(rng: Rng) -> np.random.RandomState:
         "rng",
         "is no source of random numbers",
         found=repr(rng)[:80],
-        wanted="a numpy.random.RandomState, a seed from 0 to 2**32 - 1, or None",
+        wanted="a numpy.random.RandomState (MT19937), a seed from 0 to 2**32 - 1, or None",
     )
-
-
-def skip_normals(random: np.random.RandomState, count: int) -> None:
-    """Advance a stream by `count` standard normals.
-
-    The stream rejects some of its uniform numbers, so it cannot jump: the normals are drawn and dropped.
-    """
-    for start in range(0, count, SKIP_BLOCK):
-        random.standard_normal(min(SKIP_BLOCK, count - start))

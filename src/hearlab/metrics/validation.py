@@ -63,7 +63,7 @@ def binaural(name: str, signal: ArrayLike) -> NDArray[np.float64]:
     return samples
 
 
-def sound_within(name: str, signal: NDArray[np.float64], rate: float) -> None:
+def sound_within(name: str, signal: NDArray[np.floating], rate: float) -> None:
     """Raise an InputError when a signal, cut to what it shares with the processed one, is silent."""
     if not np.any(signal):
         raise InputError(

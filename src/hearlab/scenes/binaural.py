@@ -122,7 +122,8 @@ def _render_group(group: Sequence[Source], plan: _Plan, pairs: Sequence[int], or
             stretch.add(source.signal, source.delay, spectra)
     for of_still, still in zip(responses, plan.stills, strict=True):
         sources = [(source.signal, source.delay, heard) for source, heard in zip(group, of_still, strict=True)]
-        output[:, still.start : still.stop] = convolve_interval(sources, still.start, still.stop)
+        if sources:
+            convolve_interval(sources, still.start, output[:, still.start : still.stop])
     for stretch, turn in zip(stretches, plan.turns, strict=True):
         signals = stretch.signals()
         rotate(signals, *turn.terms, order)

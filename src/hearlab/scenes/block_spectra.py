@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import fft
+
+from hearlab.scenes.fast_lengths import fast_length
 
 Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
@@ -23,7 +24,7 @@ SHORTEST_HOP = 512  # of 512, 683 and 1024 the fastest for CEC2; see docs/notes/
 
 def hop_for(memory: int) -> int:
     """The hop for filters with `memory` taps behind the first, which must fit into it."""
-    return max(SHORTEST_HOP, 2 * fft.next_fast_len(-(-memory // 2), real=True))
+    return max(SHORTEST_HOP, 2 * fast_length(-(-memory // 2)))
 
 
 def filter_spectra(filters: Array, hop: int) -> Spectrum:
@@ -35,7 +36,7 @@ def filter_spectra(filters: Array, hop: int) -> Spectrum:
     Returns:
         shape (frequencies, channels, microphones).
     """
-    return fft.rfft(filters, 3 * hop, axis=0)
+    return np.fft.rfft(filters, 3 * hop, axis=0)
 
 
 class BlockSpectra:
@@ -59,7 +60,7 @@ class BlockSpectra:
             part = response[index * block : (index + 1) * block]
             padded[: part.shape[0]] = part
             padded[part.shape[0] : block] = 0
-            values[index] = fft.rfft(padded, axis=0)
+            np.fft.rfft(padded, axis=0, out=values[index])
         self._by_frequency: Spectrum = values.transpose(1, 0, 2)
 
     def through(self, filters: Spectrum, memory: int) -> Array:
@@ -72,7 +73,7 @@ class BlockSpectra:
         Returns:
             shape (microphones, taps + memory).
         """
-        parts = fft.irfft(self._by_frequency @ filters, 3 * self.hop, axis=0)
+        parts = np.fft.irfft(self._by_frequency @ filters, 3 * self.hop, axis=0)
         summed = np.zeros(((2 * self.blocks + 1) * self.hop, filters.shape[2]))
         for index in range(self.blocks):
             start = 2 * index * self.hop
@@ -90,7 +91,7 @@ class BlockSpectra:
         behind = 2 * self.blocks
         span = piece(signal, start - behind * self.hop, (behind + hops) * self.hop)
         windows = sliding_window_view(span, 3 * self.hop)[:: self.hop][::-1]
-        spectra = np.ascontiguousarray(fft.rfft(windows).T)
+        spectra = np.ascontiguousarray(np.fft.rfft(windows).T)
         rows = sliding_window_view(spectra, behind - 1, axis=1)[:, ::-1, ::2]
         return np.ascontiguousarray(rows) @ self._by_frequency
 
@@ -118,10 +119,11 @@ class AmbisonicStretch:
         """The sum, shape (channels, last - first)."""
         summed = self._direct
         if self._spectra is not None:
+            part = np.empty((3 * self._hop, summed.shape[0]))
             for index in range(self._hops):
-                part = fft.irfft(self._spectra[:, index], 3 * self._hop, axis=0)[2 * self._hop :].T
+                np.fft.irfft(self._spectra[:, index], 3 * self._hop, axis=0, out=part)
                 place = summed[:, index * self._hop : (index + 1) * self._hop]
-                place += part[:, : place.shape[1]]
+                place += part[2 * self._hop :].T[:, : place.shape[1]]
         return summed
 
 
@@ -142,8 +144,8 @@ def decode(signals: Array, filters: Spectrum, memory: int) -> Array:
     count = -(-length // step)
     spectra = np.empty((count, filters.shape[0], channels), dtype=np.complex128)
     for index in range(count):
-        spectra[index] = fft.rfft(signals[:, index * step : (index + 1) * step].T, size, axis=0)
-    parts = fft.irfft(spectra.transpose(1, 0, 2) @ filters, size, axis=0)
+        np.fft.rfft(signals[:, index * step : (index + 1) * step].T, size, axis=0, out=spectra[index])
+    parts = np.fft.irfft(spectra.transpose(1, 0, 2) @ filters, size, axis=0)
     decoded = np.zeros((filters.shape[2], count * step + memory))
     for index in range(count):
         decoded[:, index * step : index * step + size] += parts[:, index].T

@@ -304,10 +304,11 @@ def _interferer_signal(path: Path, offset: int, length: int, options: RenderOpti
 
 def _equalised(sources: list[Source], duration: int) -> list[Source]:
     """Interferers scaled to the level of the loudest, measured in the omnidirectional channel."""
-    levels = [
-        rms(convolve_interval([(source.signal, source.delay, source.response[:, :1].T)], 0, duration))
-        for source in sources
-    ]
+    levels = []
+    for source in sources:
+        heard = np.zeros((1, duration))
+        convolve_interval([(source.signal, source.delay, source.response[:, :1].T)], 0, heard)
+        levels.append(rms(heard))
     return [
         Source(source.signal * (max(levels) / level), source.response, source.delay) if level else source
         for source, level in zip(sources, levels, strict=True)

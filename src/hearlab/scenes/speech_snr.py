@@ -8,7 +8,8 @@ from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+
+from hearlab.scenes.fast_lengths import fast_length
 
 Array = NDArray[np.float64]
 
@@ -36,8 +37,8 @@ def better_ear_ratio(target: Array, interferer: Array) -> float:
 
 def _weighted_energy(signal: Array) -> Array:
     taps = speech_weighting()
-    length = fft.next_fast_len(signal.shape[0] + taps.size - 1, real=True)
-    spectrum, weight = fft.rfft(signal.T, length), fft.rfft(taps, length)
+    length = fast_length(signal.shape[0] + taps.size - 1)
+    spectrum, weight = np.fft.rfft(signal.T, length), np.fft.rfft(taps, length)
     # Parseval: no transform back is needed. The bins between 0 and Nyquist stand for two.
     weights = 2 * (weight.real**2 + weight.imag**2) / length
     weights[0] /= 2

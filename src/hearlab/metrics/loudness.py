@@ -1,0 +1,28 @@
+"""Loudness of frames, by which the metrics leave out silence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.ear.adaptation import DECIBELS_PER_OCTAVE
+from hearlab.ear.compiled import compiled
+from hearlab.ear.powers import exp2
+from hearlab.ear.simd import every, load, total
+
+
+def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Level in dB of each frame's amplitudes, averaged over bands; `frames` in dB, shape (frames, 32)."""
+    sums = np.empty(frames.shape[0])
+    _amplitude_sums(np.ascontiguousarray(frames).ravel(), frames.shape[1], sums)
+    return 20 * np.log10(sums / frames.shape[1])
+
+
+@compiled
+def _amplitude_sums(decibels: NDArray[np.float64], bands: int, sums: NDArray[np.float64]) -> None:
+    octaves = every(1 / DECIBELS_PER_OCTAVE)
+    for frame in range(sums.size):
+        amplitudes = every(0.0)
+        for band in range(frame * bands, (frame + 1) * bands, 4):
+            amplitudes = amplitudes + exp2(load(decibels, band) * octaves)
+        sums[frame] = total(amplitudes)
