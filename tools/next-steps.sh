@@ -3,14 +3,15 @@
 cat <<'TEXT'
 
 Where to look next (first: source .venv/bin/activate)
-  metrics/speech.csv                    the score of every scene and listener
+  metrics/speech.csv, metrics/music.csv the scores of every scene, song and listener
   data/demo/rendered/dev/*_mix_CH1.wav  what the hearing aid's front microphones hear
   data/demo/enhanced/*.wav              what the listener hears
-  dvc plots show                        HASPI against SNR, as a page for the browser
+  data/demo/enhanced_music/*/*/*.flac   a song's stems and remix for each listener
+  dvc plots show                        HASPI against SNR, HAAQI of the stems, as a page for the browser
 TEXT
 if [ -e .git ]; then
     cat <<'TEXT'
-  dvc exp run -S enhance.gain=6         the same with 6 dB more gain; then: dvc metrics diff
+  dvc exp run -S enhance.gain=6         the same with 6 dB more gain; then: hearlab compare HEAD workspace
 TEXT
 fi
 cat <<'TEXT'
