@@ -68,7 +68,7 @@ def test_compression_step_by_step(loss, bands, n):
     for channel, (signal, band) in enumerate(zip(signals, bands, strict=True)):
         control, _ = plain_gammatone(signal, band, widest_bandwidth()[band])
         envelope, motion = plain_gammatone(signal, band, bandwidths[channel])
-        assert rms[channel] == pytest.approx(np.sqrt(np.mean(envelope**2)), rel=1e-9)
+        assert rms[channel] == pytest.approx(np.sqrt(np.mean(envelope**2)), rel=SINGLE)
         gain = plain_gain(control, loss, band, LEVEL)
         for rows, expected in ((envelopes, envelope * gain), (motions, motion * gain)):
             found = rows[channel, MARGIN : MARGIN + n]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hearlab.ear import correlation
-from hearlab.ear.correlation import SINGLE_PRECISION, highest_lag, near_lags
+from hearlab.ear.block_correlation import BLOCK, correlate_everywhere, correlate_nearby
+from hearlab.ear.correlation import MOST_BY_BLOCKS, SINGLE_PRECISION, _correlate_whole, highest_lag, near_lags
 from hearlab.ear.transform import SIZE, factors
 
 
@@ -68,7 +68,7 @@ def test_correlations_in_single_precision(n):
     norms = np.sqrt(np.sum(rows.astype(np.float64) ** 2, axis=1))
     scales = (1 / norms).astype(np.float32).reshape(2, 2).T.copy()
     found = np.empty((2, last - first + 1), dtype=np.float32)
-    correlation._correlate(*rows, scales, first, *factors(), *found)
+    correlate_nearby(*rows, scales, first, *factors(), *found)
     for k in range(2):
         direct = np.correlate(rows[k].astype(np.float64), rows[k + 2].astype(np.float64), "full")
         expected = direct[n - 1 + first : n + last] / (norms[k] * norms[k + 2])
@@ -89,3 +89,19 @@ def test_near_lags_when_many_lags_are_close():
 def test_constant_signals_meet_where_most_of_them_meets():
     constant = np.ones(20000, dtype=np.float32)
     assert near_lags([constant] * 2, [constant] * 2, -2399, 2400) == [0, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 100])
+def test_correlations_at_all_lags(n):
+    one, two = noise(n, 1), noise(n, 2)
+    one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
+    expected = np.correlate(one, two, "full")
+    signals = one.astype(np.float32), two.astype(np.float32)
+    for found in (correlate_everywhere(*signals, *factors()), _correlate_whole(*signals)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
+
+
+@pytest.mark.parametrize("n", [MOST_BY_BLOCKS, MOST_BY_BLOCKS + 1])
+def test_long_signals_are_correlated_by_other_means(n):
+    reference = noise(n)
+    assert highest_lag(reference, shifted(reference, 12345)) == -12345

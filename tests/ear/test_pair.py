@@ -15,8 +15,8 @@ AUDIOGRAM = Audiogram([10, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 600
 LOSS = loss_parameters(AUDIOGRAM.levels)
 
 
-def quiet(normals: np.ndarray) -> None:
-    normals[:] = 0
+def quiet(row: np.ndarray, factor: float) -> None:
+    """No noise."""
 
 
 def music(seed: int = 0) -> np.ndarray:
@@ -66,10 +66,10 @@ def test_noise_at_threshold_comes_from_the_streams_band_by_band():
     streams = [np.random.RandomState(seed) for seed in (1, 2)]
 
     def draw(stream):
-        def fill(normals):
-            normals[:] = stream.standard_normal(normals.size)
+        def add(row, factor):
+            row += factor * stream.standard_normal(row.size)
 
-        return fill
+        return add
 
     # Far below threshold there is nothing but noise.
     _, motions = bands_of(

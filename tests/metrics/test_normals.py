@@ -72,6 +72,15 @@ def test_a_stream_goes_on_and_leaves_the_random_state_until_it_is_put_back():
     assert_same_state(random, expected)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, ROUNDING), (np.float32, 1e-6)])
+def test_normals_are_added_times_a_factor(dtype, tolerance):
+    added = np.full(777, 3.0, dtype=dtype)
+    numbers = NormalStream(stream(5, 1))
+    numbers.add(added[:400], 0.5)
+    numbers.add(added[400:], 0.5)
+    np.testing.assert_allclose(added, 3 + 0.5 * stream(5, 1).standard_normal(777), rtol=tolerance, atol=tolerance)
+
+
 def test_two_streams_of_one_random_state_do_not_disturb_each_other():
     random = np.random.RandomState(5)
     one, two = NormalStream(random), NormalStream(random)

@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearlab.scenes.block_spectra import AmbisonicStretch, BlockSpectra, decode, filter_spectra, hop_for, piece
+from hearlab.scenes.block_spectra import AmbisonicStretches, BlockSpectra, decode, filter_spectra, hop_for, piece
 
 CHANNELS = 3
 # Rounding of transforms of a few hundred samples of size one.
 ROUNDING = 1e-11
+
+
+def block_spectra(response: np.ndarray, hop: int) -> BlockSpectra:
+    spectra = BlockSpectra(response.shape[1], hop)
+    spectra.transform(response)
+    return spectra
 
 
 def convolved(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
@@ -24,7 +30,7 @@ def convolved(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
 def test_a_response_through_filters(taps: int, memory: int) -> None:
     rng = np.random.RandomState(taps + memory)
     response, filters = rng.standard_normal((taps, CHANNELS)), rng.standard_normal((memory + 1, CHANNELS, 2))
-    found = BlockSpectra(response, 32).through(filter_spectra(filters, 32), memory)
+    found = block_spectra(response, 32).through(filter_spectra(filters, 32), memory)
     wanted = [
         sum(np.convolve(response[:, c], filters[:, c, microphone]) for c in range(CHANNELS)) for microphone in (0, 1)
     ]
@@ -41,18 +47,22 @@ def test_a_response_through_filters(taps: int, memory: int) -> None:
 )
 def test_a_stretch_of_a_sum_of_sources(sources: list[tuple[int, int, int]], first: int, length: int, hop: int) -> None:
     rng = np.random.RandomState(length)
-    stretch = AmbisonicStretch(first, first + length, CHANNELS, hop)
+    intervals = [(first, first + length), (first + 40, first + 45)]
+    stretches = AmbisonicStretches(intervals, CHANNELS, hop)
     wanted = np.zeros((CHANNELS, 1000))
+    spectra = BlockSpectra(CHANNELS, hop)
     for size, taps, delay in sources:
         signal, response = rng.standard_normal(size), rng.standard_normal((taps, CHANNELS))
-        stretch.add(signal, delay, BlockSpectra(response, hop))
+        spectra.transform(response)
+        stretches.add(signal, delay, spectra)
         wanted[:, delay : delay + size + taps - 1] += convolved(signal, response)
-    found = stretch.signals()
-    np.testing.assert_allclose(found, wanted[:, first : first + length], atol=ROUNDING)
+    for (start, stop), found in zip(intervals, stretches.signals(), strict=True):
+        np.testing.assert_allclose(found, wanted[:, start:stop], atol=ROUNDING)
 
 
 def test_a_stretch_without_sources_is_silent() -> None:
-    np.testing.assert_array_equal(AmbisonicStretch(5, 30, CHANNELS, 16).signals(), np.zeros((CHANNELS, 25)))
+    (found,) = AmbisonicStretches([(5, 30)], CHANNELS, 16).signals()
+    np.testing.assert_array_equal(found, np.zeros((CHANNELS, 25)))
 
 
 @pytest.mark.parametrize("length", [1, 17, 79, 80, 81, 500])
@@ -77,9 +87,19 @@ def test_single_precision_responses_are_used_as_they_are() -> None:
     response = np.random.RandomState(0).standard_normal((100, CHANNELS)).astype(np.float32)
     filters = filter_spectra(np.ones((1, CHANNELS, 1)), 32)
     np.testing.assert_array_equal(
-        BlockSpectra(response, 32).through(filters, 0),
-        BlockSpectra(response.astype(np.float64), 32).through(filters, 0),
+        block_spectra(response, 32).through(filters, 0),
+        block_spectra(response.astype(np.float64), 32).through(filters, 0),
     )
+
+
+def test_one_response_leaves_nothing_to_the_next() -> None:
+    rng = np.random.RandomState(1)
+    responses = [rng.standard_normal((taps, CHANNELS)) for taps in (300, 40, 1, 500)]
+    filters = filter_spectra(rng.standard_normal((5, CHANNELS, 2)), 32)
+    shared = BlockSpectra(CHANNELS, 32)
+    for response in responses:
+        shared.transform(response)
+        np.testing.assert_array_equal(shared.through(filters, 4), block_spectra(response, 32).through(filters, 4))
 
 
 def test_a_piece_is_silent_outside_of_the_signal() -> None:

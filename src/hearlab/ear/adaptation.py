@@ -13,7 +13,7 @@ from hearlab.ear.powers import octaves_and_rest
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.ear.rows import Row, inside
 from hearlab.ear.scan import one_pole_scan, scan_coefficients
-from hearlab.ear.simd import every, every_single, fma, halves, joined, load_octet, maximum, quiet, store
+from hearlab.ear.simd import every, every_single, fma, halves, load, load_octet, maximum, quiet, store
 
 # An onset overshoots its steady state by this factor.
 OVERSHOOT = 2.0
@@ -25,8 +25,9 @@ TINY = 1e-30
 
 DECIBELS_PER_OCTAVE = 20 * float(np.log10(2))
 
-# Samples after which what the filters remember is looked at, lest it decays into denormal numbers.
-BLOCK = 512
+# Samples that are worked on together, in short loops one after the other. After each block what the filters remember
+# is looked at, lest it decays into denormal numbers.
+BLOCK = 256
 
 
 def adapt(envelope: Row, attenuation: float, level: float, motion: Row | None = None) -> None:
@@ -88,21 +89,24 @@ def _adapt(
     direct, first_weight, second_weight = every(weights[0]), every(weights[1]), every(weights[2])
     tiny = every_single(np.float32(TINY))
     first = second = zero
-    moving = motion.size > 0
+    decibels, adapted = np.empty(BLOCK), np.empty(BLOCK, dtype=np.float32)
     for start in range(0, envelope.size, BLOCK):
-        for t in range(start, min(start + BLOCK, envelope.size), 8):
-            linear = load_octet(envelope, t) + tiny
-            octaves, rest = octaves_and_rest(linear)
+        count = min(BLOCK, envelope.size - start)
+        for t in range(0, count, 8):
+            octaves, rest = octaves_and_rest(load_octet(envelope, start + t) + tiny)
             whole, next_whole = halves(octaves)
             part, next_part = halves(rest)
-            decibels = maximum(fma(whole, slope, fma(part, slope, threshold)), zero)
-            first, second = one_pole_scan(decibels, first, scans), one_pole_scan(decibels, second, scans, 4)
-            early = fma(direct, decibels, fma(first_weight, first, second_weight * second))
-            decibels = maximum(fma(next_whole, slope, fma(next_part, slope, threshold)), zero)
-            first, second = one_pole_scan(decibels, first, scans), one_pole_scan(decibels, second, scans, 4)
-            late = fma(direct, decibels, fma(first_weight, first, second_weight * second))
-            adapted = joined(maximum(early, zero), maximum(late, zero))
-            store(envelope, t, adapted)
-            if moving:
-                store(motion, t, load_octet(motion, t) * ((adapted + tiny) / linear))
+            store(decibels, t, maximum(fma(whole, slope, fma(part, slope, threshold)), zero))
+            store(decibels, t + 4, maximum(fma(next_whole, slope, fma(next_part, slope, threshold)), zero))
+        for t in range(0, count, 4):
+            level = load(decibels, t)
+            first, second = one_pole_scan(level, first, scans), one_pole_scan(level, second, scans, 4)
+            current = fma(direct, level, fma(first_weight, first, second_weight * second))
+            store(adapted, t, maximum(current, zero))
         first, second = quiet(first), quiet(second)
+        for t in range(0, count, 8):
+            current = load_octet(adapted, t)
+            if motion.size > 0:
+                linear = load_octet(envelope, start + t) + tiny
+                store(motion, start + t, load_octet(motion, start + t) * ((current + tiny) / linear))
+            store(envelope, start + t, current)

@@ -11,7 +11,7 @@ from typing import Any
 import numba
 
 # Modules whose functions are compiled into those of other modules.
-SHARED_SOURCES = ("simd.py", "powers.py", "scan.py", "filterbank.py")
+SHARED_SOURCES = ("simd.py", "powers.py", "scan.py", "filterbank.py", "transform.py")
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,12 +23,14 @@ from hearlab.ear.simd import (
     last_of_octets,
     load,
     load_columns,
+    load_octet,
     maximum,
     minimum,
     pair_sums,
     pairs,
     sqrt,
     store,
+    total,
 )
 
 # Levels in dB SPL between which the filters widen from their low-level bandwidth to the widest.
@@ -91,25 +93,26 @@ def compress(
     gains = filter_gains(channels.bands, bandwidths)
     numerator, denominator = _gain_low_pass()
     pole = -denominator[1]
-    # A gain in dB that is linear in the level in dB is a power of the amplitude. Powers of the control path are taken
-    # relative to the lower knee. Those of the signal path fill the range of single precision: envelopes that decay
-    # below 1e-30 of the mean still count, where the motion is divided by them.
+    # A gain in dB that is linear in the level in dB is a power of the amplitude. The signals are scaled so that their
+    # powers fill the range of single precision: envelopes that decay below 1e-30 of the mean still count, where the
+    # motion is divided by them.
     control_gain = filter_gains(channels.bands, widest)
-    lower = (10 ** ((loss.lower_knee[bands] - level) / 20) / control_gain) ** 2
+    unit = np.where(control_rms > 0, control_rms / control_gain, 1.0) * FAINTEST
+    lower = (10 ** ((loss.lower_knee[bands] - level) / 20) / control_gain / unit) ** 2
     upper = 10 ** ((UPPER_KNEE_DB - loss.lower_knee[bands]) / 10)
     slope = (1 / loss.compression_ratio[bands] - 1) / 2
-    unit = np.where(control_rms > 0, control_rms / control_gain, 1.0) * FAINTEST
     # The filters' own gains, the loss of gain and the numerator of the low-pass are constant factors.
     factor = 10 ** (-loss.outer_attenuation[bands] / 20) * gains * numerator[0] * unit
-    energies = np.empty(4)
+    waves, turns = carrier(channels.bands)
+    energies = np.zeros(2)
     _compress(
         *channels.signals,
-        *carrier(channels.bands),
+        waves,
+        (waves.reshape(-1, 4) / np.repeat(unit, 2)).ravel(),
+        turns,
         pole_lanes(channels.bands, widest),
         pole_lanes(channels.bands, bandwidths),
-        np.stack([1 / lower, 1 / unit**2], axis=1).ravel(),
-        np.repeat(1 / unit, 2),
-        np.stack([upper, slope, factor], axis=1).astype(np.float32),
+        np.stack([1 / lower, upper, slope, factor], axis=1).astype(np.float32),
         scan_coefficients(pole, 8).astype(np.float32),
         *inside(envelopes),
         *(np.empty((2, 0), dtype=np.float32) if motions is None else inside(motions)),
@@ -118,7 +121,7 @@ def compress(
     for rows in (envelopes, motions):
         if rows is not None:
             rows[:, MARGIN + n : -MARGIN] = 0  # leftovers of the last block
-    return gains * np.sqrt((energies[::2] + energies[1::2]) / n)
+    return gains * unit * np.sqrt(energies / n)
 
 
 def compressed_level(
@@ -147,11 +150,22 @@ def _gain_low_pass() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @register_jitable
-def _gain(power_over_knee: Any, curve: Any, channel: int) -> Any:
-    """Gain of a channel at eight samples, before the low-pass, from the power of its control path."""
-    one = every_single(np.float32(1.0))
-    clipped = minimum(maximum(power_over_knee, one), every_single(curve[channel, 0]))
-    return power(clipped, every_single(curve[channel, 1])) * every_single(curve[channel, 2])
+def _gains(power_of_control: Any, curve: Any, channel: int) -> Any:
+    """Gain of a channel at eight samples, before the low-pass."""
+    over_knee = power_of_control * every_single(curve[channel, 0])
+    clipped = minimum(maximum(over_knee, every_single(np.float32(1.0))), every_single(curve[channel, 1]))
+    return power(clipped, every_single(curve[channel, 2])) * every_single(curve[channel, 3])
+
+
+@register_jitable
+def _smooth(gains: Row, count: int, raw: Any, smooth: Any, scan: Row) -> Any:
+    """Low-pass a block of gains: it averages two samples, then decays. What it remembers comes back."""
+    for t in range(0, count, 8):
+        now = load_octet(gains, t)
+        smooth = one_pole_scan_of_octet(now + last_of_octets(raw, now), smooth, scan)
+        raw = now
+        store(gains, t, smooth)
+    return raw, smooth
 
 
 @compiled
@@ -159,11 +173,10 @@ def _compress(
     first: NDArray[np.float64],
     second: NDArray[np.float64],
     carriers: NDArray[np.float64],
+    scaled_carriers: NDArray[np.float64],
     turns: NDArray[np.float64],
     wide_poles: NDArray[np.float64],
     poles: NDArray[np.float64],
-    power_scales: NDArray[np.float64],
-    motion_scales: NDArray[np.float64],
     curve: NDArray[np.float32],
     scan: NDArray[np.float32],
     one_envelope: Row,
@@ -172,43 +185,52 @@ def _compress(
     two_motion: Row,
     energies: NDArray[np.float64],
 ) -> None:
-    """The filters run in double precision; gains, whose errors do not add up, are found in single precision."""
+    """The filters run in double precision; gains, whose errors do not add up, are found in single precision.
+
+    Short loops over a block follow each other: in one long loop too few samples would be worked on at a time, each
+    waiting for its own results.
+    """
     wide, narrow, turn, swapped = load(wide_poles, 0), load(poles, 0), load(turns, 0), load(turns, 4)
-    power_scale, motion_scale = load(power_scales, 0), load(motion_scales, 0)
     moving = one_motion.size > 0
     zero, none = every(0.0), every_single(np.float32(0.0))
     a = b = c = d = zero  # stages of the control path
-    p = q = r = s = energy = zero  # stages of the signal path
-    one_raw = two_raw = one_gain = two_gain = none
-    # Of each sample of a block: powers of control and signal path of both channels, and motions of both.
+    p = q = r = s = zero  # stages of the signal path
+    one_raw = two_raw = one_smooth = two_smooth = none
+    # Of each sample of a block: powers of control and signal path of both channels, and motions of both; gains.
     powers, moves = np.zeros(4 * BLOCK, dtype=np.float32), np.zeros(4 * BLOCK, dtype=np.float32)
+    one_gains, two_gains = np.zeros(BLOCK, dtype=np.float32), np.zeros(BLOCK, dtype=np.float32)
     for start in range(0, first.size, BLOCK):
         count = min(BLOCK, first.size - start)
         for t in range(count):
-            wave = load(carriers, 4 * t)
-            value = pairs(first[start + t], second[start + t]) * wave
+            value = pairs(first[start + t], second[start + t]) * load(scaled_carriers, 4 * t)
             control, a, b, c, d = filter_step(wide, value, a, b, c, d)
             out, p, q, r, s = filter_step(narrow, value, p, q, r, s)
-            squared = out * out
-            energy = energy + squared
-            store(powers, 4 * t, pair_sums(control * control, squared) * power_scale)
+            store(powers, 4 * t, pair_sums(control * control, out * out))
             if moving:
-                store(moves, 4 * t, pair_sums(out * wave, zero) * motion_scale)
+                store(moves, 4 * t, pair_sums(out * load(carriers, 4 * t), zero))
+        for t in range(count, -(-count // 8) * 8):
+            store(powers, 4 * t, zero)
+        one_energy = two_energy = none
         for t in range(0, count, 8):
             one_control, one_power, two_control, two_power = load_columns(powers, 4 * t)
-            # The low-pass averages two samples, then decays.
-            one, two = _gain(one_control, curve, 0), _gain(two_control, curve, 1)
-            one_gain = one_pole_scan_of_octet(one + last_of_octets(one_raw, one), one_gain, scan)
-            two_gain = one_pole_scan_of_octet(two + last_of_octets(two_raw, two), two_gain, scan)
-            one_raw, two_raw = one, two
-            store(one_envelope, start + t, one_gain * sqrt(one_power))
-            store(two_envelope, start + t, two_gain * sqrt(two_power))
+            one_energy, two_energy = one_energy + one_power, two_energy + two_power
+            store(one_gains, t, _gains(one_control, curve, 0))
+            store(two_gains, t, _gains(two_control, curve, 1))
+            store(one_envelope, start + t, sqrt(one_power))
+            store(two_envelope, start + t, sqrt(two_power))
+        energies[0] += total(one_energy)
+        energies[1] += total(two_energy)
+        one_raw, one_smooth = _smooth(one_gains, count, one_raw, one_smooth, scan)
+        two_raw, two_smooth = _smooth(two_gains, count, two_raw, two_smooth, scan)
+        for t in range(0, count, 8):
+            one, two = load_octet(one_gains, t), load_octet(two_gains, t)
+            store(one_envelope, start + t, one * load_octet(one_envelope, start + t))
+            store(two_envelope, start + t, two * load_octet(two_envelope, start + t))
             if moving:
-                one, _, two, _ = load_columns(moves, 4 * t)
-                store(one_motion, start + t, one_gain * one)
-                store(two_motion, start + t, two_gain * two)
+                one_move, _, two_move, _ = load_columns(moves, 4 * t)
+                store(one_motion, start + t, one * one_move)
+                store(two_motion, start + t, two * two_move)
         a, b = turned(a, turn, swapped), turned(b, turn, swapped)
         c, d = turned(c, turn, swapped), turned(d, turn, swapped)
         p, q = turned(p, turn, swapped), turned(q, turn, swapped)
         r, s = turned(r, turn, swapped), turned(s, turn, swapped)
-    store(energies, 0, energy)

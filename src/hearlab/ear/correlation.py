@@ -8,9 +8,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from hearlab.ear.block_correlation import correlate_everywhere, correlate_nearby
 from hearlab.ear.compiled import compiled
-from hearlab.ear.simd import every, every_single, fma, load, load_octet, reversed_octet, store, total
-from hearlab.ear.transform import PLANE, SIZE, STRIP, factors, transform
+from hearlab.ear.simd import every, fma, load, total
+from hearlab.ear.transform import factors
 
 # Error of the correlations of signals of unit energy in single precision; found are up to 3e-7.
 SINGLE_PRECISION = 1e-6
@@ -20,8 +21,8 @@ SINGLE_PRECISION = 1e-6
 MOST_CANDIDATES = 48
 PRECISE_BLOCK = 1 << 16
 
-# The tables of a transform of this many samples take 4 MiB.
-LONG_TRANSFORM = 1 << 20
+# Signals up to this length, 20 s, are correlated by blocks at all lags; more take longer than by whole transforms.
+MOST_BY_BLOCKS = 20 * 24000
 
 Signal = NDArray[np.float32]
 
@@ -37,17 +38,10 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
     norms = [np.sqrt(_centred_product(x, x, 0, mean, mean)) for x, mean in zip((reference, signal), means, strict=True)]
     if min(norms) == 0:
         return 1 - n
-    size = _transform_size(2 * n - 1)
-    spectrum = scipy.fft.rfft(_centred(signal, means[1], norms[1], size))
-    np.conjugate(spectrum, out=spectrum)
-    spectrum *= scipy.fft.rfft(_centred(reference, means[0], norms[0], size))
-    correlation = scipy.fft.irfft(spectrum, size, overwrite_x=True)
-    del spectrum
+    centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
+    correlation = correlate_everywhere(*centred, *factors()) if n <= MOST_BY_BLOCKS else _correlate_whole(*centred)
     np.abs(correlation, out=correlation)
-    # Circular correlation holds negative lags at its end; those from n on are zeros.
-    near = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION)
-    candidates = np.sort(np.where(near < n, near, near - size))
-    candidates = candidates[np.abs(candidates) < n]
+    candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
     if candidates.size > MOST_CANDIDATES:
         return _precise_lag(reference - means[0], signal - means[1], 1 - n, n - 1, absolute=True)
     products = [abs(_centred_product(reference, signal, int(lag), *means)) for lag in candidates]
@@ -73,7 +67,7 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
     count = last - first + 1
     correlations = np.empty((2, count), dtype=np.float32)
     scales = np.array([[1 / norm if norm > 0 else 0.0 for norm in pair] for pair in norms], dtype=np.float32)
-    _correlate(*references, *signals, scales, first, *factors(), *correlations)
+    correlate_nearby(*references, *signals, scales, first, *factors(), *correlations)
     lags = []
     for reference, signal, correlation in zip(references, signals, correlations, strict=True):
         candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION)
@@ -87,11 +81,17 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
     return lags
 
 
-def _transform_size(least: int) -> int:
-    """Number of samples of a fast transform; few different ones for long signals, whose tables the library keeps."""
-    if least > LONG_TRANSFORM:
-        return 1 << (least - 1).bit_length()
-    return int(scipy.fft.next_fast_len(least, real=True))
+def _correlate_whole(reference: Signal, signal: Signal) -> Signal:
+    """As `correlate_everywhere`, by transforms of the whole signals."""
+    n = reference.size
+    # The library keeps the tables of its transforms: few different lengths of long ones.
+    size = 1 << (2 * n - 2).bit_length()
+    spectrum = scipy.fft.rfft(signal, size)
+    np.conjugate(spectrum, out=spectrum)
+    spectrum *= scipy.fft.rfft(reference, size)
+    circular = scipy.fft.irfft(spectrum, size, overwrite_x=True)
+    del spectrum
+    return np.concatenate([circular[size - (n - 1) :], circular[:n]])
 
 
 def _precise_lag(
@@ -114,80 +114,12 @@ def _precise_lag(
 
 
 @compiled
-def _centred(signal: NDArray[np.floating], mean: float, norm: float, size: int) -> Signal:
-    """(signal - mean) / norm with zeros after it, shape (size,)."""
-    centred = np.zeros(size, dtype=np.float32)
+def _centred(signal: NDArray[np.floating], mean: float, norm: float) -> Signal:
+    """(signal - mean) / norm, shape (n,)."""
+    centred = np.empty(signal.size, dtype=np.float32)
     for t in range(signal.size):
         centred[t] = (signal[t] - mean) / norm
     return centred
-
-
-@compiled
-def _correlate(
-    one_reference: Signal,
-    two_reference: Signal,
-    one_signal: Signal,
-    two_signal: Signal,
-    scales: Signal,
-    first: int,
-    turns: Signal,
-    inner: Signal,
-    one: Signal,
-    two: Signal,
-) -> None:
-    numbers, work = np.zeros(2 * PLANE, dtype=np.float32), np.empty(2 * PLANE, dtype=np.float32)
-    strips = np.empty(4 * STRIP, dtype=np.float32)
-    spectra = np.zeros((2, 2 * PLANE), dtype=np.float32)
-    n, count = one_signal.size, one.size
-    # A block of the signal meets one of the reference that is longer by the range of lags.
-    block = SIZE - count + 1
-    for pair in range(2):
-        reference, signal = (one_reference, one_signal) if pair == 0 else (two_reference, two_signal)
-        for start in range(0, n, block):
-            _cut(reference, start + first, SIZE, scales[pair, 0], numbers, 0)
-            _cut(signal, start, block, scales[pair, 1], numbers, PLANE)
-            transform(numbers, work, strips, turns, inner)
-            _add_products(numbers, spectra[pair])
-    _combine(spectra[0], spectra[1], numbers)
-    transform(numbers, work, strips, turns, inner)
-    one[:] = numbers[PLANE : PLANE + count] / np.float32(2 * SIZE)
-    two[:] = numbers[:count] / np.float32(2 * SIZE)
-
-
-@compiled
-def _cut(signal: Signal, start: int, length: int, scale: np.float32, numbers: Signal, goal: int) -> None:
-    """Samples of a signal, zeros around them, as real (goal 0) or imaginary parts (goal PLANE)."""
-    begin, end = min(max(-start, 0), length), max(min(length, signal.size - start), 0)
-    numbers[goal : goal + begin] = 0
-    source, target = signal[start + begin : start + end], numbers[goal + begin : goal + end]
-    for t in range(target.size):
-        target[t] = scale * source[t]
-    numbers[goal + max(begin, end) : goal + SIZE] = 0
-
-
-@compiled
-def _add_products(numbers: Signal, spectrum: Signal) -> None:
-    """Add the product of one spectrum with the conjugate of the other, found from their common transform."""
-    half = every_single(np.float32(0.5))
-    # The transform goes on periodically.
-    numbers[SIZE] = numbers[0]
-    numbers[PLANE + SIZE] = numbers[PLANE]
-    for k in range(0, SIZE // 2 + 1, 8):
-        a, b = load_octet(numbers, k), load_octet(numbers, PLANE + k)
-        mirror = SIZE - k - 7
-        c, d = reversed_octet(load_octet(numbers, mirror)), reversed_octet(load_octet(numbers, PLANE + mirror))
-        store(spectrum, k, fma(a, d, fma(b, c, load_octet(spectrum, k))))
-        store(spectrum, PLANE + k, fma(half, (a - c) * (a + c) + (b - d) * (b + d), load_octet(spectrum, PLANE + k)))
-
-
-@compiled
-def _combine(one: Signal, two: Signal, numbers: Signal) -> None:
-    """Two spectra of real signals as one to be transformed back: `two` gives the real part, `one` the imaginary one."""
-    for k in range(SIZE // 2 + 1):
-        a, b, c, d = one[k], one[PLANE + k], two[k], two[PLANE + k]
-        mirror = (SIZE - k) % SIZE
-        numbers[mirror], numbers[PLANE + mirror] = c - b, a + d
-        numbers[k], numbers[PLANE + k] = b + c, a - d
 
 
 def _product(reference: Signal, signal: Signal, lag: int) -> float:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from hearlab.ear.adaptation import adapt
 from hearlab.ear.alignment import BroadbandAlignment, align_rows
-from hearlab.ear.compiled import compiled
 from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
 from hearlab.ear.filterbank import Channels, compensating_delays, control_rms, middle_ear
 from hearlab.ear.frames import windowed_sums
@@ -30,11 +29,8 @@ NALR_TAPS = 140
 # Level in dB of the noise on the basilar membrane, relative to the threshold of hearing.
 NOISE_DB = -10.0
 
-# Samples of noise drawn at a time.
-NOISE_BLOCK = 1 << 14
-
-# Fills an array, shape (n,), with the next standard normals of a stream.
-Noise = Callable[[NDArray[np.float64]], None]
+# Adds the next standard normals of a stream, times a factor, to an array, shape (n,); it is asked once for every band.
+Noise = Callable[[NDArray[np.floating], float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +97,11 @@ class PairedEars:
         """The 32 bands, low ones first; a band is to be done with before the next one is asked for.
 
         Args:
-            noises: from which n normals are taken for every band of the reference and of the processed signal.
+            noises: of the reference and of the processed signal.
         """
         # Delays of the reference's filters serve both.
         late = compensating_delays(self._bandwidths[0])
+        amplitude = 10 ** ((NOISE_DB - self._level) / 20)
         envelopes, motions = empty_rows(2, self.samples), empty_rows(2, self.samples)
         for band, attenuation in enumerate(self._loss.inner_attenuation):
             self._envelope_rms[:, band] = compress(
@@ -119,7 +116,7 @@ class PairedEars:
             align_rows((envelopes[0], motions[0]), (envelopes[1], motions[1]), self.samples)
             for envelope, motion, noise in zip(envelopes, motions, noises, strict=True):
                 adapt(envelope, attenuation, self._level, motion)
-                self._add_noise(motion, noise)
+                noise(motion[MARGIN : MARGIN + self.samples], amplitude)
             delayed = [delay(row, self.samples, int(late[band])) for row in (*envelopes, *motions)]
             yield BandPair((delayed[0], delayed[1]), (delayed[2], delayed[3]))
 
@@ -134,20 +131,6 @@ class PairedEars:
 
     def _channels(self, band: int) -> Channels:
         return Channels(self._heard, (band, band))
-
-    def _add_noise(self, motion: Row, noise: Noise) -> None:
-        amplitude = 10 ** ((NOISE_DB - self._level) / 20)
-        normals = np.empty(min(NOISE_BLOCK, self.samples))
-        for start in range(0, self.samples, NOISE_BLOCK):
-            part = normals[: min(NOISE_BLOCK, self.samples - start)]
-            noise(part)
-            _add_scaled(motion[MARGIN + start : MARGIN + start + part.size], part, amplitude)
-
-
-@compiled
-def _add_scaled(target: Row, values: NDArray[np.float64], factor: float) -> None:
-    for t in range(target.size):
-        target[t] += factor * values[t]
 
 
 def amplify(signal: NDArray[np.floating], audiogram: Audiogram) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.errors import InputError
+from hearlab.fitting.freed_memory import keep_freed_memory
 
 Array = NDArray[np.float64]
 
@@ -173,6 +174,7 @@ class Compressor:
         x = np.asarray(x, dtype=np.float64)
         if x.ndim not in (1, 2):
             raise InputError("compressor", "wrong shape", field="x", found=x.shape, wanted="(n,) or (n, channels)")
+        keep_freed_memory()
         followed: Array = np.empty(x.shape)
         if x.ndim == 2:
             for channel in range(x.shape[1]):

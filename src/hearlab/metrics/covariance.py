@@ -140,17 +140,34 @@ def _cut(motion: Row, place: int, window: NDArray[np.float32], segment: Row, fir
 
 @compiled
 def _slide(sliding: Row, fixed: Row, products: Row) -> None:
-    """products[lag] = sum of sliding[t + lag] * fixed[t], all of them in registers."""
+    """products[lag] = sum of sliding[t + lag] * fixed[t], all of them in registers.
+
+    Four samples of the one that lie eight apart share what is read of the other. Its length is a multiple of 32.
+    """
     a = b = c = d = e = f = g = every_single(np.float32(0.0))
-    for t in range(fixed.size):
-        value = every_single(fixed[t])
-        a = fma(load_octet(sliding, t), value, a)
-        b = fma(load_octet(sliding, t + 8), value, b)
-        c = fma(load_octet(sliding, t + 16), value, c)
-        d = fma(load_octet(sliding, t + 24), value, d)
-        e = fma(load_octet(sliding, t + 32), value, e)
-        f = fma(load_octet(sliding, t + 40), value, f)
-        g = fma(load_octet(sliding, t + 48), value, g)
+    for block in range(0, fixed.size, 32):
+        for t in range(block, block + 8):
+            p, q = every_single(fixed[t]), every_single(fixed[t + 8])
+            r, s = every_single(fixed[t + 16]), every_single(fixed[t + 24])
+            x = load_octet(sliding, t)
+            a = fma(x, p, a)
+            x = load_octet(sliding, t + 8)
+            b, a = fma(x, p, b), fma(x, q, a)
+            x = load_octet(sliding, t + 16)
+            c, b, a = fma(x, p, c), fma(x, q, b), fma(x, r, a)
+            x = load_octet(sliding, t + 24)
+            d, c, b, a = fma(x, p, d), fma(x, q, c), fma(x, r, b), fma(x, s, a)
+            x = load_octet(sliding, t + 32)
+            e, d, c, b = fma(x, p, e), fma(x, q, d), fma(x, r, c), fma(x, s, b)
+            x = load_octet(sliding, t + 40)
+            f, e, d, c = fma(x, p, f), fma(x, q, e), fma(x, r, d), fma(x, s, c)
+            x = load_octet(sliding, t + 48)
+            g, f, e, d = fma(x, p, g), fma(x, q, f), fma(x, r, e), fma(x, s, d)
+            x = load_octet(sliding, t + 56)
+            g, f, e = fma(x, q, g), fma(x, r, f), fma(x, s, e)
+            x = load_octet(sliding, t + 64)
+            g, f = fma(x, r, g), fma(x, s, f)
+            g = fma(load_octet(sliding, t + 72), s, g)
     place = 0
     for slide in (a, b, c, d, e, f, g):
         store(products, place, slide)

@@ -197,7 +197,7 @@ def _score(signals: list[NDArray[np.floating]], conditions: _Conditions) -> Haaq
     processed_noise.skip(BANDS * ears.samples)
     averages: list[list[NDArray[np.float64]]] = [[], []]
     tiles = []
-    for band in ears.bands((reference_noise.fill, processed_noise.fill)):
+    for band in ears.bands((reference_noise.add, processed_noise.add)):
         for side, envelope in zip(averages, band.envelopes, strict=True):
             side.append(smoothed_segments(envelope, ears.samples))
         tiles.append(segment_covariances(*band.motions, ears.samples))

@@ -7,6 +7,7 @@ by the same arithmetic, so a stream is left in the very state; the normals diffe
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,40 +45,60 @@ class NormalStream:
         """Bring a RandomState to where this stream stands."""
         random.set_state(("MT19937", self._key, self._position, int(self._waiting), self._second))
 
-    def skip(self, count: int) -> None:
-        """Pass over `count` normals without computing them."""
-        self._advance(count, np.empty(0))
-
     def fill(self, normals: NDArray[np.float64]) -> None:
         """Fill an array, shape (n,), with the next normals."""
-        self._advance(normals.size, normals)
+        normals[:] = 0.0
+        self.add(normals, 1.0)
 
-    def _advance(self, count: int, normals: NDArray[np.float64]) -> None:
-        wanted = normals.size > 0
+    def add(self, target: NDArray[np.floating], factor: float) -> None:
+        """Add the next normals, times a factor, to an array, shape (n,)."""
         start = 0
-        if count and self._waiting:
-            if wanted:
-                normals[0] = self._second
+        if target.size and self._waiting:
+            target[0] += factor * self._second
             self._waiting, self._second = False, 0.0
             start = 1
-        whole = (count - start) // 2
-        if wanted:
-            self._position = _fill_pairs(self._key, self._position, normals[start : start + 2 * whole])
-        else:
-            self._position = _skip_pairs(self._key, self._position, whole)
-        if start + 2 * whole < count:
-            pair = np.empty(2)
-            self._position = _fill_pairs(self._key, self._position, pair)
-            if wanted:
-                normals[-1] = pair[0]
-            self._waiting, self._second = True, float(pair[1])
+        whole = (target.size - start) // 2
+        self._position = _add_pairs(self._key, self._position, target[start : start + 2 * whole], factor)
+        if start + 2 * whole < target.size:
+            target[-1] += factor * self._half_a_pair()
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` normals without computing them."""
+        if count and self._waiting:
+            self._waiting, self._second = False, 0.0
+            count -= 1
+        self._position = _skip_pairs(self._key, self._position, count // 2)
+        if count % 2:
+            self._half_a_pair()
+
+    def _half_a_pair(self) -> float:
+        pair = np.zeros(2)
+        self._position = _add_pairs(self._key, self._position, pair, 1.0)
+        self._waiting, self._second = True, float(pair[1])
+        return float(pair[0])
 
 
 def skip_normals(random: np.random.RandomState, count: int) -> None:
-    """Advance a RandomState by `count` standard normals without computing them."""
+    """Advance a RandomState by `count` standard normals without computing them.
+
+    Where a stream arrives is remembered: the processed signals of a scene pass over the same numbers.
+    """
+    state: Any = random.get_state(legacy=False)
+    key, position = state["state"]["key"], int(state["state"]["pos"])
+    after = _arrival(key.tobytes(), position, bool(state["has_gauss"]), float(state["gauss"]), count)
+    random.set_state(("MT19937", np.frombuffer(after[0], dtype=np.uint32), *after[1:]))
+
+
+@lru_cache(maxsize=64)
+def _arrival(key: bytes, position: int, waiting: bool, second: float, count: int) -> tuple[bytes, int, int, float]:
+    random = np.random.RandomState(0)
+    random.set_state(("MT19937", np.frombuffer(key, dtype=np.uint32), position, int(waiting), second))
     stream = NormalStream(random)
     stream.skip(count)
     stream.put_back(random)
+    state: Any = random.get_state(legacy=False)
+    words = np.asarray(state["state"]["key"], dtype=np.uint32)
+    return words.tobytes(), int(state["state"]["pos"]), int(state["has_gauss"]), float(state["gauss"])
 
 
 def draw_normals(random: np.random.RandomState, normals: NDArray[np.float64]) -> None:
@@ -179,12 +200,12 @@ def _skip_pairs(key: NDArray[np.uint32], position: int, wanted: int) -> int:
 
 
 @compiled
-def _fill_pairs(key: NDArray[np.uint32], position: int, normals: NDArray[np.float64]) -> int:
-    """Fill with pairs of normals; the state's new position."""
+def _add_pairs(key: NDArray[np.uint32], position: int, target: NDArray[np.floating], factor: float) -> int:
+    """Add pairs of normals, times a factor; the state's new position."""
     words = np.empty(WORDS + 4, dtype=np.uint32)
     numbers, square = np.empty(2 * POINTS + 8), np.empty(POINTS + 4)
     left = 0
-    done, wanted = 0, normals.size // 2
+    done, wanted = 0, target.size // 2
     while done < wanted:
         if position == WORDS:
             _renew(key)
@@ -202,7 +223,10 @@ def _fill_pairs(key: NDArray[np.uint32], position: int, normals: NDArray[np.floa
             square[taken] = distance
             numbers[2 * taken], numbers[2 * taken + 1] = numbers[2 * k], numbers[2 * k + 1]
             taken += int(distance < 1.0) & int(distance > 0.0)
-        _scale(numbers, square, taken, normals[2 * done :])
+        _scale(numbers, square, taken)
+        part = target[2 * done : 2 * (done + taken)]
+        for k in range(part.size):
+            part[k] += factor * numbers[k]
         done += taken
         if enough:
             return position + 4 * points - left
@@ -212,20 +236,16 @@ def _fill_pairs(key: NDArray[np.uint32], position: int, normals: NDArray[np.floa
 
 
 @compiled
-def _scale(numbers: NDArray[np.float64], square: NDArray[np.float64], taken: int, normals: NDArray[np.float64]) -> None:
-    """Points of the circle to normals, of each point the second number first."""
+def _scale(numbers: NDArray[np.float64], square: NDArray[np.float64], taken: int) -> None:
+    """Points of the circle to normals, in place, of each point the second number first."""
     if taken == 1:  # as the waiting normal of a pair is kept in the state, it is computed as numpy does it
         factor = np.sqrt(-2.0 * np.log(square[0]) / square[0])
-        normals[0], normals[1] = factor * numbers[1], factor * numbers[0]
+        numbers[0], numbers[1] = factor * numbers[1], factor * numbers[0]
         return
     minus_two_log = every(-2 * np.log(2.0))
     square[taken : taken + 3] = 0.5
     for k in range(0, taken, 4):
         distances = load(square, k)
         store(square, k, sqrt(minus_two_log * log2(distances) / distances))
-    for k in range(0, taken - 1, 2):
-        store(normals, 2 * k, swap_pairs(load(numbers, 2 * k)) * pairs(square[k], square[k + 1]))
-    if taken % 2:
-        last = taken - 1
-        normals[2 * last] = square[last] * numbers[2 * last + 1]
-        normals[2 * last + 1] = square[last] * numbers[2 * last]
+    for k in range(0, taken, 2):
+        store(numbers, 2 * k, swap_pairs(load(numbers, 2 * k)) * pairs(square[k], square[k + 1]))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hearlab.scenes.ambisonics import rotate, rotation_terms
 from hearlab.scenes.block_spectra import (
-    AmbisonicStretch,
+    AmbisonicStretches,
     BlockSpectra,
     Spectrum,
     decode,
@@ -45,15 +45,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _Still:
-    """An interval [start, stop) of the output in which the head is still, and filters turned to its direction."""
-
-    start: int
-    stop: int
-    filters: Spectrum
-
-
-@dataclass(frozen=True)
 class _Turn:
     """An interval [start, stop) of the output that needs the ambisonic signals of [first, last), each sample turned."""
 
@@ -66,13 +57,18 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What all groups of a scene share: lengths in samples, spectra of the filters, and how the output is divided."""
+    """What all groups of a scene share: lengths in samples, spectra of the filters, and how the output is divided.
+
+    In the intervals `stills` the head is still; `still_filters` are the filters turned to its direction in the first,
+    then those of the second.
+    """
 
     duration: int
     memory: int
     hop: int
     filters: Spectrum
-    stills: list[_Still]
+    stills: list[tuple[int, int]]
+    still_filters: Spectrum
     turns: list[_Turn]
 
 
@@ -98,36 +94,43 @@ def render_groups(
     if heard is None:
         heard = [range(len(decoders)) for _ in groups]
     plan = _plan(_bank(decoders), track, order)
+    spectra = BlockSpectra(plan.filters.shape[1], plan.hop)
     rendered = []
     for group, pairs in zip(groups, heard, strict=True):
-        output = _render_group(group, plan, pairs, order)
+        output = _render_group(group, plan, pairs, order, spectra)
         lengths = [plan.duration + decoders[pair].shape[0] - 1 for pair in pairs]
         rendered.append([output[2 * k : 2 * k + 2, :length].T for k, length in enumerate(lengths)])
     return rendered
 
 
-def _render_group(group: Sequence[Source], plan: _Plan, pairs: Sequence[int], order: int) -> Array:
+def _render_group(
+    group: Sequence[Source], plan: _Plan, pairs: Sequence[int], order: int, spectra: BlockSpectra
+) -> Array:
     """The sum of a group at the microphones of some pairs, shape (2 x pairs, duration + memory)."""
-    channels, microphones = plan.filters.shape[1:]
+    microphones = plan.filters.shape[2]
     chosen = [2 * pair + ear for pair in pairs for ear in (0, 1)]
-    ears = slice(None) if chosen == list(range(microphones)) else chosen  # all of them are no copy
-    output = np.zeros((len(chosen), plan.duration + plan.memory))
-    responses: list[list[Array]] = [[] for _ in plan.stills]
-    stretches = [AmbisonicStretch(turn.first, turn.last, channels, plan.hop) for turn in plan.turns]
+    every = chosen == list(range(microphones))
+    filters = plan.filters if every else plan.filters[:, :, chosen]
+    still_filters = plan.still_filters
+    if not every:
+        still_filters = still_filters[:, :, [microphones * k + ear for k in range(len(plan.stills)) for ear in chosen]]
+
+    responses = []
+    stretches = AmbisonicStretches([(turn.first, turn.last) for turn in plan.turns], filters.shape[1], plan.hop)
     for source in group:
-        spectra = BlockSpectra(source.response, plan.hop)
-        for of_still, still in zip(responses, plan.stills, strict=True):
-            of_still.append(spectra.through(still.filters[:, :, ears], plan.memory))
-        for stretch in stretches:
-            stretch.add(source.signal, source.delay, spectra)
-    for of_still, still in zip(responses, plan.stills, strict=True):
-        sources = [(source.signal, source.delay, heard) for source, heard in zip(group, of_still, strict=True)]
+        spectra.transform(source.response)
+        responses.append(spectra.through(still_filters, plan.memory))
+        stretches.add(source.signal, source.delay, spectra)
+
+    output = np.zeros((len(chosen), plan.duration + plan.memory))
+    for index, (start, stop) in enumerate(plan.stills):
+        ears = slice(index * len(chosen), (index + 1) * len(chosen))
+        sources = [(source.signal, source.delay, heard[ears]) for source, heard in zip(group, responses, strict=True)]
         if sources:
-            convolve_interval(sources, still.start, output[:, still.start : still.stop])
-    for stretch, turn in zip(stretches, plan.turns, strict=True):
-        signals = stretch.signals()
+            convolve_interval(sources, start, output[:, start:stop])
+    for turn, signals in zip(plan.turns, stretches.signals(), strict=True):
         rotate(signals, *turn.terms, order)
-        decoded = decode(signals, plan.filters[:, :, ears], plan.memory)
+        decoded = decode(signals, filters, plan.memory)
         output[:, turn.start : turn.stop] = decoded[:, turn.start - turn.first : turn.stop - turn.first]
     return output
 
@@ -136,13 +139,14 @@ def _plan(filters: Array, track: HeadTrack, order: int) -> _Plan:
     duration, memory = track.theta.size, filters.shape[0] - 1
     hop = hop_for(memory)
     turn_from, turn_to = track.turn_start, min(track.turn_end + memory, duration)
-    stills = []
+    stills, turned = [], []
     for start, stop, theta in ((0, turn_from, track.theta[0]), (turn_to, duration, track.theta[-1])):
         if stop > start:
             cos, sin = rotation_terms(np.array([theta]), order)
-            turned = filters.copy()
-            rotate(turned, cos, -sin, order, axis=1)  # to turn the sound is to turn the filters back
-            stills.append(_Still(start, stop, filter_spectra(turned, hop)))
+            stills.append((start, stop))
+            turned.append(filters.copy())
+            rotate(turned[-1], cos, -sin, order, axis=1)  # to turn the sound is to turn the filters back
+    still_filters = np.concatenate(turned, axis=2) if turned else filters[:, :, :0]
     # Behind the end the ambisonic signal is cut off, but for the taps of the filters.
     total = duration + memory
     moving = [(turn_from, turn_to), (duration, total)] if turn_to < duration else [(turn_from, total)]
@@ -151,7 +155,7 @@ def _plan(filters: Array, track: HeadTrack, order: int) -> _Plan:
         first, last = max(start - memory, 0), min(stop, duration)
         if stop > start and last > first:
             turns.append(_Turn(start, stop, first, last, rotation_terms(track.theta[first:last], order)))
-    return _Plan(duration, memory, hop, filter_spectra(filters, hop), stills, turns)
+    return _Plan(duration, memory, hop, filter_spectra(filters, hop), stills, filter_spectra(still_filters, hop), turns)
 
 
 def _bank(decoders: Sequence[Array]) -> Array:
