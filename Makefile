@@ -43,7 +43,6 @@ bench: $(INSTALLED)
 	@python benchmarks/bench.py
 
 bench-scaling: $(INSTALLED)
-	@$(PIP_INSTALL) --editable ".[pipeline,music,bench]"
 	@python benchmarks/bench.py --scaling
 
 peer: $(INSTALLED)
@@ -75,5 +74,5 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "Installing the test tools"
-	@$(PIP_INSTALL) --editable ".[pipeline,music,dev]"
+	@$(PIP_INSTALL) --editable ".[pipeline,music,remotes,postgresql,dev]"
 	@touch $@

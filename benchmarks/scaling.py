@@ -81,7 +81,7 @@ def run_scaling(bench: Bench, about: dict[str, Any], folder: Path, rows: set[str
     try:
         from scaling_figure import draw
     except ImportError:
-        print("No figure: matplotlib is not installed (pip install 'hearlab[bench]')")
+        print("No figure: matplotlib is not installed (pip install 'hearlab[pipeline]')")
         return
     where = about["machine"]
     figure = folder / "scaling.svg"
