@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import residuez
 
 from hearlab.ear.compiled import compiled
+from hearlab.ear.filter_design import one_pole_parts
 from hearlab.ear.powers import octaves_and_rest
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.ear.rows import Row, inside
@@ -73,8 +73,7 @@ def adaptation_filter() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 @lru_cache(maxsize=1)
 def _adaptation_modes() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The adaptation as two one-pole filters side by side: their residues and poles, and the direct part."""
-    residues, poles, direct = residuez(*adaptation_filter())
-    return np.real(residues), np.real(poles), float(np.real(direct[0]))
+    return one_pole_parts(*adaptation_filter())
 
 
 @compiled

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
-from scipy.signal import butter
 
 from hearlab.ear.compiled import compiled
+from hearlab.ear.filter_design import butterworth
 from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, turned
 from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
 from hearlab.ear.powers import power
@@ -146,7 +146,7 @@ def _decibels(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _gain_low_pass() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return butter(1, GAIN_LOW_PASS_HZ, fs=MODEL_RATE)
+    return butterworth(1, GAIN_LOW_PASS_HZ, MODEL_RATE)
 
 
 @register_jitable

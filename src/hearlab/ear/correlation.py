@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from hearlab.ear.block_correlation import correlate_everywhere, correlate_nearby
 from hearlab.ear.compiled import compiled
 from hearlab.ear.simd import every, fma, load, total
 from hearlab.ear.transform import factors
+from hearlab.fast_lengths import fast_length
 
 # Error of the correlations of signals of unit energy in single precision; found are up to 3e-7.
 SINGLE_PRECISION = 1e-6
@@ -86,10 +86,10 @@ def _correlate_whole(reference: Signal, signal: Signal) -> Signal:
     n = reference.size
     # The library keeps the tables of its transforms: few different lengths of long ones.
     size = 1 << (2 * n - 2).bit_length()
-    spectrum = scipy.fft.rfft(signal, size)
+    spectrum = np.fft.rfft(signal, size)
     np.conjugate(spectrum, out=spectrum)
-    spectrum *= scipy.fft.rfft(reference, size)
-    circular = scipy.fft.irfft(spectrum, size, overwrite_x=True)
+    spectrum *= np.fft.rfft(reference, size)
+    circular = np.fft.irfft(spectrum, size)
     del spectrum
     return np.concatenate([circular[size - (n - 1) :], circular[:n]])
 
@@ -100,16 +100,16 @@ def _precise_lag(
     """The lag of the highest (absolute) correlation, in double precision, by a library's transforms of blocks."""
     n = signal.size
     block = max(PRECISE_BLOCK, last - first + 1)
-    size = int(scipy.fft.next_fast_len(block + last - first, real=True))
+    size = fast_length(block + last - first)
     spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
     for start in range(0, n, block):
         window = np.zeros(size)
         begin, end = max(start + first, 0), min(start + first + size, n)
         if begin < end:
             window[begin - start - first : end - start - first] = reference[begin:end]
-        part = scipy.fft.rfft(signal[start : start + block].astype(np.float64), size)
-        spectrum += scipy.fft.rfft(window) * np.conjugate(part)
-    correlation = scipy.fft.irfft(spectrum, size)[: last - first + 1]
+        part = np.fft.rfft(signal[start : start + block].astype(np.float64), size)
+        spectrum += np.fft.rfft(window) * np.conjugate(part)
+    correlation = np.fft.irfft(spectrum, size)[: last - first + 1]
     return int(np.argmax(np.abs(correlation) if absolute else correlation)) + first
 
 

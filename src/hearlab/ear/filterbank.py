@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
-from scipy.signal import butter
 
 from hearlab.ear.compiled import compiled
+from hearlab.ear.filter_design import butterworth
 from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.ear.simd import every, fma, load, pairs, quiet, store, swap_pairs
@@ -171,8 +171,8 @@ def _middle_ear(
 
 @lru_cache(maxsize=1)
 def _middle_ear_filters() -> tuple[Coefficients, Coefficients]:
-    low_pass = butter(1, MIDDLE_EAR_LOW_PASS_HZ, fs=MODEL_RATE)
-    high_pass = butter(2, MIDDLE_EAR_HIGH_PASS_HZ, "highpass", fs=MODEL_RATE)
+    low_pass = butterworth(1, MIDDLE_EAR_LOW_PASS_HZ, MODEL_RATE)
+    high_pass = butterworth(2, MIDDLE_EAR_HIGH_PASS_HZ, MODEL_RATE, high_pass=True)
     return low_pass, high_pass
 
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import cheby2, firwin
 
 from hearlab.audio import rms
 from hearlab.ear.compiled import compiled
+from hearlab.ear.filter_design import chebyshev2_low_pass, windowed_sinc
 from hearlab.ear.simd import every, fma, last_one_of, load, quiet, store, total
 
 # The filters of the ear model are designed for this rate, whatever the rate of the input.
@@ -94,7 +94,7 @@ def _phases(up: int, down: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]
         sample, relative to the one just at or before the output, at which each begins, shape (up,).
     """
     reach = FILTER_REACH * max(up, down)
-    taps = up * firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", KAISER_BETA))
+    taps = up * windowed_sinc(0.0, 1 / max(up, down), np.kaiser(2 * reach + 1, KAISER_BETA))
     length = -(-(2 * reach + 1) // up)
     length += -length % 4
     phases, first = np.zeros((up, length)), np.zeros(up, dtype=np.int64)
@@ -137,7 +137,7 @@ def _resample(
 def _matched_band(kilohertz: int) -> NDArray[np.float64]:
     """Coefficients b0, b1, b2, -a1, -a2 of the four sections of second order, shape (20,)."""
     cutoff = 2 * MATCHED_BAND_HZ / 1000 / kilohertz
-    sections = cheby2(MATCHED_BAND_ORDER, MATCHED_BAND_ATTENUATION_DB, cutoff, output="sos")
+    sections = chebyshev2_low_pass(MATCHED_BAND_ORDER, MATCHED_BAND_ATTENUATION_DB, cutoff)
     return (sections[:, [0, 1, 2, 4, 5]] * [1, 1, 1, -1, -1]).T.ravel()
 
 

@@ -15,7 +15,6 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from hearlab.ear.frames import windowed_sums
@@ -24,6 +23,7 @@ from hearlab.ear.model import ReferenceEar
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
 from hearlab.ear.rows import Row
 from hearlab.errors import InputError
+from hearlab.fast_lengths import fast_length
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import validation
 from hearlab.metrics.loudness import loudness
@@ -321,12 +321,12 @@ def modulation_filters() -> list[NDArray[np.float64]]:
 def modulation_correlations(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlation of two cepstra, shape (6, frames), in each modulation band, averaged over basis functions 2 to 6."""
     frames = reference.shape[1]
-    size = int(scipy.fft.next_fast_len(frames + max(modulation_filter_lengths()), real=True))
-    spectra = scipy.fft.rfft(np.stack([reference[1:], processed[1:]]), size)
+    size = fast_length(frames + max(modulation_filter_lengths()))
+    spectra = np.fft.rfft(np.stack([reference[1:], processed[1:]]), size)
     features = []
     for taps in modulation_filters():
         late = taps.size // 2
-        filtered = scipy.fft.irfft(spectra * scipy.fft.rfft(taps, size), size)[..., late : late + frames]
+        filtered = np.fft.irfft(spectra * np.fft.rfft(taps, size), size)[..., late : late + frames]
         filtered -= np.mean(filtered, axis=-1, keepdims=True)
         energies = np.sum(filtered**2, axis=-1)
         products = np.abs(np.sum(filtered[0] * filtered[1], axis=-1))

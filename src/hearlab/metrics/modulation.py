@@ -10,13 +10,13 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import firwin
 
+from hearlab.ear.filter_design import windowed_sinc
 from hearlab.ear.frames import windowed_sums
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.ear.rows import Row
+from hearlab.fast_lengths import fast_length
 from hearlab.metrics.haspi import cepstral_basis
 from hearlab.metrics.loudness import loudness
 
@@ -73,12 +73,12 @@ def cepstral_correlation(reference: NDArray[np.float64], processed: NDArray[np.f
         return 0.0, 0
     cepstra = np.stack([signal[kept] @ cepstral_basis() for signal in (reference, processed)]).transpose(0, 2, 1)
     cepstra -= np.mean(cepstra, axis=-1, keepdims=True)
-    size = int(scipy.fft.next_fast_len(kept.size + MODULATION_TAPS - 1, real=True))
-    spectra = scipy.fft.rfft(cepstra[:, 1:], size)
+    size = fast_length(kept.size + MODULATION_TAPS - 1)
+    spectra = np.fft.rfft(cepstra[:, 1:], size)
     late = MODULATION_TAPS // 2
     correlations = []
     for taps in modulation_filters():
-        filtered = scipy.fft.irfft(spectra * scipy.fft.rfft(taps, size), size)[..., late : late + kept.size]
+        filtered = np.fft.irfft(spectra * np.fft.rfft(taps, size), size)[..., late : late + kept.size]
         filtered -= np.mean(filtered, axis=-1, keepdims=True)
         energies = np.sum(filtered**2, axis=-1)
         products = np.abs(np.sum(filtered[0] * filtered[1], axis=-1))
@@ -91,6 +91,5 @@ def cepstral_correlation(reference: NDArray[np.float64], processed: NDArray[np.f
 @lru_cache(maxsize=1)
 def modulation_filters() -> tuple[NDArray[np.float64], ...]:
     """Linear-phase band-pass filters (the last one high-pass), 129 taps each, at 250 segments a second."""
-    edges = [edge / (SEGMENT_RATE / 2) for edge in MODULATION_EDGES]
-    bands = [firwin(MODULATION_TAPS, pair, window="hann", pass_zero="bandpass") for pair in pairwise(edges)]
-    return (*bands, firwin(MODULATION_TAPS, edges[-1], window="hann", pass_zero="highpass"))
+    edges = [*(edge / (SEGMENT_RATE / 2) for edge in MODULATION_EDGES), 1.0]
+    return tuple(windowed_sinc(low, high, np.hanning(MODULATION_TAPS)) for low, high in pairwise(edges))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from hearlab.scenes.fast_lengths import fast_length
+from hearlab.fast_lengths import fast_length
 
 Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.fft import next_fast_len
 
-from hearlab.scenes.fast_lengths import fast_length
+from hearlab.fast_lengths import fast_length
 
 
 @given(st.integers(1, 10_000_000))
