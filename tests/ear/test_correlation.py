@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from hearlab.ear.block_correlation import BLOCK, correlate_everywhere, correlate_nearby
-from hearlab.ear.correlation import MOST_BY_BLOCKS, SINGLE_PRECISION, _correlate_whole, highest_lag, near_lags
+from hearlab.ear.correlation import (
+    LONG_BLOCK,
+    MOST_BY_BLOCKS,
+    MOST_LONG_BLOCKS,
+    SINGLE_PRECISION,
+    _correlate_long,
+    highest_lag,
+    near_lags,
+)
 from hearlab.ear.transform import SIZE, factors
 
 
@@ -97,8 +106,16 @@ def test_correlations_at_all_lags(n):
     one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
     expected = np.correlate(one, two, "full")
     signals = one.astype(np.float32), two.astype(np.float32)
-    for found in (correlate_everywhere(*signals, *factors()), _correlate_whole(*signals)):
+    for found in (correlate_everywhere(*signals, *factors()), _correlate_long(*signals)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
+
+
+@pytest.mark.parametrize("n", [LONG_BLOCK, 2 * LONG_BLOCK + 1, MOST_LONG_BLOCKS * LONG_BLOCK + 5])
+def test_long_blocks_give_correlations_at_all_lags(n):
+    one, two = (x / np.linalg.norm(x) for x in (noise(n, 1), noise(n, 2)))
+    expected = signal.correlate(one, two, "full", method="fft")
+    found = _correlate_long(one.astype(np.float32), two.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 
 @pytest.mark.parametrize("n", [MOST_BY_BLOCKS, MOST_BY_BLOCKS + 1])

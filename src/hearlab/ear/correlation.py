@@ -21,8 +21,11 @@ SINGLE_PRECISION = 1e-6
 MOST_CANDIDATES = 48
 PRECISE_BLOCK = 1 << 16
 
-# Signals up to this length, 20 s, are correlated by blocks at all lags; more take longer than by whole transforms.
+# Signals up to this length, 20 s, are correlated by short blocks at all lags; more take longer than by long ones, of at
+# least so many samples and at most so many blocks.
 MOST_BY_BLOCKS = 20 * 24000
+LONG_BLOCK = 1 << 17
+MOST_LONG_BLOCKS = 16
 
 Signal = NDArray[np.float32]
 
@@ -39,7 +42,7 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
     if min(norms) == 0:
         return 1 - n
     centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
-    correlation = correlate_everywhere(*centred, *factors()) if n <= MOST_BY_BLOCKS else _correlate_whole(*centred)
+    correlation = correlate_everywhere(*centred, *factors()) if n <= MOST_BY_BLOCKS else _correlate_long(*centred)
     np.abs(correlation, out=correlation)
     candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
     if candidates.size > MOST_CANDIDATES:
@@ -81,17 +84,33 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
     return lags
 
 
-def _correlate_whole(reference: Signal, signal: Signal) -> Signal:
-    """As `correlate_everywhere`, by transforms of the whole signals."""
+def _correlate_long(reference: Signal, signal: Signal) -> Signal:
+    """As `correlate_everywhere`, by a library's transforms of a few long blocks.
+
+    Whole transforms would be as fast, but the library keeps their tables: 130 MB for a song of five minutes.
+    """
     n = reference.size
-    # The library keeps the tables of its transforms: few different lengths of long ones.
-    size = 1 << (2 * n - 2).bit_length()
-    spectrum = np.fft.rfft(signal, size)
-    np.conjugate(spectrum, out=spectrum)
-    spectrum *= np.fft.rfft(reference, size)
-    circular = np.fft.irfft(spectrum, size)
-    del spectrum
-    return np.concatenate([circular[size - (n - 1) :], circular[:n]])
+    block = max(LONG_BLOCK, 1 << (-(-n // MOST_LONG_BLOCKS) - 1).bit_length())
+    blocks = -(-n // block)
+    one, other = (
+        [np.fft.rfft(x[start : start + block], 2 * block) for start in range(0, n, block)] for x in (reference, signal)
+    )
+    for spectrum in other:
+        np.conjugate(spectrum, out=spectrum)
+    correlation = np.zeros(2 * blocks * block, dtype=np.float32)
+    product = np.empty_like(one[0])
+    for distance in range(1 - blocks, blocks):
+        total = np.zeros_like(product)
+        for k in range(max(0, -distance), min(blocks, blocks - distance)):
+            np.multiply(one[k + distance], other[k], out=product)
+            total += product
+        # Lags from a block before to a block after the distance.
+        part = np.fft.irfft(total, 2 * block)
+        middle = (distance + blocks) * block
+        correlation[middle : middle + block] += part[:block]
+        correlation[middle - block : middle] += part[block:]
+    begin = blocks * block - (n - 1)
+    return correlation[begin : begin + 2 * n - 1]
 
 
 def _precise_lag(
