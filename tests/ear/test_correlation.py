@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import signal
+from scipy.signal import correlate
 
 from hearlab.ear.block_correlation import BLOCK, correlate_everywhere, correlate_nearby
 from hearlab.ear.correlation import (
@@ -113,7 +113,7 @@ def test_correlations_at_all_lags(n):
 @pytest.mark.parametrize("n", [LONG_BLOCK, 2 * LONG_BLOCK + 1, MOST_LONG_BLOCKS * LONG_BLOCK + 5])
 def test_long_blocks_give_correlations_at_all_lags(n):
     one, two = (x / np.linalg.norm(x) for x in (noise(n, 1), noise(n, 2)))
-    expected = signal.correlate(one, two, "full", method="fft")
+    expected = correlate(one, two, "full", method="fft")
     found = _correlate_long(one.astype(np.float32), two.astype(np.float32))
     np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
