@@ -384,3 +384,11 @@ def test_a_full_disk_leaves_no_half_scene(world: Path, tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="No space left"):
         render_scene(SCENE, ROOM, world, tmp_path / "out", OPTIONS)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("start", "end"), [(1_000_000, 1_003_000), (-1, 3000), (2000, 2000)])
+def test_a_target_outside_of_its_scene_is_named(world: Path, tmp_path: Path, start: int, end: int) -> None:
+    outside = scene(target={"name": "T1", "time_start": start, "time_end": end})
+    with pytest.raises(InputError, match=rf"S00001: target.time_start, target.time_end: .*{start}, {end}"):
+        render_scene(outside, ROOM, world, tmp_path, OPTIONS)
+    assert not list(tmp_path.glob("S00001*"))

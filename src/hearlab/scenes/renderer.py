@@ -167,8 +167,8 @@ def _render(
     begin, end = int(_field(scene, "target.time_start", name)), int(_field(scene, "target.time_end", name))
     ratio = better_ear_ratio(targets[reference][begin:end], noises[reference][begin:end])
     if not 0 < ratio < np.inf:
-        silent = "target" if ratio == 0 else "interferers"
-        raise InputError(name, f"the {silent} are silent while the target speaks", field="SNR", found=ratio)
+        silent = "target is" if ratio == 0 else "interferers are"
+        raise InputError(name, f"the {silent} silent while the target speaks", field="SNR", found=ratio)
     gain = ratio * 10 ** (-0.05 * float(_field(scene, "SNR", name)))
 
     files: dict[str, NDArray[Any]] = {}
@@ -238,6 +238,15 @@ def _target_sources(
     signal = _mono(read_audio(path, rate=SAMPLE_RATE, silence=False)[0])
     start = int(_field(scene, "target.time_start", name))
     wanted = int(_field(scene, "target.time_end", name)) - start
+    duration = int(_field(scene, "duration", name))
+    if wanted <= 0 or not 0 <= start < duration:
+        raise InputError(
+            name,
+            "the target does not speak in the scene",
+            field="target.time_start, target.time_end",
+            found=f"{start}, {start + wanted}",
+            wanted=f"samples from 0 to {duration}, the end after the start",
+        )
     _check_length(path, name, signal.size, wanted, options)
     response = _room_response(data, split, str(_field(scene, "room", name)), "t", order)
     where = f"room {room.get('name')}"
