@@ -29,7 +29,7 @@ SCENES, PAIRS_PER_SCENE, SCORED_SCENES = 8500, 3, 2500
 FILES_PER_SCENE = 13
 FILE_BYTES = 4000
 # Seconds of work for each unit, measured on the machine of docs/notes/scale.md.
-SECONDS = {"render": 1.0, "enhance": 0.1, "score": 0.7}
+SECONDS = {"render": 0.27, "enhance": 0.03, "score": 0.15}
 
 
 def fill(path: Path, name: str) -> None:
