@@ -23,6 +23,8 @@ PARAMS_FILE = "params.yaml"
 # Weights of separators: those of the stage train_separator, and the folder of the published ones.
 TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
+# Splits whose rendered scenes the packages hold.
+PACKAGED_SPLITS = ("train", "dev")
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -83,8 +85,9 @@ class Scenes(_Section):
 
 
 class Render(_Section):
-    """See `hearlab.scenes.RenderOptions`."""
+    """Where the microphone files come from; the other keys: see `hearlab.scenes.RenderOptions`."""
 
+    source: Literal["auto", "rendered", "packaged"]
     ambisonic_order: Annotated[int, Field(ge=1, le=6)]
     reference_channel: Count
     channel_norms: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -189,6 +192,7 @@ class Splits(_Section):
 
     train: SplitCounts
     dev: SplitCounts
+    demo: SplitCounts
 
 
 class SongCounts(_Section):
@@ -237,6 +241,12 @@ class Params(_Section):
         if self.separate.weights != "auto":
             return self.separate.weights
         return TRAINED if (self.separate.model, self.dataset) == ("openunmix", "demo") else PUBLISHED_WEIGHTS
+
+    def scene_source(self, split: str) -> Literal["rendered", "packaged"]:
+        """Where the microphone files of a split come from; scenes that no package holds are always rendered."""
+        if split not in PACKAGED_SPLITS or self.render.source == "rendered":
+            return "rendered"
+        return "packaged" if self.render.source == "packaged" or self.dataset == "clarity" else "rendered"
 
     @property
     def data(self) -> DataSet:

@@ -1,8 +1,9 @@
-"""Stage prepare: makes the demo data set, or checks that the real one is there."""
+"""Stage prepare: makes the demo data set, or checks which packages of the real one are there."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -11,8 +12,14 @@ from pathlib import Path
 
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.errors import InputError
-from hearlab.params import Params
+from hearlab.params import PACKAGED_SPLITS, Params
 from hearlab.stages.common import workspace
+from hearlab.stages.packages_needed import absent, require
+
+log = logging.getLogger(__name__)
+
+# The folders of a split, as the challenge's packages hold them.
+PARTS = ("rooms/ac", "rooms/rpf", "rooms/HOA_IRs", "targets", "interferers", "scenes")
 
 
 def run(params: Params) -> None:
@@ -20,7 +27,8 @@ def run(params: Params) -> None:
     if params.dataset == "demo":
         _make_demo(files, params)
     else:
-        _check(files.clarity, params)
+        _check(files.clarity)
+    _make_empty_folders(files.clarity)
 
 
 def _make_demo(files: Workspace, params: Params) -> None:
@@ -56,19 +64,21 @@ def made_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check(data: ClarityData, params: Params) -> None:
-    """The folders and metadata that the later stages read exist (their files are checked when they are read)."""
-    needed = [data.listeners, data.hrir_metadata, data.scenes_listeners(params.evaluate.split)]
-    needed += [data.hrir("x").parent]
-    for split in ("train", "dev"):
-        if getattr(params.data.splits, split).scenes:
-            needed += [data.rpf(split), data.room_response(split, "x", "t").parent, data.target(split, "x").parent]
-    missing = [path for path in needed if not path.exists()]
-    if missing:
+def _check(data: ClarityData) -> None:
+    """The metadata and heads are there, as every stage needs them; packages that only some stages need are told."""
+    require("prepare", data.root, ("metadata", "hrir"))
+    lacking = [path for path in (data.listeners, data.hrir_metadata) if not path.exists()]
+    if lacking:
+        names = ", no ".join(str(path.relative_to(data.root)) for path in lacking)
         raise InputError(
-            data.root,
-            "the data set is not complete",
-            found=f"no {', no '.join(str(path.relative_to(data.root)) for path in missing)}",
-            wanted="the unpacked packages of the challenge",
-            advice=f"unpack them so that {data.root}/metadata and its neighbours exist, or use dataset: demo",
+            data.root, "the metadata are not complete", found=f"no {names}", advice="hearlab data check cec2-core"
         )
+    for package in absent(data.root):
+        log.warning("prepare: the package %s is not here: %s cannot run", package.name, ", ".join(package.needed_for))
+
+
+def _make_empty_folders(data: ClarityData) -> None:
+    """What a package that is not here would hold is an empty folder: dvc.yaml names all of them."""
+    for split in PACKAGED_SPLITS:
+        for part in PARTS:
+            (data.root / split / part).mkdir(parents=True, exist_ok=True)
