@@ -248,6 +248,13 @@ class Params(_Section):
             return "rendered"
         return "packaged" if self.render.source == "packaged" or self.dataset == "clarity" else "rendered"
 
+    def scene_count(self, split: str) -> int:
+        """How many scenes a split has, by the parameters."""
+        if split == "train_additional":
+            return self.data.additional.scenes if self.scenes.additional.enabled else 0
+        counts: SplitCounts = getattr(self.data.splits, split)
+        return counts.scenes
+
     @property
     def data(self) -> DataSet:
         """The chosen data set's own parameters."""
@@ -272,6 +279,11 @@ def load_params(path: str | os.PathLike[str] = PARAMS_FILE) -> Params:
         raise ParameterError(path, f"is not valid YAML: {problem}", field=line) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(path, "is not valid YAML", found=str(error)) from None
+    return check_params(content, path)
+
+
+def check_params(content: Any, path: Path = Path(PARAMS_FILE)) -> Params:
+    """What stands in a params.yaml, checked; `path` is for messages. Raises as `load_params`."""
     if not isinstance(content, dict):
         raise ParameterError(path, "must hold keys and values", found=type(content).__name__)
     try:

@@ -42,7 +42,7 @@ def run(params: Params, split: str | None = None) -> None:
             continue
         rooms = []
         if counts.rooms:
-            require(f"build_scenes@{name}", files.clarity.root, [f"{SOURCE_SPLIT[name]}/rooms/rpf"])
+            require(params, f"build_scenes@{name}")
             most = max(params.scenes.interferers.number)
             rooms = build_rooms(files.clarity.rpf(name), counts.first_room, counts.rooms, most)
         texts = rooms_to_json(rooms), scenes_to_json(_draw(params, name, counts, rooms, rng))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hearlab.compute.engine import unit_folder
 from hearlab.compute.identity import Identities
+from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, StoredFile
 from hearlab.compute.progress import Progress
 from hearlab.compute.units import Unit
@@ -39,6 +40,7 @@ def link_scenes(stage: str, scenes: Mapping[str, Sequence[str]], package: Path, 
         InputError: files are missing; the line tells how many, of how many scenes, and names the first.
     """
     _check_complete(scenes, package)
+    list_only(stage, (), index)
     memo = Memo(Path.cwd())
     with memo.locked(stage) as staging:
         memo.load_index(index)

@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
+from hearlab.datasets.layout import SOURCE_SPLIT
 from hearlab.datasets.packages.catalogue import Package, load_catalogue
 from hearlab.errors import InputError
+from hearlab.params import Params
+from hearlab.stages.common import workspace
 
 
-def require(stage: str, root: Path, folders: Iterable[str]) -> None:
-    """Check that each folder holds something.
+def needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
+    """What a stage reads of the packages: the data root, and the folders below it, told with '/'.
 
     Args:
-        stage: as the user knows it, such as 'render_scenes@train'.
-        root: the data root, clarity_data or cadenza_data.
-        folders: below the root, told with '/'.
+        stage: its name in dvc.yaml, such as 'render_scenes@train'.
+    """
+    files = workspace(params)
+    name, _, split = stage.partition("@")
+    source = SOURCE_SPLIT.get(split, split)
+    if name == "prepare":
+        return files.clarity.root, ("metadata", "hrir")
+    if name == "prepare_music":
+        return files.cadenza.root, ("task1/metadata/musdb18hq", "task1/audio/musdb18hq")
+    if name == "build_scenes" and getattr(params.data.splits, split).rooms:
+        return files.clarity.root, (f"{source}/rooms/rpf",)
+    if name == "render_scenes" and params.scene_count(split):
+        if params.scene_source(split) == "packaged":
+            return files.clarity.root, (f"{split}/scenes",)
+        parts = ("rooms/HOA_IRs", "targets", "interferers")
+        return files.clarity.root, ("hrir", *(f"{source}/{part}" for part in parts))
+    return files.clarity.root, ()
+
+
+def require(params: Params, stage: str) -> None:
+    """Check that each folder that a stage needs holds something.
 
     Raises:
         InputError: one line that names the stage, the empty folders and the packages that hold them.
     """
+    root, folders = needed_folders(params, stage)
     empty = [folder for folder in folders if not holds_files(root / folder)]
     if not empty:
         return
-    packages = {
-        package.name: package for package in map(lambda folder: package_of(root.name, folder), empty) if package
-    }
-    if root.parent.name == "demo" or not packages:
+    packages = {package.name: package for package in (package_of(root.name, folder) for folder in empty) if package}
+    if params.dataset == "demo" or not packages:
         raise InputError(
             root, f"{stage} finds no {' and no '.join(empty)}", advice="dvc repro prepare makes the demo's"
         )

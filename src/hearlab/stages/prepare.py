@@ -27,7 +27,7 @@ def run(params: Params) -> None:
     if params.dataset == "demo":
         _make_demo(files, params)
     else:
-        _check(files.clarity)
+        _check(files.clarity, params)
     _make_empty_folders(files.clarity)
 
 
@@ -64,9 +64,9 @@ def made_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check(data: ClarityData) -> None:
+def _check(data: ClarityData, params: Params) -> None:
     """The metadata and heads are there, as every stage needs them; packages that only some stages need are told."""
-    require("prepare", data.root, ("metadata", "hrir"))
+    require(params, "prepare")
     lacking = [path for path in (data.listeners, data.hrir_metadata) if not path.exists()]
     if lacking:
         names = ", no ".join(str(path.relative_to(data.root)) for path in lacking)

@@ -31,7 +31,7 @@ def check(data: CadenzaData, params: Params) -> None:
     Raises:
         InputError: one line on the first file that is not.
     """
-    require("prepare_music", data.root, ("task1/metadata/musdb18hq", "task1/audio/musdb18hq"))
+    require(params, "prepare_music")
     split = params.evaluate.song_split
     songs = read_songs(data.songs(split))
     load_listeners(data.listeners(params.evaluate.song_listeners))

@@ -10,7 +10,6 @@ from typing import Any
 
 from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
-from hearlab.datasets.layout import SOURCE_SPLIT
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params
 from hearlab.scenes.renderer import RenderOptions, render_scene, scene_inputs, scene_outputs
@@ -30,17 +29,12 @@ def run(params: Params, split: str) -> None:
     render = params.render.model_dump(mode="json", exclude={"source"})
     options = render_options(render)
     scenes = read_list(files.scenes(split), "scene")
+    if scenes:
+        require(params, f"render_scenes@{split}")
     if scenes and params.scene_source(split) == "packaged":
         names = {scene["scene"]: scene_outputs(scene["scene"], options) for scene in scenes}
-        require(
-            f"render_scenes@{split} (render.source {params.render.source})", files.clarity.root, [f"{split}/scenes"]
-        )
         link_scenes(stage, names, files.clarity.scenes(split), files.rendered(split), index)
         return
-    if scenes:
-        source = SOURCE_SPLIT[split]
-        needed = ("hrir", *(f"{source}/{part}" for part in ("rooms/HOA_IRs", "targets", "interferers")))
-        require(f"render_scenes@{split}", files.clarity.root, needed)
     rooms_file = files.rooms("train" if split == "train_additional" else split)
     rooms = {room["name"]: room for room in read_list(rooms_file, "name")}
     units = []
