@@ -11,7 +11,7 @@ from typing import Any
 from hearlab.compute.dvc_records import cache_folder
 from hearlab.compute.engine import RAY_START_SECONDS, worker_count
 from hearlab.datasets.packages import LINK_TYPES, disks, load_catalogue, size_text, working_link
-from hearlab.datasets.packages.space import Need, device
+from hearlab.datasets.packages.space import Need, commit_copies, device
 from hearlab.errors import InputError
 from hearlab.params import Params
 from hearlab.report.doctor import dvc_config
@@ -19,6 +19,10 @@ from hearlab.report.planned_stages import PlannedStage, planned_stages, with_ove
 from hearlab.report.planned_work import Work, Workload
 from hearlab.stages.common import workspace
 from hearlab.stages.packages_needed import holds_files, needed_folders, package_of
+
+
+PREPARING = ("prepare", "prepare_music")  # they put the unpacked packages under DVC
+LINKING = "hardlink,symlink"
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
     """Lines on what is written where, warnings, and the link type."""
     cache = cache_folder(root)
     size = round(sum(row.work.bytes for row in rows))
+    advice: list[str] = []
     if cache is None:
         needs, link = [Need("results", root, size, about=True)], "none: no DVC repository"
     else:
@@ -122,8 +127,14 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
         needs = [Need("results in DVC's cache", cache, size, about=True)]
         if link == "copy":
             needs.append(Need("their copies in the workspace", root, size, about=True))
-        if any(row.stage.name == "prepare" for row in rows) and (link == "copy" or device(root) != device(cache)):
-            needs.append(Need("the unpacked packages in DVC's cache", cache, _unpacked(params), about=True))
+        unpacked = _unpacked(params) if any(row.stage.name in PREPARING for row in rows) else 0
+        copied = commit_copies(root, cache, types)
+        if unpacked and (copied or device(root) != device(cache)):
+            needs.append(Need("the unpacked packages in DVC's cache", cache, unpacked, about=True))
+        if unpacked and copied and link != "copy":
+            advice.append(
+                f"advice: dvc config --local cache.type {LINKING} saves {size_text(unpacked)} (docs/full-data.md)"
+            )
     found = disks(needs)
     lines = [f"disk {disk}" for disk in found]
     warnings = [
@@ -132,7 +143,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
         for disk in found
         if not disk.enough
     ]
-    return lines, warnings, link
+    return lines + advice, warnings, link
 
 
 def _unpacked(params: Params) -> int:

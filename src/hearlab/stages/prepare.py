@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.errors import InputError
+from hearlab.files import write_text
 from hearlab.params import PACKAGED_SPLITS, Params
 from hearlab.stages.common import workspace
 from hearlab.stages.packages_needed import absent, require
@@ -47,6 +48,11 @@ def _make_demo(files: Workspace, params: Params) -> None:
             )
     with made_beside(files.clarity.root) as staging:
         demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+        for split in PACKAGED_SPLITS:
+            # DVC warns of every empty folder, and the demo's never hold anything.
+            write_text(
+                ClarityData(staging).scenes(split) / "README.txt", f"No package: see data/demo/rendered/{split}\n"
+            )
 
 
 @contextlib.contextmanager
