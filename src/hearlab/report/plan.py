@@ -20,7 +20,6 @@ from hearlab.report.planned_work import Work, Workload
 from hearlab.stages.common import workspace
 from hearlab.stages.packages_needed import holds_files, needed_folders, package_of
 
-
 PREPARING = ("prepare", "prepare_music")  # they put the unpacked packages under DVC
 LINKING = "hardlink,symlink"
 

@@ -70,7 +70,7 @@ def link_scenes(stage: str, scenes: Mapping[str, Sequence[str]], package: Path, 
 
 
 def _check_complete(scenes: Mapping[str, Sequence[str]], package: Path) -> None:
-    there = {entry.name for entry in os.scandir(package)}
+    there = set(os.listdir(package)) if package.is_dir() else set()
     missing = {scene: [name for name in names if name not in there] for scene, names in scenes.items()}
     missing = {scene: names for scene, names in missing.items() if names}
     if missing:
