@@ -103,8 +103,9 @@ class Workload:
         done = self._done(stage, index) if runs == "yes" else None
         to_do = units - (done or 0)
         seconds, size, source = self._reference(name, cost_name)
-        measured = self._times.get(index.as_posix()) if cost_name == name else None
-        size = self._measured_bytes(index) or size
+        measured = None
+        if cost_name == name:  # links cost the same wherever they are made
+            measured, size = self._times.get(index.as_posix()), self._measured_bytes(index) or size
         return Work(units, done, to_do * (measured or seconds), to_do * size, measured is not None, source)
 
     # --- how many ---------------------------------------------------------------------------------------------
