@@ -102,7 +102,7 @@ def test_the_plot_template_draws(project: Path, tmp_path: Path) -> None:
 
 def test_additional_scenes_are_built_when_asked_for(project: Path) -> None:
     output = run(project, "dvc", "exp", "run", "-S", "scenes.additional.enabled=true")
-    assert "Running stage 'build_scenes'" not in output
+    assert "Running stage 'build_scenes@" not in output
     folder = project / "data" / "demo"
     scenes = json.loads((folder / "scene_lists" / "scenes.train_additional.json").read_text())
     assert [scene["scene"] for scene in scenes] == ["S10001", "S10002", "S10003", "S10004"]
@@ -159,7 +159,7 @@ def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
     assert "no git repository" in said
     assert "git init" in said
     output = run(folder, "dvc", "repro", "build_scenes")
-    assert "Running stage 'build_scenes'" in output
+    assert "Running stage 'build_scenes@dev'" in output
     assert (folder / "data" / "demo" / "scene_lists" / "scenes.dev.json").exists()
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     assert run(folder, "sh", "tools/scm.sh") == ""

@@ -23,6 +23,8 @@ PARAMS_FILE = "params.yaml"
 # Weights of separators: those of the stage train_separator, and the folder of the published ones.
 TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
+# Splits whose rendered scenes the packages hold.
+PACKAGED_SPLITS = ("train", "dev")
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -83,8 +85,9 @@ class Scenes(_Section):
 
 
 class Render(_Section):
-    """See `hearlab.scenes.RenderOptions`."""
+    """Where the microphone files come from; the other keys: see `hearlab.scenes.RenderOptions`."""
 
+    source: Literal["auto", "rendered", "packaged"]
     ambisonic_order: Annotated[int, Field(ge=1, le=6)]
     reference_channel: Count
     channel_norms: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -189,6 +192,7 @@ class Splits(_Section):
 
     train: SplitCounts
     dev: SplitCounts
+    demo: SplitCounts
 
 
 class SongCounts(_Section):
@@ -238,6 +242,19 @@ class Params(_Section):
             return self.separate.weights
         return TRAINED if (self.separate.model, self.dataset) == ("openunmix", "demo") else PUBLISHED_WEIGHTS
 
+    def scene_source(self, split: str) -> Literal["rendered", "packaged"]:
+        """Where the microphone files of a split come from; scenes that no package holds are always rendered."""
+        if split not in PACKAGED_SPLITS or self.render.source == "rendered":
+            return "rendered"
+        return "packaged" if self.render.source == "packaged" or self.dataset == "clarity" else "rendered"
+
+    def scene_count(self, split: str) -> int:
+        """How many scenes a split has, by the parameters."""
+        if split == "train_additional":
+            return self.data.additional.scenes if self.scenes.additional.enabled else 0
+        counts: SplitCounts = getattr(self.data.splits, split)
+        return counts.scenes
+
     @property
     def data(self) -> DataSet:
         """The chosen data set's own parameters."""
@@ -262,6 +279,11 @@ def load_params(path: str | os.PathLike[str] = PARAMS_FILE) -> Params:
         raise ParameterError(path, f"is not valid YAML: {problem}", field=line) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(path, "is not valid YAML", found=str(error)) from None
+    return check_params(content, path)
+
+
+def check_params(content: Any, path: Path = Path(PARAMS_FILE)) -> Params:
+    """What stands in a params.yaml, checked; `path` is for messages. Raises as `load_params`."""
     if not isinstance(content, dict):
         raise ParameterError(path, "must hold keys and values", found=type(content).__name__)
     try:

@@ -24,6 +24,9 @@ REAL_SCENE = {
     "dataset": "clarity",
     # The test material's recordings are cut short.
     "render.short_sources": "pad",
+    "render.source": "rendered",
+    "datasets.clarity.splits.demo.rooms": 0,
+    "datasets.clarity.splits.demo.scenes": 0,
     "datasets.clarity.splits.train.rooms": 1,
     "datasets.clarity.splits.train.scenes": 0,
     "datasets.clarity.splits.dev.rooms": 1,

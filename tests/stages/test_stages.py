@@ -78,7 +78,7 @@ def test_own_params_reach_the_baseline_s_constructor(repository: Make) -> None:
 
 def test_real_data_that_is_not_there(repository: Make) -> None:
     repository({"dataset": "clarity"})
-    with pytest.raises(InputError, match=r"clarity_data: the data set is not complete \(found no metadata/listeners"):
+    with pytest.raises(InputError, match=r"prepare needs the package cec2-core \(found no metadata, no hrir\)"):
         run_stage("prepare")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,19 @@ def add(commands: Commands) -> None:
     check.add_argument("packages", metavar="PACKAGE", nargs="*", help="default: all that are there")
     check.add_argument("--deep", action="store_true", help="read every byte")
     check.set_defaults(run=_check)
+
+    compare = actions.add_parser(
+        "compare",
+        help="the packages' rendered scenes beside our own rendering, sample by sample",
+        description="Needs scenes that were rendered here: dvc exp run -S dataset=clarity -S render.source=rendered "
+        "render_scenes@dev.",
+    )
+    compare.add_argument("--split", choices=("train", "dev"), default="dev", help="default: dev")
+    compare.add_argument("--scenes", type=int, metavar="N", help="compare N scenes, evenly chosen (default: all)")
+    compare.add_argument("--packaged", type=Path, metavar="FOLDER", help="default: clarity_data/SPLIT/scenes")
+    compare.add_argument("--rendered", type=Path, metavar="FOLDER", help="default: rendered/SPLIT")
+    compare.add_argument("--json", action="store_true", help="print it as JSON")
+    compare.set_defaults(run=_compare)
 
     status = actions.add_parser("status", help="how far each package is")
     status.set_defaults(run=_status)
@@ -137,6 +152,21 @@ def _check(options: argparse.Namespace) -> int:
 def _notes(notes: list[Any]) -> None:
     for note in notes:
         print(f"  note: {note}", file=sys.stderr)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from hearlab.compute.engine import worker_count
+    from hearlab.datasets.layout import Workspace
+    from hearlab.report.scene_compare import compare_scenes, comparison_text
+
+    files = Workspace(Path("data") / DATASET)
+    found = compare_scenes(
+        options.packaged or files.clarity.scenes(options.split),
+        options.rendered or files.rendered(options.split),
+        count=options.scenes,
+        workers=worker_count(),
+    )
+    print(json.dumps(asdict(found), indent=1) if options.json else comparison_text(found))
 
 
 def _status(options: argparse.Namespace) -> None:

@@ -26,8 +26,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
+from hearlab.compute.unit_times import note_times
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import synced_later
@@ -67,6 +69,7 @@ class Outcome:
     result: Any = None
     failure: Failure | None = None
     warnings: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0  # that it took
 
 
 class _Collector(logging.Handler):
@@ -107,6 +110,7 @@ def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, roo
     """
     root = (root or Path.cwd()).resolve()
     _check_unique(stage, units)
+    list_only(stage, units, index)
     memo = Memo(root)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
@@ -133,6 +137,7 @@ class _Run:
         self.failures: dict[str, Failure] = {}
         self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.shown: Counter[str] = Counter()
+        self.seconds: list[float] = []
 
     def run(self, index: Path) -> list[Any]:
         try:
@@ -147,6 +152,7 @@ class _Run:
                     self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
             self.progress.finish()
             self._commit()
+            note_times(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
         if self.failures:
             failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
             raise UnitsFailed(self.stage, failures, len(self.units))
@@ -216,6 +222,7 @@ class _Run:
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
         self.results[unit.id] = entry.result
+        self.seconds.append(outcome.seconds)
         self.progress.advance()
         if self.memo.commit_due:
             self._commit()
@@ -306,6 +313,7 @@ class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
 def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     """Run a unit in this process: inputs below `root`, outputs into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     collector = _Collector()
     logger = logging.getLogger("hearlab")
     logger.addHandler(collector)
@@ -314,7 +322,7 @@ def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     try:
         with synced_later():  # by the commit, all files of many units together
             result = unit.function(root, out, **unit.arguments)
-        return Outcome(result=result, warnings=tuple(collector.records))
+        return Outcome(result=result, warnings=tuple(collector.records), seconds=time.monotonic() - started)
     except Exception as error:
         cause = str(error) if isinstance(error, InputError) else describe(error)
         failure = Failure(unit.id, cause, traceback.format_exc())

@@ -5,7 +5,7 @@ stages make stands beside them, because DVC wants each folder to belong to one s
 
     data/<data set>/clarity_data/...                 prepare
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes
-    data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes
+    data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes (or links to the package's <split>/scenes)
     data/<data set>/enhanced/<scene>_<listener>_HA-output.wav  enhance_speech
     data/<data set>/cadenza_data/...                 prepare_music
     data/<data set>/separator/<stem>.pth             train_separator
@@ -63,6 +63,10 @@ class ClarityData:
     def room_response(self, split: str, room: str, source: str) -> Path:
         """`source` is 't' for the target or 'i1', 'i2', 'i3' for an interferer."""
         return self.root / SOURCE_SPLIT[split] / "rooms" / "HOA_IRs" / f"HOA_{room}_{source}.wav"
+
+    def scenes(self, split: str) -> Path:
+        """The packages' rendered scenes of 'train' or 'dev'."""
+        return self.root / split / "scenes"
 
     def target(self, split: str, name: str) -> Path:
         return self.root / SOURCE_SPLIT[split] / "targets" / f"{name}.wav"

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from hearlab.errors import ParameterError
 from hearlab.params import load_params
 
-# Stage name -> number of arguments after it. The module of the same name holds `run(params, *arguments)`.
+# Stage name -> how many arguments may follow it. The module of the same name holds `run(params, *arguments)`.
 STAGES = {
-    "check_params": 0,
-    "prepare": 0,
-    "build_scenes": 0,
-    "build_additional_scenes": 0,
-    "render_scenes": 1,
-    "enhance_speech": 0,
-    "score_speech": 0,
-    "prepare_music": 0,
-    "train_separator": 0,
-    "separate_music": 0,
-    "enhance_music": 0,
-    "score_music": 0,
+    "check_params": (0,),
+    "prepare": (0,),
+    "build_scenes": (0, 1),
+    "build_additional_scenes": (0,),
+    "render_scenes": (1,),
+    "enhance_speech": (0,),
+    "score_speech": (0,),
+    "prepare_music": (0,),
+    "train_separator": (0,),
+    "separate_music": (0,),
+    "enhance_music": (0,),
+    "score_music": (0,),
 }
 
 
@@ -41,9 +41,12 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             wanted=f"one of {', '.join(STAGES)}",
             advice=f"did you mean {near[0]}?" if near else None,
         )
-    if len(arguments) != STAGES[name]:
+    if len(arguments) not in STAGES[name]:
         raise ParameterError(
-            f"hearlab stage {name}", "wrong number of arguments", found=len(arguments), wanted=STAGES[name]
+            f"hearlab stage {name}",
+            "wrong number of arguments",
+            found=len(arguments),
+            wanted=" or ".join(map(str, STAGES[name])),
         )
     params = load_params()
     importlib.import_module(f"hearlab.stages.{name}").run(params, *arguments)

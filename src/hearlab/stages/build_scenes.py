@@ -1,41 +1,95 @@
-"""Stage build_scenes: room files and lists of scenes for every split, from one random stream."""
+"""Stage build_scenes: the rooms and the scenes of a split, drawn from one random stream that all splits share."""
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
+from hearlab.datasets.layout import SOURCE_SPLIT
+from hearlab.errors import ParameterError
 from hearlab.files import write_text
-from hearlab.params import Params
+from hearlab.params import Params, SplitCounts
 from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.rooms import build_rooms
 from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
+from hearlab.scenes.source_lists import read_targets
 from hearlab.stages.common import workspace
+from hearlab.stages.packaged_lists import compare_with_package
+from hearlab.stages.packages_needed import require
 
-SPLITS = ("train", "dev")
+# The published pipeline seeds once and goes on from split to split, in this order.
+SPLITS = ("train", "dev", "demo")
+TARGETS = "target_speech_list.json"
 
 
-def run(params: Params) -> None:
+def run(params: Params, split: str | None = None) -> None:
+    """Build one split, or all of them.
+
+    Raises:
+        ParameterError: there is no such split.
+        InputError: the split's rooms or the lists of recordings are missing or wrong.
+    """
+    if split is not None and split not in SPLITS:
+        raise ParameterError("hearlab stage build_scenes", "unknown split", found=split, wanted=", ".join(SPLITS))
     files = workspace(params)
-    # The published pipeline seeds once and goes on from split to split.
     rng = random.Random(params.data_seed)
-    for split in SPLITS:
-        counts = getattr(params.data.splits, split)
-        rooms = build_rooms(
-            files.clarity.rpf(split), counts.first_room, counts.rooms, max(params.scenes.interferers.number)
-        )
-        config = scene_config(
-            params,
-            split,
-            count=counts.scenes,
-            first=counts.first_scene,
-            room_selection=counts.room_selection,
-            target_selection=params.scenes.target_selection,
-            shuffle_rooms=params.scenes.shuffle_rooms,
-        )
-        scenes = build_scenes(config, rooms, files.clarity.metadata, rng=rng) if counts.scenes else []
-        write_text(files.rooms(split), rooms_to_json(rooms))
-        write_text(files.scenes(split), scenes_to_json(scenes))
+    for name in SPLITS if split is None else SPLITS[: SPLITS.index(split) + 1]:
+        counts: SplitCounts = getattr(params.data.splits, name)
+        if split not in (None, name):
+            # Only to bring the stream to where the wanted split begins.
+            _draw(params, name, counts, stand_in_rooms(params, counts), rng)
+            continue
+        rooms = []
+        if counts.rooms:
+            require(params, f"build_scenes@{name}")
+            most = max(params.scenes.interferers.number)
+            rooms = build_rooms(files.clarity.rpf(name), counts.first_room, counts.rooms, most)
+        texts = rooms_to_json(rooms), scenes_to_json(_draw(params, name, counts, rooms, rng))
+        places = files.rooms(name), files.scenes(name)
+        for text, place, key in zip(texts, places, ("name", "scene"), strict=True):
+            write_text(place, text)
+            compare_with_package(name, files.clarity.metadata / place.name, json.loads(text), key)
+
+
+def stand_in_rooms(params: Params, counts: SplitCounts) -> list[dict[str, Any]]:
+    """Rooms that lead to the same draws as a split's real ones: how many they are, and how many positions they have.
+
+    Where things stand in a room decides angles, but no draw. So the scenes of one split can be drawn without the
+    packages of those before it.
+    """
+    nowhere = {"position": [0.0, 0.0, 0.0]}
+    positions = [nowhere] * max(params.scenes.interferers.number)
+    return [
+        {"name": f"R{number:05d}", "listener": nowhere, "target": nowhere, "interferers": positions}
+        for number in range(counts.first_room, counts.first_room + counts.rooms)
+    ]
+
+
+def _draw(
+    params: Params, split: str, counts: SplitCounts, rooms: list[dict[str, Any]], rng: random.Random
+) -> list[dict[str, Any]]:
+    if not counts.scenes:
+        return []
+    metadata = workspace(params).clarity.metadata
+    config = scene_config(
+        params,
+        _recordings(params, split),
+        count=counts.scenes,
+        first=counts.first_scene,
+        room_selection=counts.room_selection,
+        target_selection=params.scenes.target_selection,
+        shuffle_rooms=params.scenes.shuffle_rooms,
+    )
+    return [{**scene, "dataset": split} for scene in build_scenes(config, rooms, metadata, rng=rng)]
+
+
+def _recordings(params: Params, split: str) -> str:
+    """The split whose recordings are used: the demo's own if there are any, else those of dev."""
+    if split == SOURCE_SPLIT[split]:
+        return split
+    targets = read_targets(workspace(params).clarity.metadata / TARGETS)
+    return split if any(target.dataset == split for target in targets) else SOURCE_SPLIT[split]
 
 
 def scene_config(
@@ -55,7 +109,7 @@ def scene_config(
         "dataset": split,
         "scene_datasets": {"n_scenes": count, "room_selection": room_selection, "scene_start_index": first},
         "target": {
-            "target_speakers": "target_speech_list.json",
+            "target_speakers": TARGETS,
             "target_selection": target_selection,
             "pre_samples_range": list(data.pre_samples_range),
             "post_samples_range": list(data.post_samples_range),

@@ -1,8 +1,9 @@
-"""Stage prepare: makes the demo data set, or checks that the real one is there."""
+"""Stage prepare: makes the demo data set, or checks which packages of the real one are there."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -11,8 +12,15 @@ from pathlib import Path
 
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.errors import InputError
-from hearlab.params import Params
+from hearlab.files import write_text
+from hearlab.params import PACKAGED_SPLITS, Params
 from hearlab.stages.common import workspace
+from hearlab.stages.packages_needed import absent, require
+
+log = logging.getLogger(__name__)
+
+# The folders of a split, as the challenge's packages hold them.
+PARTS = ("rooms/ac", "rooms/rpf", "rooms/HOA_IRs", "targets", "interferers", "scenes")
 
 
 def run(params: Params) -> None:
@@ -21,6 +29,7 @@ def run(params: Params) -> None:
         _make_demo(files, params)
     else:
         _check(files.clarity, params)
+    _make_empty_folders(files.clarity)
 
 
 def _make_demo(files: Workspace, params: Params) -> None:
@@ -39,6 +48,11 @@ def _make_demo(files: Workspace, params: Params) -> None:
             )
     with made_beside(files.clarity.root) as staging:
         demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+        for split in PACKAGED_SPLITS:
+            # DVC warns of every empty folder, and the demo's never hold anything.
+            write_text(
+                ClarityData(staging).scenes(split) / "README.txt", f"No package: see data/demo/rendered/{split}\n"
+            )
 
 
 @contextlib.contextmanager
@@ -57,18 +71,20 @@ def made_beside(target: Path) -> Iterator[Path]:
 
 
 def _check(data: ClarityData, params: Params) -> None:
-    """The folders and metadata that the later stages read exist (their files are checked when they are read)."""
-    needed = [data.listeners, data.hrir_metadata, data.scenes_listeners(params.evaluate.split)]
-    needed += [data.hrir("x").parent]
-    for split in ("train", "dev"):
-        if getattr(params.data.splits, split).scenes:
-            needed += [data.rpf(split), data.room_response(split, "x", "t").parent, data.target(split, "x").parent]
-    missing = [path for path in needed if not path.exists()]
-    if missing:
+    """The metadata and heads are there, as every stage needs them; packages that only some stages need are told."""
+    require(params, "prepare")
+    lacking = [path for path in (data.listeners, data.hrir_metadata) if not path.exists()]
+    if lacking:
+        names = ", no ".join(str(path.relative_to(data.root)) for path in lacking)
         raise InputError(
-            data.root,
-            "the data set is not complete",
-            found=f"no {', no '.join(str(path.relative_to(data.root)) for path in missing)}",
-            wanted="the unpacked packages of the challenge",
-            advice=f"unpack them so that {data.root}/metadata and its neighbours exist, or use dataset: demo",
+            data.root, "the metadata are not complete", found=f"no {names}", advice="hearlab data check cec2-core"
         )
+    for package in absent(data.root):
+        log.warning("prepare: the package %s is not here: %s cannot run", package.name, ", ".join(package.needed_for))
+
+
+def _make_empty_folders(data: ClarityData) -> None:
+    """What a package that is not here would hold is an empty folder: dvc.yaml names all of them."""
+    for split in PACKAGED_SPLITS:
+        for part in PARTS:
+            (data.root / split / part).mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.stages.common import workspace
+from hearlab.stages.packages_needed import require
 from hearlab.stages.prepare import made_beside
 
 
@@ -30,14 +31,7 @@ def check(data: CadenzaData, params: Params) -> None:
     Raises:
         InputError: one line on the first file that is not.
     """
-    if not data.metadata.is_dir():
-        raise InputError(
-            data.root,
-            "the music data set is not complete",
-            found=f"no {data.metadata.relative_to(data.root)}",
-            wanted="the unpacked packages of the challenge",
-            advice=f"unpack them so that {data.root}/task1/audio and its neighbours exist, or use dataset: demo",
-        )
+    require(params, "prepare_music")
     split = params.evaluate.song_split
     songs = read_songs(data.songs(split))
     load_listeners(data.listeners(params.evaluate.song_listeners))

@@ -1,4 +1,7 @@
-"""Stage render_scenes: the scenes of one split to hearing-aid microphone files; one unit per scene."""
+"""Stage render_scenes: the scenes of one split to hearing-aid microphone files; one unit per scene.
+
+With `render.source: packaged` they are linked from the package instead.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from typing import Any
 
 from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
-from hearlab.datasets.layout import SOURCE_SPLIT
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params
 from hearlab.scenes.renderer import RenderOptions, render_scene, scene_inputs, scene_outputs
 from hearlab.stages.common import read_list, workspace
+from hearlab.stages.packaged_scenes import link_scenes
+from hearlab.stages.packages_needed import require
 
-SPLITS = ("train", "dev", "train_additional")
+SPLITS = ("train", "dev", "demo", "train_additional")
 MEMORY = 700 << 20  # measured: 350 MB for the real scene of 6.5 s, imports included
 
 
@@ -21,12 +25,20 @@ def run(params: Params, split: str) -> None:
     if split not in SPLITS:
         raise ParameterError("hearlab stage render_scenes", "unknown split", found=split, wanted=", ".join(SPLITS))
     files = workspace(params)
-    rooms_file, scenes_file = files.rooms(SOURCE_SPLIT[split]), files.scenes(split)
-    rooms = {room["name"]: room for room in read_list(rooms_file, "name")}
-    render = params.render.model_dump(mode="json")
+    stage, index = f"render_scenes {split}", files.index(f"render_scenes.{split}")
+    render = params.render.model_dump(mode="json", exclude={"source"})
     options = render_options(render)
+    scenes = read_list(files.scenes(split), "scene")
+    if scenes:
+        require(params, f"render_scenes@{split}")
+    if scenes and params.scene_source(split) == "packaged":
+        names = {scene["scene"]: scene_outputs(scene["scene"], options) for scene in scenes}
+        link_scenes(stage, names, files.clarity.scenes(split), files.rendered(split), index)
+        return
+    rooms_file = files.rooms("train" if split == "train_additional" else split)
+    rooms = {room["name"]: room for room in read_list(rooms_file, "name")}
     units = []
-    for scene in read_list(scenes_file, "scene"):
+    for scene in scenes:
         name = scene["scene"]
         arguments = {
             "scene": scene,
@@ -45,7 +57,7 @@ def run(params: Params, split: str) -> None:
                 memory=MEMORY,
             )
         )
-    run_units(f"render_scenes {split}", units, files.rendered(split), files.index(f"render_scenes.{split}"))
+    run_units(stage, units, files.rendered(split), index)
 
 
 def _inputs(scene: dict[str, Any], rooms: dict[str, Any], data_root: Path, options: RenderOptions) -> tuple[str, ...]:

@@ -65,7 +65,12 @@ def make_small(out: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: 
 
 
 def pack_small(
-    out: Path, clarity: Path | None, cadenza: Path | None = None, *, scenes: Mapping[str, Path] | None = None
+    out: Path,
+    clarity: Path | None,
+    cadenza: Path | None = None,
+    *,
+    scenes: Mapping[str, Path] | None = None,
+    lists: Path | None = None,
 ) -> Path:
     """Pack data roots as the challenges' packages.
 
@@ -73,6 +78,7 @@ def pack_small(
         out: the folder for the archives.
         clarity, cadenza: the data roots to pack (hrir/, dev/, ... and task1/).
         scenes: folders of rendered scenes of 'train' and 'dev', packed as `<split>/scenes` like the real ones.
+        lists: the folder with their rooms.*.json and scenes.*.json, packed among the metadata like the real ones.
 
     Returns:
         `packages.toml` among the archives: their sizes, check sums and counts, for `load_catalogue(extra=...)`.
@@ -87,10 +93,13 @@ def pack_small(
         root = {"clarity_data": clarity, "cadenza_data": cadenza}[package.root]
         if root is None:
             continue
-        members = [(path, root / path) for path in files_below(root) if path.startswith(contents)]
+        members = [(path, root / path) for path in files_below(root) if path.startswith(contents) and not _note(path)]
         for split, folder in (scenes or {}).items():
             if f"{split}/scenes/" in contents:
                 members += [(f"{split}/scenes/{path}", folder / path) for path in files_below(folder)]
+        if lists is not None and "metadata/" in contents:
+            names = [f"{kind}.{split}.json" for split in scenes or () for kind in ("rooms", "scenes")]
+            members += [(f"metadata/{name}", lists / name) for name in names]
         if not members:
             raise InputError(root, f"has no files of the package {name}", wanted=" or ".join(contents))
         archive = _made(out) / package.file
@@ -101,6 +110,11 @@ def pack_small(
         tables.append(_table(package, archive, members))
     write_text(out / TABLE, "\n".join(tables))
     return out / TABLE
+
+
+def _note(path: str) -> bool:
+    """Whether a file only tells that the demo has no packaged scenes."""
+    return path.endswith("/scenes/README.txt")
 
 
 def _with_top(package: Package, members: list[tuple[str, Path]]) -> list[Member]:

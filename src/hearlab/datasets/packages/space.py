@@ -155,6 +155,15 @@ def working_link(folder: Path, cache: Path, types: Sequence[str]) -> str | None:
     return None
 
 
+def commit_copies(folder: Path, cache: Path, types: Sequence[str]) -> bool:
+    """Whether DVC, when it commits a stage's plain files, leaves the bytes twice.
+
+    It links them only if the first of its link types works: where that is 'reflink' and fails, it takes a plain file
+    for one and keeps it beside the copy in the cache.
+    """
+    return types[0] == "copy" or working_link(folder, cache, types[:1]) is None
+
+
 def reflink(source: Path, target: Path) -> None:
     """Make `target` a copy that shares the blocks of `source`. Raises OSError where the file system cannot."""
     with source.open("rb") as original, target.open("wb") as clone:

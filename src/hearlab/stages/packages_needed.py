@@ -1,0 +1,89 @@
+"""Which package of the challenge a stage lacks, told in one line before the stage starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hearlab.datasets.layout import SOURCE_SPLIT
+from hearlab.datasets.packages.catalogue import Package, load_catalogue
+from hearlab.errors import InputError
+from hearlab.params import Params
+from hearlab.stages.common import workspace
+
+
+def needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
+    """What a stage reads of the packages: the data root, and the folders below it, told with '/'.
+
+    Args:
+        stage: its name in dvc.yaml, such as 'render_scenes@train'.
+    """
+    files = workspace(params)
+    name, _, split = stage.partition("@")
+    source = SOURCE_SPLIT.get(split, split)
+    if name == "prepare":
+        return files.clarity.root, ("metadata", "hrir")
+    if name == "prepare_music":
+        return files.cadenza.root, ("task1/metadata/musdb18hq", "task1/audio/musdb18hq")
+    if name == "build_scenes" and getattr(params.data.splits, split).rooms:
+        return files.clarity.root, (f"{source}/rooms/rpf",)
+    if name == "render_scenes" and params.scene_count(split):
+        if params.scene_source(split) == "packaged":
+            return files.clarity.root, (f"{split}/scenes",)
+        parts = ("rooms/HOA_IRs", "targets", "interferers")
+        return files.clarity.root, ("hrir", *(f"{source}/{part}" for part in parts))
+    return files.clarity.root, ()
+
+
+def require(params: Params, stage: str) -> None:
+    """Check that each folder that a stage needs of the challenge's packages holds something.
+
+    The demo's are made by `prepare`; a file that is missing there is told by the unit that needs it.
+
+    Raises:
+        InputError: one line that names the stage, the empty folders and the packages that hold them.
+    """
+    if params.dataset == "demo":
+        return
+    root, folders = needed_folders(params, stage)
+    empty = [folder for folder in folders if not holds_files(root / folder)]
+    if not empty:
+        return
+    packages = {package.name: package for package in (package_of(root.name, folder) for folder in empty) if package}
+    names = list(packages)
+    raise InputError(
+        root,
+        f"{stage} needs the package{'s' * (len(names) > 1)} {' and '.join(names)}",
+        found=f"no {', no '.join(empty)}",
+        advice=f"hearlab data fetch {names[0]}, then hearlab data unpack {names[0]} (docs/full-data.md)",
+    )
+
+
+def absent(root: Path) -> list[Package]:
+    """The packages of a data root of which no folder holds anything; those that may be left out are not counted."""
+    return [
+        package
+        for package in load_catalogue().values()
+        if package.root == root.name
+        and not package.optional
+        and not any(holds_files(root / folder) for folder in package.holds)
+    ]
+
+
+def package_of(root: str, folder: str) -> Package | None:
+    """The package that holds a folder of the data root `clarity_data` or `cadenza_data`."""
+    for package in load_catalogue().values():
+        if package.root != root or package.optional:
+            continue
+        if any(f"{held}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{held}/") for held in package.holds):
+            return package
+    return None
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether a folder, or one below it, holds a file. Reads as little of it as possible."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.is_dir() or holds_files(Path(entry.path)) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

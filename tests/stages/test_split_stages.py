@@ -1,0 +1,285 @@
+"""Each split by itself: scenes without the packages of the others, what is missing, links to packaged scenes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearlab.compute.listing import units_listed_only
+from hearlab.compute.memo import Memo
+from hearlab.datasets.demo.room_files import rpf_text
+from hearlab.datasets.demo.rooms import SOURCES, draw_room
+from hearlab.errors import InputError, ParameterError
+from hearlab.params import load_params
+from hearlab.scenes import build_rooms, build_scenes
+from hearlab.scenes.scene_json import scenes_to_json
+from hearlab.stages import packaged_scenes, run_stage
+from hearlab.stages.build_scenes import scene_config
+from hearlab.stages.packaged_lists import difference
+from hearlab.stages.packaged_scenes import link_scenes
+
+Make = Callable[..., Path]
+COUNTS = {
+    f"datasets.clarity.splits.{split}.{what}": number
+    for split, rooms, scenes in (("train", 2, 5), ("dev", 2, 3), ("demo", 2, 4))
+    for what, number in (("rooms", rooms), ("scenes", scenes))
+}
+LONG = 10_000_000  # samples: longer than any scene
+NAMES = ("mix_CH0", "mix_CH1", "hr")
+
+
+def put(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def metadata(folder: Path) -> None:
+    """Lists of recordings of train and dev, as the core package holds them."""
+    both = ("train", "dev")
+    lists: dict[str, list[dict[str, Any]]] = {
+        "target_speech_list": [
+            {"wavfile": f"{split}{k}", "dataset": split, "nsamples": 90_000 + k} for split in both for k in range(9)
+        ],
+        "masker_speech_list": [
+            {"speaker": f"s{split}{k}", "dataset": split, "nsamples": LONG} for split in both for k in range(3)
+        ],
+        "masker_nonspeech_list": [
+            {"ID": f"n{split}{k}", "class": "Fan", "dataset": split, "nsamples": LONG}
+            for split in both
+            for k in range(3)
+        ],
+        "masker_music_list": [
+            {"file": f"{split}{k}.mp3", "dataset": split, "nsamples": LONG} for split in both for k in range(3)
+        ],
+    }
+    for name, entries in lists.items():
+        put(folder / f"{name}.json", entries)
+
+
+def rooms(folder: Path, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        room = draw_room(f"R{number:05d}", 0)
+        for source in SOURCES:
+            put(folder / f"{room.name}_{source}.rpf", rpf_text(room, source, 44100))
+
+
+@pytest.fixture
+def clarity(repository: Make) -> Path:
+    """The core package's part that scenes are built from: metadata and dev rooms."""
+    data = repository({"dataset": "clarity", **COUNTS}) / "data" / "clarity"
+    metadata(data / "clarity_data" / "metadata")
+    rooms(data / "clarity_data" / "dev" / "rooms" / "rpf", 6001, 2)
+    return data
+
+
+def scenes_text(data: Path, split: str) -> str:
+    return (data / "scene_lists" / f"scenes.{split}.json").read_text()
+
+
+def test_scenes_of_a_split_without_the_rooms_of_those_before_it(clarity: Path) -> None:
+    run_stage("build_scenes", ["demo"])
+    run_stage("build_scenes", ["dev"])
+    assert not (clarity / "scene_lists" / "scenes.train.json").exists()
+    alone = {split: scenes_text(clarity, split) for split in ("dev", "demo")}
+    rooms(clarity / "clarity_data" / "train" / "rooms" / "rpf", 1, 2)
+    run_stage("build_scenes")
+    assert {split: scenes_text(clarity, split) for split in alone} == alone
+
+    # The published way: one stream, real rooms, train, dev and demo in turn.
+    params, rng = load_params(), random.Random(0)
+    data = clarity / "clarity_data"
+    for split, source, first, scenes, selection in (
+        ("train", "train", 1, 5, "SEQUENTIAL"),
+        ("dev", "dev", 6001, 3, "SEQUENTIAL"),
+        ("demo", "dev", 6001, 4, "RANDOM"),
+    ):
+        config = scene_config(
+            params,
+            source,
+            count=scenes,
+            first=first,
+            room_selection=selection,
+            target_selection="SEQUENTIAL",
+            shuffle_rooms=False,
+        )
+        drawn = build_scenes(config, build_rooms(data / source / "rooms" / "rpf", first, 2), data / "metadata", rng=rng)
+        assert scenes_text(clarity, split) == scenes_to_json([{**scene, "dataset": split} for scene in drawn])
+
+
+def test_the_demo_split_uses_its_own_recordings_where_they_are_listed(clarity: Path) -> None:
+    folder = clarity / "clarity_data" / "metadata"
+    for path in folder.glob("*_list.json"):
+        entries = json.loads(path.read_text())
+        own = [{**entry, "dataset": "demo"} for entry in entries[:3]]
+        put(path, entries + own)
+    run_stage("build_scenes", ["demo"])
+    targets = {scene["target"]["name"] for scene in json.loads(scenes_text(clarity, "demo"))}
+    assert targets <= {"train0", "train1", "train2"}
+
+
+def test_what_is_missing_is_told_with_its_package(clarity: Path) -> None:
+    with pytest.raises(InputError, match=r"build_scenes@train needs the package cec2-train \(found no train/rooms/rpf"):
+        run_stage("build_scenes", ["train"])
+    with pytest.raises(InputError, match=r"build_scenes@train needs the package cec2-train"):
+        run_stage("build_scenes")
+    run_stage("build_scenes", ["dev"])
+    with pytest.raises(InputError, match=r"render_scenes@dev needs the package cec2-core \(found no dev/scenes\)"):
+        run_stage("render_scenes", ["dev"])
+    run_stage("build_scenes", ["demo"])
+    with pytest.raises(
+        InputError, match=r"needs the packages cec2-core and cec2-hoairs \(found no hrir, no dev/rooms/H"
+    ):
+        run_stage("render_scenes", ["demo"])
+    with pytest.raises(InputError, match=r"prepare_music needs the packages cad1-metadata and musdb18hq"):
+        run_stage("prepare_music")
+    with pytest.raises(ParameterError, match="unknown split"):
+        run_stage("build_scenes", ["eval"])
+
+
+def test_prepare_makes_empty_folders_for_packages_that_are_not_here(
+    clarity: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(clarity / "clarity_data" / "hrir" / "HRIRs_MAT" / "A-ED.mat", "")
+    put(clarity / "clarity_data" / "metadata" / "listeners.json", {})
+    with pytest.raises(InputError, match=r"the metadata are not complete \(found no metadata/hrir_data\.json\)"):
+        run_stage("prepare")
+    put(clarity / "clarity_data" / "metadata" / "hrir_data.json", {})
+    with caplog.at_level(logging.WARNING, "hearlab"):
+        run_stage("prepare")
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split()[3] for line in told] == ["cec2-train", "cec2-hoairs"]
+    assert "build_scenes@train" in told[0]
+    assert "render_scenes@demo" in told[1]
+    for part in ("train/rooms/rpf", "train/scenes", "dev/rooms/HOA_IRs", "dev/targets"):
+        assert list((clarity / "clarity_data" / part).iterdir()) == []
+
+
+def test_lists_that_differ_from_the_package_s(clarity: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_stage("build_scenes", ["dev"])
+    folder = clarity / "clarity_data" / "metadata"
+    scenes = json.loads(scenes_text(clarity, "dev"))
+    put(folder / "scenes.dev.json", [*scenes, {"scene": "S09999"}])
+    put(folder / "rooms.dev.json", (clarity / "scene_lists" / "rooms.dev.json").read_text())
+    with caplog.at_level(logging.WARNING, "hearlab"):
+        run_stage("build_scenes", ["dev"])
+    assert caplog.records == []
+    scenes[1]["interferers"][0]["offset"] = -7
+    put(folder / "scenes.dev.json", scenes)
+    with caplog.at_level(logging.WARNING, "hearlab"):
+        run_stage("build_scenes", ["dev"])
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "build_scenes dev: 1 of 3 differ from the package's scenes.dev.json; S06002.interferers[0].offset: built "
+    )
+    assert record.getMessage().endswith(", packaged -7")
+
+
+def test_differences_are_named_by_their_place() -> None:
+    assert difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2}]}) is None
+    assert difference({"a": [1]}, {"a": [1, 2]}) == ".a: built [1, 2], packaged [1]"
+    assert difference({}, {"a": 1}) == ".a: not in the package"
+    assert difference(None, {"a": 1}) == ": not in the package"
+
+
+# --- links to packaged scenes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three scenes of three files each; a workspace without DVC."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "package"
+    for number in (1, 2, 3):
+        for name in NAMES:
+            put(folder / f"S{number}_{name}.wav", f"{number} {name}")
+    return Path("package")
+
+
+SCENES = {f"S{number}": [f"S{number}_{name}.wav" for name in NAMES] for number in (1, 2)}
+
+
+def link_all(package: Path) -> Path:
+    link_scenes("render_scenes dev", SCENES, package, Path("out"), Path("units.json"))
+    return Path("out")
+
+
+def test_packaged_scenes_are_linked(package: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    put(Path("out") / "old.wav", "surplus")
+    out = link_all(package)
+    assert sorted(path.name for path in out.iterdir()) == sorted(name for names in SCENES.values() for name in names)
+    for path in out.iterdir():
+        assert os.path.samefile(path, package / path.name)
+    assert "linked from package" in capfd.readouterr().err
+    index = json.loads(Path("units.json").read_text())
+    assert [unit["id"] for unit in index["units"]] == ["S1", "S2"]
+    assert {json.dumps(unit["result"]) for unit in index["units"]} == {'{"source": "packaged"}'}
+
+    text = Path("units.json").read_text()
+    link_all(package)
+    assert "2 done before" in capfd.readouterr().err
+    assert Path("units.json").read_text() == text
+    assert Memo(Path()).unfinished == {}
+
+
+def test_a_changed_file_of_the_package_is_linked_anew(package: Path) -> None:
+    link_all(package)
+    name = "S2_mix_CH1.wav"
+    os.unlink(package / name)
+    (package / name).write_text("another")
+    out = link_all(package)
+    assert (out / name).read_text() == "another"
+    assert (out / "S2_mix_CH0.wav").read_text() == "2 mix_CH0"
+
+
+def test_a_package_on_another_disk_is_copied(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def across(source: str, target: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(packaged_scenes.os, "link", across)
+    out = link_all(package)
+    for path in out.iterdir():
+        assert path.read_bytes() == (package / path.name).read_bytes()
+
+
+def test_missing_files_of_the_package_are_named(package: Path) -> None:
+    for name in SCENES["S2"]:
+        os.unlink(package / name)
+    with pytest.raises(
+        InputError, match=r"lacks files of 1 of 2 scenes \(found no S2_mix_CH0\.wav, no S2_mix_CH1\.wav"
+    ):
+        link_all(package)
+    assert not Path("out").exists()
+    assert not Path("units.json").exists()
+    with pytest.raises(InputError, match=r"lacks files of 2 of 2 scenes \(found .* and 3 more\)"):
+        link_all(Path("nowhere"))
+
+
+def test_listing_units_links_nothing(package: Path) -> None:
+    with units_listed_only() as listed:
+        link_all(package)
+    assert [entry.stage for entry in listed] == ["render_scenes dev"]
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "source", "wanted"),
+    [
+        ("demo", "auto", "rrrr"),
+        ("clarity", "auto", "pprr"),
+        ("clarity", "rendered", "rrrr"),
+        ("clarity", "packaged", "pprr"),
+        ("demo", "packaged", "pprr"),
+    ],
+)
+def test_where_the_scenes_of_each_split_come_from(repository: Make, dataset: str, source: str, wanted: str) -> None:
+    repository({"dataset": dataset, "render.source": source})
+    params = load_params()
+    splits = ("train", "dev", "demo", "train_additional")
+    assert "".join(params.scene_source(split)[0] for split in splits) == wanted
