@@ -117,7 +117,9 @@ def test_published_songs_are_compared_song_by_song(folder: Path, capsys: pytest.
 def test_which_published_system(folder: Path) -> None:
     with pytest.raises(InputError, match=r"has no haaqi scores.*published:Demucs or published:Open-Unmix"):
         run(folder, "published", "songs", "--metric", "haaqi")
-    with pytest.raises(InputError, match=r"no such published system.*found Nemo.*baseline, unprocessed, Demucs, Open-Unmix"):
+    with pytest.raises(
+        InputError, match=r"no such published system.*found Nemo.*baseline, unprocessed, Demucs, Open-Unmix"
+    ):
         run(folder, "published:Nemo", "a.csv")
 
 

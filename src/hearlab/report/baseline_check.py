@@ -199,10 +199,12 @@ def _music(root: Path, tables: Mapping[str, ScoreTable], model: str | None) -> I
         )
     clusters = [song for song, _ in table.rows]
     sd = RERUN_NOISE["haaqi"].sd
-    why = "its last digit and the metric's noise"
-    yield _average(system, table, entry, LAST_DIGIT + noise_floor(sd, clusters, level=LEVEL), why)
+    # The songs of Open-Unmix average to 0.2270 and not to the published 0.2273: either may be the right one.
+    published = LAST_DIGIT + abs(float(np.mean(list(entry.songs.values()))) - entry.score)
+    why = "its last digit, how far published songs and average disagree, and the metric's noise"
+    yield _average(system, table, entry, published + noise_floor(sd, clusters, level=LEVEL), why)
     for (song, _), row in songs.rows.items():
-        allowed = LAST_DIGIT + noise_floor(sd, [song] * counts[song], level=LEVEL)
+        allowed = published + noise_floor(sd, [song] * counts[song], level=LEVEL)
         score, wanted = float(songs.scores[row]), entry.songs[song]
         what = f"{system}, {song}: {score:.6f} here, {wanted:.4f} published"
         yield _line(what, score - wanted, allowed, why)
