@@ -36,10 +36,11 @@ ROUNDING = 5e-9  # scores are written with 8 decimals
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was looked at; `cell` if it names a score."""
 
     state: State
     text: str
+    cell: bool = False
 
     def __str__(self) -> str:
         return f"{self.state:9}{self.text}"
@@ -64,7 +65,9 @@ class Verification:
     def __str__(self) -> str:
         verdict = "confirmed" if self.confirmed else "denied"
         line = f"{self.entry.name}: {verdict}: {self.entry.score:.4f} ({self.how})"
-        return line if self.confirmed else f"{line}; {self.differences[0].text}"
+        # A score that differs tells more than a hash that does.
+        told = sorted(self.differences, key=lambda check: not check.cell)
+        return line if self.confirmed else f"{line}; {told[0].text}"
 
 
 def verify(
@@ -136,8 +139,8 @@ class _Verifier:
             self._recompute(copy, result, cells if content is not None else None)
         self._workspace(result, None if altered else content)
 
-    def check(self, state: State, text: str) -> None:
-        self.verification.checks.append(Check(state, text))
+    def check(self, state: State, text: str, *, cell: bool = False) -> None:
+        self.verification.checks.append(Check(state, text, cell))
         self._tell(self.verification.checks[-1])
 
     def _same(self, what: str, entry: Any, found: Any) -> None:
@@ -250,7 +253,7 @@ class _Verifier:
 
     def _cells(self, result: Result, wrong: Sequence[Cell], how: str) -> None:
         for cell in wrong[:SHOWN]:
-            self.check("differs", f"{result.scores}: {cell.text(how)}")
+            self.check("differs", f"{result.scores}: {cell.text(how)}", cell=True)
         if len(wrong) > SHOWN:
             self.check("differs", f"{result.scores}: {len(wrong) - SHOWN} more cells")
 
@@ -269,7 +272,8 @@ class _Verifier:
             self.check("differs", str(error))
             return
         for cell in wrong[:SHOWN]:
-            self.check("differs", f"{where}: {cell.text('the entry has')}; dvc checkout {result.scores}")
+            advice = f"dvc checkout {result.scores}"
+            self.check("differs", f"{where}: {cell.text('the entry has')}; {advice}", cell=True)
 
 
 def _expected(copy: Checkout, track: str) -> list[Pair]:
