@@ -134,6 +134,9 @@ def test_writing(folder: Path) -> None:
 def test_finding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_entry(folder, "own").name == "own"
     assert find_entry(folder, "own.yaml").name == "own"
+    (folder / "own.v2.yaml").write_text(PUBLISHED)
+    assert find_entry(folder, "own.v2").published
+    (folder / "own.v2.yaml").unlink()
     monkeypatch.chdir(folder)
     assert find_entry(Path("elsewhere"), "own.yaml").name == "own"
     with pytest.raises(InputError, match=r"has no such entry \(found other, wanted one of own, published\)"):

@@ -68,8 +68,9 @@ def _add(options: argparse.Namespace) -> None:
     from hearlab.report.score_sources import FOLDER as METRICS
 
     root, folder = Path.cwd(), Path(FOLDER)
-    tracks = [options.one] if options.one else TRACKS
-    if not options.one:
+    one = options.one or options.track
+    tracks = [one] if one else TRACKS
+    if not one:
         tracks = [track for track in TRACKS if (root / METRICS / METRIC_OF[track].files["enhanced"]).is_file()]
     if not tracks:
         raise InputError(METRICS, "holds no scores", advice="run dvc repro or dvc pull")

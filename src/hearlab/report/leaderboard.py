@@ -185,9 +185,9 @@ def find_entry(folder: Path, name: str) -> Entry:
     Raises:
         InputError: there is none, or it is not as it should be.
     """
-    path = Path(name) if name.endswith(".yaml") and Path(name).is_file() else folder / f"{Path(name).stem}.yaml"
-    if not path.is_file():
-        path = folder / f"{name}.yaml"  # the name itself may hold a dot
+    path = Path(name)
+    if path.suffix != ".yaml" or not path.is_file():
+        path = folder / f"{name.removesuffix('.yaml')}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none is there"
         raise InputError(folder, "has no such entry", found=name, wanted=f"one of {known}")
