@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compare_support import music, run, speech, write
+from compare_support import music, run, speech
 
 from hearlab.errors import InputError
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8
 HEADER = ("scene", "listener", "haspi")
-PUBLISHED = """track,system,metric,song,score,source
-speech,unprocessed,haspi,all,0.1615,"a README, public"
-speech,baseline,haspi,all,0.2492,"a README, public"
-music,Demucs,haaqi,all,0.2592,"another README"
-music,Open-Unmix,haaqi,all,0.2273,"another README"
-"""
+PUBLISHED = (
+    ("speech", "unprocessed", 0.1615, "a README, public"),
+    ("speech", "baseline", 0.2492, "a README, public"),
+    ("music", "Demucs", 0.2592, "another README"),
+    ("music", "Open-Unmix", 0.2273, "another README"),
+)
 
 
 @pytest.fixture
@@ -28,12 +28,13 @@ def folder(tmp_path: Path) -> Path:
     speech(tmp_path / "metrics" / "speech_unprocessed.csv", GIVEN + 0.05)
     (tmp_path / "leaderboard").mkdir()
     songs = [f"Song {k}" for k in range(7)]
-    rows = "".join(
-        f"music,{system},haaqi,{song},{score + 0.01 * k:.3f},x\n"
-        for system, score in (("Demucs", 0.3), ("Open-Unmix", 0.2))
-        for k, song in enumerate(songs)
-    )
-    (tmp_path / "leaderboard" / "published.csv").write_text(PUBLISHED + rows)
+    for track, system, score, source in PUBLISHED:
+        lines = [f"team: T\nsystem: {system}\ntrack: {track}\ndataset: clarity\nsplit: dev\nscore: {score}"]
+        lines += [f"origin:\n  published: {source}\n"]
+        if track == "music":
+            first = 0.3 if system == "Demucs" else 0.2
+            lines += ["songs:", *(f"  {song}: {first + 0.01 * k:.3f}" for k, song in enumerate(songs))]
+        (tmp_path / "leaderboard" / f"{system.lower()}.yaml").write_text("\n".join(lines) + "\n")
     scores = {
         (song, listener): dict.fromkeys(("bass", "drums", "other", "vocals"), 0.25 + 0.01 * k + spread)
         for k, song in enumerate(songs)
@@ -116,7 +117,9 @@ def test_published_songs_are_compared_song_by_song(folder: Path, capsys: pytest.
 def test_which_published_system(folder: Path) -> None:
     with pytest.raises(InputError, match=r"has no haaqi scores.*published:Demucs or published:Open-Unmix"):
         run(folder, "published", "songs", "--metric", "haaqi")
-    with pytest.raises(InputError, match=r"no such published system.*found Nemo.*baseline, Demucs, Open-Unmix"):
+    with pytest.raises(
+        InputError, match=r"no such published system.*found Nemo.*baseline, unprocessed, Demucs, Open-Unmix"
+    ):
         run(folder, "published:Nemo", "a.csv")
 
 
@@ -171,11 +174,10 @@ def test_an_empty_workspace(folder: Path) -> None:
     assert line_of(folder, "workspace", "a.csv") == wanted
 
 
-def test_a_damaged_published_table(folder: Path) -> None:
-    path = folder / "leaderboard" / "published.csv"
-    write(path, ("system", "metric", "song", "score", "source"), [("baseline", "haspi", "all", "much", "x")])
-    assert line_of(folder, "published", "a.csv").endswith("line 2, score: is no number (found 'much')")
-    path.write_text("system,metric\nbaseline,haspi\n")
-    assert line_of(folder, "published", "a.csv").endswith("line 2, song: lacks a value")
-    path.unlink()
-    assert line_of(folder, "published", "a.csv").endswith("published.csv: no such file")
+def test_damaged_published_scores(folder: Path) -> None:
+    path = folder / "leaderboard" / "baseline.yaml"
+    path.write_text(path.read_text().replace("0.2492", "much"))
+    assert line_of(folder, "published", "a.csv").startswith(f'{path}: score: wrong value (found "much"')
+    for file in path.parent.iterdir():
+        file.unlink()
+    assert line_of(folder, "published", "a.csv").endswith("leaderboard: holds no published scores")

@@ -91,3 +91,65 @@ def test_the_command(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert all(line.split()[0] in ("ok", "warning") for line in lines)
     (root / "params.yaml").unlink()
     assert main(["doctor"]) == 1
+
+
+def lines_of(root: Path, subject: str) -> list[Finding]:
+    return [finding for finding in examine(root) if finding.subject == subject]
+
+
+def test_the_data_of_the_challenge(root: Path) -> None:
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("dataset: demo", "dataset: clarity"))
+    found = lines_of(root, "speech data")
+    assert [finding.state for finding in found] == ["warning"] * 3
+    assert str(found[0]).startswith("warning speech data: cec2-core: absent; needed for prepare")
+    assert "hearlab data fetch cec2-core ADDRESS, see docs/full-data.md" in str(found[0])
+    songs, metadata = lines_of(root, "music data")
+    assert (songs.state, metadata.state) == ("warning", "warning")
+    assert "musdb18hq: absent" in songs.text
+
+    folder = root / "data/clarity/cadenza_data/task1/metadata/musdb18hq"
+    folder.mkdir(parents=True)
+    for name in ("a", "b", "c", "d"):
+        (folder / f"{name}.json").write_text("[]")
+    wrong = lines_of(root, "music data")[1]
+    assert wrong.state == "error"
+    assert "found 4 files *.json, expected at least 5; hearlab data check cad1-metadata" in str(wrong)
+    (folder / "e.json").write_text("[]")
+    assert str(lines_of(root, "music data")[1]) == "ok      music data: cad1-metadata: unpacked by hand (5 files)"
+
+
+def test_room_for_the_data_of_the_challenge(root: Path) -> None:
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("dataset: demo", "dataset: clarity"))
+    # Where DVC can only copy, its cache needs as much again as the unpacked files (179 GB of these).
+    assert "cec2-hoairs 502.0 GB" in by_subject(root)["disk of the workspace"].text
+    (root / ".dvc" / "config").write_text("[cache]\n    type = hardlink,symlink\n")
+    disk = by_subject(root)["disk of the workspace"]
+    for part in ("cec2-hoairs 323.0 GB", "rendered dev scenes 38.0 GB", "enhanced speech 7.6 GB"):
+        assert part in disk.text
+    enough = shutil.disk_usage(root).free > 800e9  # 789 GB and some to spare
+    assert disk.state == ("ok" if enough else "warning")
+    assert enough or "short: free some" in str(disk)
+    # What is rendered already is not counted again.
+    (root / "data/clarity/rendered/dev").mkdir(parents=True)
+    (root / "data/clarity/rendered/dev/S06001_mix_CH1.wav").write_bytes(b"x")
+    assert "rendered dev scenes" not in by_subject(root)["disk of the workspace"].text
+
+
+def test_tracking_servers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow", reason="mlflow is not installed: make test installs it")
+    assert "MLFLOW_TRACKING_URI is not set" in by_subject(root)["MLflow"].text
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        for scheme in ("http", "postgresql"):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://user:secret@127.0.0.1:{port}/x")
+            found = by_subject(root)["MLflow"]
+            assert found.state == "warning"
+            assert f"{scheme}://127.0.0.1:{port}/x: " in found.text
+            assert "secret" not in str(found)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/runs.db")
+    assert by_subject(root)["MLflow"].state == "ok"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/nowhere/runs.db")
+    assert f"no folder {root}/nowhere" in by_subject(root)["MLflow"].text

@@ -12,40 +12,25 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from hearlab.compute.dvc_records import cache_folder
 from hearlab.compute.memo_care import size_text
+from hearlab.datasets.packages import LINK_TYPES, working_link
 from hearlab.errors import InputError
 from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
+from hearlab.report.finding import Finding, State
 
-State = Literal["ok", "warning", "error"]
 CORE = ("numpy", "scipy", "numba", "soundfile", "soxr", "pydantic", "ruamel.yaml")
 # What a group of functions needs -> where its packages come from.
 EXTRAS = {"pipeline": ("dvc", "ray"), "music": ("torch", "torchaudio", "openunmix")}
 SECONDS = 10.0  # for anything on the network
-LEAST_FREE = 5 << 30
+PORTS = {"http": 80, "webdav": 80, "https": 443, "webdavs": 443, "ssh": 22, "postgresql": 5432, "mysql": 3306}
 MEMORY_PER_WORKER = 2 << 30
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report: what was looked at, how it is, and what to do about it."""
-
-    subject: str
-    state: State
-    text: str
-    advice: str | None = None
-
-    def __str__(self) -> str:
-        line = f"{self.state:8}{self.subject}: {self.text}"
-        return f"{line}; {self.advice}" if self.advice else line
 
 
 def examine(root: Path) -> list[Finding]:
@@ -61,9 +46,9 @@ def examine(root: Path) -> list[Finding]:
         params = None
         first = [Finding("params.yaml", "error", str(error).splitlines()[0].removeprefix(f"{root / 'params.yaml'}: "))]
     looks: list[Callable[[], Iterator[Finding]]] = [_python, _packages, lambda: _git(root), lambda: _dvc(root)]
-    looks += [lambda: _remotes(root), _ray, _mlflow, _processors, lambda: _disk(root)]
+    looks += [lambda: _remotes(root), _ray, _mlflow, _processors, lambda: _data_and_disk(root, params)]
     if params is not None:
-        looks += [lambda: _data(root, params), lambda: _weights(root, params)]
+        looks.append(lambda: _weights(root, params))
     findings = first
     for look in looks:
         try:
@@ -127,8 +112,7 @@ def _dvc(root: Path) -> Iterator[Finding]:
     cache.mkdir(parents=True, exist_ok=True)
     works = _links(cache, root)
     known = cache.parent.parent
-    wanted = dvc_config(root, "cache.type") or "reflink,copy"
-    chosen = next((kind for kind in wanted.split(",") if kind in works), None)
+    chosen = next((kind for kind in link_types(root) if kind in works), None)
     text = f"cache {known}; links that work here: {', '.join(works)}; taken: {chosen}"
     if chosen in (None, "copy"):
         advice = "every file exists twice: put cache and workspace on one file system, or dvc config cache.type symlink"
@@ -139,33 +123,18 @@ def _dvc(root: Path) -> Iterator[Finding]:
 
 def _links(cache: Path, root: Path) -> list[str]:
     """Kinds of link that really work from the cache to the workspace."""
-    with (
-        tempfile.TemporaryDirectory(prefix=".doctor-", dir=cache) as one,
-        tempfile.TemporaryDirectory(prefix=".doctor-", dir=root) as two,
-    ):
-        source = Path(one, "source")
-        source.write_bytes(b"x" * 8192)
-        kinds = {"reflink": _reflink, "hardlink": os.link, "symlink": os.symlink, "copy": shutil.copyfile}
-        works = []
-        for name, make in kinds.items():
-            with contextlib.suppress(OSError):
-                make(source, Path(two, name))  # type: ignore[operator]
-                works.append(name)
-        return works
-
-
-def _reflink(source: Path, target: Path) -> None:
-    import fcntl
-
-    clone = 0x40049409  # FICLONE of Linux
-    with source.open("rb") as read, target.open("wb") as write:
-        fcntl.ioctl(write, clone, read.fileno())
+    return [kind for kind in LINK_TYPES if working_link(root, cache, (kind,)) is not None]
 
 
 def dvc_config(root: Path, name: str) -> str | None:
     """A value of DVC's configuration in the repository, such as 'cache.type'; config.local comes last."""
     section, key = name.split(".")
     return _configuration(root).get(section, key, fallback=None)
+
+
+def link_types(root: Path) -> tuple[str, ...]:
+    """Kinds of link that DVC tries here, in its order."""
+    return tuple((dvc_config(root, "cache.type") or "reflink,copy").replace(" ", "").split(","))
 
 
 def _configuration(root: Path) -> configparser.ConfigParser:
@@ -202,7 +171,10 @@ def _remotes(root: Path) -> Iterator[Finding]:
         unreachable = _unreachable(address)
         if unreachable:
             yield Finding(
-                f"remote {name}", "error", f"{address}: {unreachable}", "check the network and docs/remotes.md"
+                f"remote {name}",
+                "error",
+                f"{without_secrets(address)}: {unreachable}",
+                "check the network and docs/remotes.md",
             )
             continue
         try:
@@ -228,7 +200,7 @@ def _remotes(root: Path) -> Iterator[Finding]:
 def _unreachable(address: str) -> str | None:
     """Why nothing answers at an address; None if something does, or if it names no host and port."""
     parts = urllib.parse.urlsplit(address)
-    port = parts.port or {"http": 80, "webdav": 80, "https": 443, "webdavs": 443, "ssh": 22}.get(parts.scheme)
+    port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
     if not parts.hostname or port is None:
         return None
     try:
@@ -261,15 +233,44 @@ def _ray() -> Iterator[Finding]:
 
 
 def _mlflow() -> Iterator[Finding]:
-    address = os.environ.get("MLFLOW_TRACKING_URI")
-    if not address or urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+    version = _version("mlflow")
+    if version is None:
+        advice = "the pipeline runs without it; make demo installs it, or pip install 'hearlab[pipeline]'"
+        yield Finding("MLflow", "warning", "not installed: runs are not tracked", advice)
         return
-    try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=SECONDS) as answer:
-            yield Finding("MLflow", "ok", f"{address} answers ({answer.status})")
-    except (OSError, ValueError) as error:
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    if not address:
+        yield Finding("MLflow", "ok", f"{version}; MLFLOW_TRACKING_URI is not set")
+        return
+    shown, problem = without_secrets(address), None
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        try:
+            urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=SECONDS).close()
+        except urllib.error.HTTPError as error:
+            problem = f"answers {error.code}"
+        except (OSError, ValueError) as error:
+            problem = str(error)
+    elif parts.scheme.startswith("sqlite"):
+        folder = Path(
+            parts.path.removeprefix("/") or "."
+        ).parent  # sqlite:///a.db is relative, sqlite:////a.db absolute
+        problem = None if folder.is_dir() else f"no folder {folder}"
+    elif parts.hostname:
+        problem = _unreachable(address)
+    if problem:
         advice = "the pipeline runs without it; start the server, or unset MLFLOW_TRACKING_URI"
-        yield Finding("MLflow", "warning", f"{address}: {error}", advice)
+        yield Finding("MLflow", "warning", f"{version}; {shown}: {problem}", advice)
+    else:
+        yield Finding("MLflow", "ok", f"{version}; {shown} can be reached")
+
+
+def without_secrets(address: str) -> str:
+    """An address without the user's name and password."""
+    parts = urllib.parse.urlsplit(address)
+    if not parts.scheme or "@" not in parts.netloc:
+        return address
+    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _processors() -> Iterator[Finding]:
@@ -288,27 +289,16 @@ def _processors() -> Iterator[Finding]:
         yield Finding("GPU", "ok", ", ".join(names) if names else "none (none is needed)")
 
 
-def _disk(root: Path) -> Iterator[Finding]:
-    cache = cache_folder(root)
-    for name, place in {"workspace": root, **({"DVC cache": cache} if cache else {})}.items():
-        free = shutil.disk_usage(place).free
-        text = f"{size_text(free)} free"
-        if free < LEAST_FREE:
-            yield Finding(f"disk of the {name}", "warning", text, "hearlab memo gc and dvc gc make room")
-        else:
-            yield Finding(f"disk of the {name}", "ok", text)
+def _data_and_disk(root: Path, params: Params | None) -> Iterator[Finding]:
+    from hearlab.report.doctor_data import demo_findings, disk_findings, package_findings, standing
 
-
-def _data(root: Path, params: Params) -> Iterator[Finding]:
-    from hearlab.datasets.layout import Workspace
-
-    files = Workspace(root / "data" / params.dataset)
-    advice = "make demo makes it" if params.dataset == "demo" else "hearlab data status, see docs/full-data.md"
-    for subject, place in (("speech data", files.clarity.metadata), ("music data", files.cadenza.metadata)):
-        if place.is_dir():
-            yield Finding(subject, "ok", f"{place.relative_to(root)} is there")
-        else:
-            yield Finding(subject, "warning", f"no {place.relative_to(root)}", advice)
+    packages = None
+    if params is not None and params.dataset != "demo":
+        packages = standing(root, link_types(root))
+        yield from package_findings(packages)
+    elif params is not None:
+        yield from demo_findings(root)
+    yield from disk_findings(root, params, packages)
 
 
 def _weights(root: Path, params: Params) -> Iterator[Finding]:
@@ -322,7 +312,7 @@ def _weights(root: Path, params: Params) -> Iterator[Finding]:
     try:
         files = weights_files(params.separate.model, root / chosen)
     except InputError as error:
-        yield Finding("weights", "warning", str(error), f"hearlab weights fetch {params.separate.model}")
+        yield Finding("weights", "warning", str(error).replace(f"{root}{os.sep}", ""))
         return
     for path in files:
         expected = known_hash(path)

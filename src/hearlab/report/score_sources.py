@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from hearlab.errors import InputError
+from hearlab.report.leaderboard import FOLDER as LEADERBOARD
+from hearlab.report.leaderboard import load_entries
 from hearlab.report.revisions import WANTED, Files, WorkspaceFiles, find_revision
 from hearlab.report.score_table import EVERY_LISTENER, METRICS, Metric, ScoreTable, parse_scores
 
 CONDITIONS = ("enhanced", "unprocessed")
 FOLDER = "metrics"
 PUBLISHED = "published"
-PUBLISHED_TABLE = "leaderboard/published.csv"
-ALL_SONGS = "all"
 
 
 @dataclass(frozen=True)
@@ -146,53 +144,40 @@ def _reader(files: Files, path: str, where: str) -> Callable[[], ScoreTable]:
 def _published(name: str, root: Path, condition: str, scores: Path | None) -> Source:
     if scores is not None:
         return _from_csv(str(scores), f"{name} ({scores})", scores)
-    path = root / PUBLISHED_TABLE
-    rows = _published_rows(path)
+    entries = [entry for entry in load_entries(root / LEADERBOARD) if entry.published]
+    if not entries:
+        raise InputError(root / LEADERBOARD, "holds no published scores")
     system = name.partition(":")[2]
-    known = list(dict.fromkeys(row["system"] for row in rows))
+    entries.sort(key=lambda entry: list(METRICS).index(entry.metric.name))
+    known = list(dict.fromkeys(entry.system for entry in entries))
     if system and system not in known:
         raise InputError(name, "no such published system", found=system, wanted=f"one of {', '.join(known)}")
     tables: dict[str, Callable[[], ScoreTable]] = {}
     averages: dict[str, Average] = {}
     notes = []
     for metric in METRICS.values():
-        own = [row for row in rows if row["metric"] == metric.name]
-        systems = list(dict.fromkeys(row["system"] for row in own))
+        own = [entry for entry in entries if entry.metric is metric]
+        systems = list(dict.fromkeys(entry.system for entry in own))
         chosen = system or ("unprocessed" if condition == "unprocessed" else "baseline")
         if not system and own and chosen not in systems:
             notes.append(
                 f"{metric.title}: say which published system is meant: "
                 + " or ".join(f"{PUBLISHED}:{known}" for known in systems)
             )
-        own = [row for row in own if row["system"] == chosen]
-        songs = {row["song"]: float(row["score"]) for row in own if row["song"] != ALL_SONGS}
-        if songs:
+        own = [entry for entry in own if entry.system == chosen]
+        if own and own[0].songs:
             table = ScoreTable(
                 metric,
-                {(song, EVERY_LISTENER): index for index, song in enumerate(songs)},
-                np.array(list(songs.values())),
+                {(song, EVERY_LISTENER): index for index, song in enumerate(own[0].songs)},
+                np.array(list(own[0].songs.values())),
                 {},
             )
             tables[metric.name] = lambda table=table: table  # type: ignore[misc]
         elif own:
-            averages[metric.name] = Average(chosen, float(own[0]["score"]), own[0]["source"])
+            averages[metric.name] = Average(chosen, own[0].score, own[0].source)
     if not tables and not averages:
         raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
-    return Source(name, f"{name} ({PUBLISHED_TABLE})", tables, averages, notes=tuple(notes))
-
-
-def _published_rows(path: Path) -> list[dict[str, str]]:
-    text = _bytes(path).decode("utf-8", errors="replace")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    for line, row in enumerate(rows, start=2):
-        for name in ("system", "metric", "song", "score", "source"):
-            if row.get(name) is None:
-                raise InputError(path, "lacks a value", field=f"line {line}, {name}")
-        try:
-            float(row["score"])
-        except ValueError:
-            raise InputError(path, "is no number", field=f"line {line}, score", found=repr(row["score"])) from None
-    return rows
+    return Source(name, f"{name} ({LEADERBOARD})", tables, averages, notes=tuple(notes))
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,0 +1,109 @@
+"""`hearlab leaderboard`: print it ranked, add the current results, verify an entry."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+
+TRACKS = ("speech", "music")
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "leaderboard",
+        help="print it ranked; add the current results; verify an entry",
+        description="Without an action: the entries of leaderboard/*.yaml, ranked by the average over all examples.",
+    )
+    parser.add_argument("--track", choices=TRACKS, help="default: both")
+    parser.set_defaults(run=_show)
+    actions = parser.add_subparsers(metavar="ACTION")
+
+    new = actions.add_parser(
+        "add",
+        help="an entry for the committed results",
+        description="Refuses a dirty tree, a pipeline that is not up to date, and incomplete scores.",
+    )
+    new.add_argument("--track", choices=TRACKS, dest="one", help="default: every track that has scores")
+    new.add_argument("--team", help="default: git's user.name")
+    new.add_argument("--system", help="its name (default: the class named in enhance.system)")
+    new.add_argument("--name", help="of the file in leaderboard/ (default: made of track, team and system)")
+    new.set_defaults(run=_add)
+
+    verify = actions.add_parser(
+        "verify",
+        help="check an entry out elsewhere, pull or recompute its scores, and confirm or deny its number",
+        description="Exit code 0: confirmed; 1: denied, naming what differs.",
+    )
+    verify.add_argument("entry", metavar="ENTRY", help="its name in `hearlab leaderboard`, or its file")
+    verify.add_argument("--units", type=int, default=20, metavar="N", help="pairs to score again (default: 20)")
+    verify.add_argument("--all", action="store_true", help="score all pairs again")
+    verify.add_argument("--seed", type=int, help="of the draw of pairs (default: another one each time)")
+    verify.add_argument(
+        "--recompute", action="store_true", help="run the whole pipeline of that revision, with its own code"
+    )
+    verify.add_argument(
+        "--tolerance", type=float, default=1e-6, metavar="X", help="of a score made again (default: 1e-6)"
+    )
+    verify.set_defaults(run=_verify)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from hearlab.report.leaderboard import FOLDER, load_entries
+    from hearlab.report.leaderboard_table import leaderboard_text
+
+    tracks = (options.track,) if options.track else TRACKS
+    print(leaderboard_text(load_entries(Path(FOLDER)), tracks))
+
+
+def _add(options: argparse.Namespace) -> None:
+    from hearlab.errors import InputError
+    from hearlab.report.leaderboard import FOLDER, METRIC_OF, write_entry
+    from hearlab.report.leaderboard_add import new_entry
+    from hearlab.report.score_sources import FOLDER as METRICS
+
+    root, folder = Path.cwd(), Path(FOLDER)
+    one = options.one or options.track
+    tracks = [one] if one else TRACKS
+    if not one:
+        tracks = [track for track in TRACKS if (root / METRICS / METRIC_OF[track].files["enhanced"]).is_file()]
+    if not tracks:
+        raise InputError(METRICS, "holds no scores", advice="run dvc repro or dvc pull")
+    if len(tracks) > 1 and options.name:
+        raise InputError("--name", "can name one entry", found="scores of both tracks", advice="say --track")
+    entries = [
+        new_entry(root, folder, track, team=options.team, system=options.system, name=options.name) for track in tracks
+    ]
+    for entry in entries:
+        write_entry(folder / f"{entry.name}.yaml", entry)
+        print(f"{folder / entry.name}.yaml: {entry.track}, {entry.score:.4f}, {entry.units} pairs, {entry.source}")
+    print("git add and commit it; dvc push and git push, so that others can verify it", file=sys.stderr)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.errors import ParameterError
+    from hearlab.report.leaderboard import FOLDER, find_entry
+    from hearlab.report.leaderboard_verify import verify
+
+    for name, wrong in (("--units", options.units < 1), ("--tolerance", not 0 <= options.tolerance < 1)):
+        if wrong:
+            raise ParameterError(name, "wrong value", found=getattr(options, name.removeprefix("--")))
+    entry = find_entry(Path(FOLDER), options.entry)
+    with sigterm_interrupts():
+        found = verify(
+            entry,
+            Path.cwd(),
+            units=None if options.all else options.units,
+            seed=options.seed,
+            recompute=options.recompute,
+            tolerance=options.tolerance,
+            tell=lambda check: print(check, flush=True),
+        )
+    print(found)
+    return 0 if found.confirmed else 1

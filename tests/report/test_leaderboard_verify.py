@@ -1,0 +1,194 @@
+"""hearlab leaderboard add and verify on a small project that was really run, with a remote between two clones."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline_support import PAIRS, make_project, run
+
+SPEECH, MUSIC = "speech-tester-baseline-demo", "music-tester-baseline-openunmix-demo"
+SCORES = "metrics/speech.csv"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of `project`, run and entered in the leaderboard, and `remote`, to which everything was pushed."""
+    folder = tmp_path_factory.mktemp("board")
+    project = make_project(folder / "project")
+    run(project, "dvc", "remote", "add", "--default", "lab", str(folder / "remote"))
+    run(project, "git", "commit", "--quiet", "--all", "--message", "Share")
+    out = run(project, "hearlab", "leaderboard", "add", "--team", "Tester")
+    assert f"leaderboard/{SPEECH}.yaml: speech, " in out
+    assert f"leaderboard/{MUSIC}.yaml: music, " in out
+    commit(project)
+    run(project, "dvc", "push", "--quiet")
+    return folder
+
+
+def commit(folder: Path) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", "Enter")
+
+
+@pytest.fixture
+def clone(shared: Path, tmp_path: Path) -> Path:
+    """A clone that has the git history and the remote, and no data."""
+    run(tmp_path, "git", "clone", "--quiet", str(shared / "project"), "clone")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def in_remote(shared: Path) -> Iterator[Callable[[str], Path]]:
+    """Where the remote has a file of the project; what is altered there is put right at the end."""
+    kept: dict[Path, bytes] = {}
+
+    def find(name: str) -> Path:
+        lock = YAML(typ="safe").load((shared / "project" / "dvc.lock").read_text())
+        md5 = next(o["md5"] for stage in lock["stages"].values() for o in stage.get("outs", []) if o["path"] == name)
+        path = shared / "remote" / "files" / "md5" / md5[:2] / md5[2:]
+        kept[path] = path.read_bytes()
+        return path
+
+    yield find
+    for path, content in kept.items():
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+
+
+def verify(clone: Path, entry: str, *options: str, code: int = 0) -> str:
+    out = run(clone, "hearlab", "leaderboard", "verify", entry, *options, code=code)
+    assert list((clone / ".hearlab").iterdir()) == [], "something was left behind"
+    assert run(clone, "git", "status", "--porcelain", "--untracked-files=all") == ""
+    return out
+
+
+def altered(path: Path) -> tuple[str, str, str]:
+    """Alter one score; gives its scene, listener and the right value."""
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    scene, listener, right = rows[3]
+    rows[3][2] = f"{float(right) + 0.1:.8f}"
+    content = "".join(",".join(row) + "\n" for row in rows)
+    path.unlink()  # it may be a link to the cache
+    path.write_text(content)
+    return scene, listener, right
+
+
+def test_confirmed_from_a_second_clone(clone: Path) -> None:
+    out = verify(clone, SPEECH, "--units", "4", "--seed", "3")
+    assert f"{SPEECH}: confirmed: " in out
+    assert f"4 of {PAIRS} pairs scored again, drawn with --seed 3: the same within 1e-06" in out
+    out = verify(clone, f"leaderboard/{MUSIC}.yaml")
+    assert "1 of 1 pairs scored again: the same" in out
+    assert f"{MUSIC}: confirmed: " in out
+    board = run(clone, "hearlab", "leaderboard")
+    assert "speech: better-ear HASPI, demo dev" in board
+    assert "music: HAAQI, demo valid, every 15th pair" in board
+    assert "cec2-baseline" in board
+
+
+def test_a_table_altered_on_the_remote(clone: Path, in_remote: Callable[[str], Path]) -> None:
+    path = in_remote(SCORES)
+    scene, listener, right = altered(path)
+    out = verify(clone, SPEECH, "--units", "1", code=1)
+    assert f"{SCORES}: what DVC's remote or cache gave is not what dvc.lock says" in out
+    cell = f"{SCORES}: {scene} {listener}, haspi: found {float(right) + 0.1:.8f}, scored again {right}"
+    assert f"differs  {cell}\n" in out
+    last = out.splitlines()[-1]
+    assert last.startswith(f"{SPEECH}: denied: ")
+    assert last.endswith(cell)
+    # The cache did not keep the altered bytes under their old name.
+    assert not (clone / ".dvc" / "cache" / "files" / "md5" / path.parent.name / path.name).exists()
+
+
+def test_a_signal_altered_on_the_remote(clone: Path, shared: Path, in_remote: Callable[[str], Path]) -> None:
+    listing = json.loads(in_remote("data/demo/enhanced").read_text())
+    one, other = (shared / "remote/files/md5" / entry["md5"][:2] / entry["md5"][2:] for entry in listing[:2])
+    content = one.read_bytes()
+    one.unlink()
+    shutil.copyfile(other, one)
+    try:
+        out = verify(clone, SPEECH, "--all", code=1)
+    finally:
+        one.unlink()
+        one.write_bytes(content)
+    pair = " ".join(listing[0]["relpath"].split("_")[:2])
+    assert f"{pair} cannot be scored again: data/demo/enhanced/{listing[0]['relpath']} is not what dvc.lock says" in out
+
+
+def test_a_table_altered_in_the_workspace(clone: Path) -> None:
+    run(clone, "dvc", "pull", "--quiet", SCORES)
+    scene, listener, right = altered(clone / SCORES)
+    out = verify(clone, SPEECH, "--units", "1", code=1)
+    assert (
+        f"{SCORES} of this workspace: {scene} {listener}, haspi: found {float(right) + 0.1:.8f}, the entry has {right}"
+        in out
+    )
+
+
+def test_history_altered_consistently(clone: Path, tmp_path: Path) -> None:
+    """Table, average, index of units and dvc.lock agree with each other, and not with the signals."""
+    run(clone, "dvc", "pull", "--quiet")
+    scene, listener, right = altered(clone / SCORES)
+    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", code=1)
+    assert (
+        "hearlab: leaderboard: the pipeline is not up to date (found score_speech: metrics/speech.csv modified)" in out
+    )
+    index = clone / "data/demo/units/score_speech.json"
+    text = index.read_text()
+    assert text.count(f'"enhanced":{float(right)}') == 1
+    index.unlink()
+    index.write_text(text.replace(f'"enhanced":{float(right)}', f'"enhanced":{round(float(right) + 0.1, 8)}'))
+    with (clone / SCORES).open(newline="") as file:
+        scores = [float(row["haspi"]) for row in csv.DictReader(file)]
+    averages = json.loads((clone / "metrics/speech.json").read_text())
+    averages["haspi"]["enhanced"] = round(sum(scores) / len(scores), 8)
+    (clone / "metrics/speech.json").write_text(json.dumps(averages, indent=1) + "\n")
+    run(clone, "dvc", "commit", "--quiet", "--force", "score_speech")
+    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
+    assert "the tree is dirty: the commit would not tell how the score was made (found dvc.lock" in out
+    commit(clone)
+    run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x")
+    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
+    assert "leaderboard/forged.yaml: exists already" in out
+    commit(clone)
+    run(clone, "dvc", "push", "--quiet")
+    run(tmp_path, "git", "clone", "--quiet", str(clone), "third")
+    out = verify(tmp_path / "third", "forged", "--all", code=1)
+    assert f"{SCORES}: {scene} {listener}, haspi: found {float(right) + 0.1:.8f}, scored again {right}" in out
+    assert out.count("differs  ") == 1
+
+
+def test_computed_again_where_nothing_can_be_pulled(clone: Path, in_remote: Callable[[str], Path]) -> None:
+    in_remote("data/demo/enhanced").unlink()
+    out = verify(clone, SPEECH)
+    assert "the signals cannot be had (" in out
+    assert f"computed again: {SCORES} is the same bytes" in out
+    assert f"{SPEECH}: confirmed: " in out
+    assert "score_speech: 9/9" in out
+    assert "done before" not in out
+
+
+def test_an_entry_that_tells_another_score(clone: Path) -> None:
+    path = clone / "leaderboard" / f"{SPEECH}.yaml"
+    text = path.read_text()
+    score = next(line for line in text.splitlines() if line.startswith("score: "))
+    path.write_text(text.replace(score, "score: 0.9"))
+    commit(clone)
+    out = verify(clone, SPEECH, "--units", "1", code=1)
+    assert "differs  score: the entry says 0.90000000, the scores' mean is 0." in out
+    assert "is published: there is no revision to check out" in verify_line(clone, "cec2-baseline")
+    path.write_text(text.replace(next(part for part in text.split() if len(part) == 40), "0" * 40))
+    assert "hearlab: 000000000000: is no commit of this clone; git fetch --all" in verify_line(clone, SPEECH)
+
+
+def verify_line(clone: Path, entry: str) -> str:
+    return run(clone, "hearlab", "leaderboard", "verify", entry, code=1)
