@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers import REMOTES, Remote
+from remote_servers import REMOTES
+from shared_project import Shared
 
 from pipeline_support import make_project, run
-
-
-@dataclass(frozen=True)
-class Shared:
-    """A project whose results were pushed to a remote."""
-
-    kind: str
-    project: Path
-    remote: Remote
-
-    def clone(self, folder: Path) -> Path:
-        """A clone as another person makes it, with nothing but the secrets set."""
-        clone = folder / "clone"
-        run(folder, "git", "clone", "--quiet", str(self.project), str(clone))
-        if self.remote.secrets:
-            shutil.copy(self.project / ".dvc/config.local", clone / ".dvc/config.local")
-        return clone
 
 
 @pytest.fixture(scope="session")

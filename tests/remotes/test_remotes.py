@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from shared_project import Shared
 
-from conftest import Shared
 from pipeline_support import ran, run
 
 pytestmark = pytest.mark.slow
