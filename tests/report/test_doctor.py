@@ -52,7 +52,10 @@ def test_remotes_that_answer_and_do_not(root: Path, tmp_path: Path) -> None:
         port = closed.getsockname()[1]
         subprocess.run((*dvc, "add", "--quiet", "far", f"http://127.0.0.1:{port}/store"), check=True)
         found = by_subject(root)
-    assert found["remote near"].state == "ok"
+    assert found["remote near"].state == "warning"
+    assert found["remote near"].advice == "dvc remote modify near verify true, see docs/remotes.md"
+    subprocess.run((*dvc, "modify", "--quiet", "near", "verify", "true"), check=True)
+    assert by_subject(root)["remote near"].state == "ok"
     assert found["remote far"].state == "error"
     assert "\n" not in str(found["remote far"])
 

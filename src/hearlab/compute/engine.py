@@ -26,6 +26,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from hearlab.compute import dvc_state
 from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
@@ -158,6 +159,7 @@ class _Run:
             raise UnitsFailed(self.stage, failures, len(self.units))
         self.memo.write_index(index, {unit.id: self.keys[unit.id][0] for unit in self.units})
         self.memo.finish(self.stage)
+        self._tell_dvc()
         return [self.results[unit.id] for unit in self.units]
 
     def _done_before(self) -> list[Unit]:
@@ -234,6 +236,13 @@ class _Run:
             except OSError:
                 shutil.rmtree(staged, ignore_errors=True)
             self._place(entry)
+
+    def _tell_dvc(self) -> None:
+        if self.out is None or self.memo.cache is None:
+            return
+        files = [file for key, _ in self.keys.values() for file in self.memo.entries[key].files]
+        if sum(file.size for file in files) >= dvc_state.WORTH_TELLING:
+            dvc_state.tell_dvc(self.root, {f"{self.out.as_posix()}/{file.name}": file.md5 for file in files})
 
     def _fail(self, failure: Failure) -> None:
         self.failures[failure.id] = failure

@@ -147,11 +147,11 @@ def _configuration(root: Path) -> configparser.ConfigParser:
     return config
 
 
-def _addresses(root: Path) -> dict[str, str]:
-    """Address of each remote, by its name."""
+def _settings(root: Path) -> dict[str, dict[str, str]]:
+    """Settings of each remote, by its name."""
     config = _configuration(root)
     sections = {re.fullmatch(r"'?remote \"(.+)\"'?", section): section for section in config.sections()}
-    return {match[1]: config.get(section, "url", fallback="") for match, section in sections.items() if match}
+    return {match[1]: dict(config.items(section)) for match, section in sections.items() if match}
 
 
 def _remotes(root: Path) -> Iterator[Finding]:
@@ -163,11 +163,12 @@ def _remotes(root: Path) -> Iterator[Finding]:
         "with Repo(sys.argv[1]) as repo:\n"
         "  odb = repo.cloud.get_remote_odb(sys.argv[2]); odb.fs.exists(odb.path)\n"
     )
-    remotes = _addresses(root)
+    remotes = _settings(root)
     if not remotes:
         advice = "dvc remote add --default NAME ADDRESS, see docs/remotes.md"
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
-    for name, address in remotes.items():
+    for name, settings in remotes.items():
+        address = settings.get("url", "")
         unreachable = _unreachable(address)
         if unreachable:
             yield Finding(
@@ -193,6 +194,9 @@ def _remotes(root: Path) -> Iterator[Finding]:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["unknown error"])[-1]
             yield Finding(f"remote {name}", "error", last[:200], "see docs/remotes.md")
+        elif settings.get("verify", "").lower() != "true":
+            advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
+            yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
         else:
             yield Finding(f"remote {name}", "ok", "reachable")
 
