@@ -21,7 +21,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("report"), metavar="FOLDER", help="default: report")
     parser.add_argument(
-        "--against", metavar="B", help="compare with a revision, experiment, CSV file or folder, as hearlab compare does"
+        "--against",
+        metavar="B",
+        help="compare with a revision, experiment, CSV file or folder, as hearlab compare does",
     )
     parser.add_argument(
         "--portable", action="store_true", help="copy the sounds into the site (as FLAC), so that it can be moved"
@@ -29,7 +31,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--scenes", type=int, metavar="N", help="scenes, and songs, that get a page to listen (default: 100 of each)"
     )
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this scene or song; repeat it")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="only this scene or song; repeat it"
+    )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.set_defaults(run=_report)
 

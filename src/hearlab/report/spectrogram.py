@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from hearlab.files import atomic_path
@@ -17,6 +19,7 @@ COLUMNS, ROWS = 900, 160
 FRAMES_PER_COLUMN = 6  # at most: a song of minutes is sampled, not read frame by frame
 RANGE = (-60.0, 5.0)  # dB that the colours span, relative to the signal's loudness
 FLOOR = 1e-12
+BATCH = 256  # frames that are transformed at a time
 
 
 def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int = ROWS) -> Floats:
@@ -28,8 +31,8 @@ def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int
         columns, rows: of the result at most; a short signal has fewer columns.
 
     Returns:
-        shape (rows, columns), the highest frequency first. A sine of amplitude 1 is near -3 dB in its row; rows above
-        half the sample rate are at the floor of -120 dB.
+        shape (rows, columns), the highest frequency first. The rows that a sine of amplitude 1 spreads over sum to
+        -3 dB; rows above half the sample rate are at the floor of -120 dB.
     """
     signal = samples[:, None] if samples.ndim == 1 else samples
     length = max(int(2 ** np.round(np.log2(WINDOW * rate))), 16)
@@ -38,24 +41,38 @@ def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int
     wanted = min(columns * FRAMES_PER_COLUMN, max((signal.shape[0] - length) // (length // 8), 1))
     columns = min(columns, wanted)
     starts = np.linspace(0, signal.shape[0] - length, wanted).astype(np.int64)
-    window = np.hanning(length + 1)[:-1]
-    bands = np.empty((columns, rows))
-    for column, own in enumerate(np.array_split(starts, columns)):
-        frames = signal[own[:, None] + np.arange(length)] * window[:, None]
-        powers = np.mean(np.abs(np.fft.rfft(frames, axis=1)) ** 2, axis=(0, 2))
-        bands[column] = _bands(powers, rate / length, rows)
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    weights = _band_weights(length, rate, rows)
+    heard = np.empty((wanted, rows))
+    for first in range(0, wanted, BATCH):
+        own = starts[first : first + BATCH]
+        powers = np.zeros((own.size, length // 2 + 1), dtype=np.float32)
+        for channel in signal.T:
+            frames = np.lib.stride_tricks.sliding_window_view(channel, length)[own].astype(np.float32)
+            spectra = scipy.fft.rfft(frames * window, axis=1)
+            powers += spectra.real**2 + spectra.imag**2
+        heard[first : first + BATCH] = powers @ weights
+    first_frames = np.array([own[0] for own in np.array_split(np.arange(wanted), columns)])
+    counts = np.diff([*first_frames, wanted])
+    bands = np.add.reduceat(heard, first_frames, axis=0) / (signal.shape[1] * counts[:, None])
     # Parseval for a windowed frame; the factor 2 is for the negative frequencies.
-    powers = 2 * bands.T[::-1] / (length * np.sum(window**2))
-    decibels: Floats = 10 * np.log10(np.maximum(powers, FLOOR))
+    powers_in_time = 2 * bands.T[::-1] / (length * float(np.sum(window.astype(np.float64) ** 2)))
+    decibels: Floats = 10 * np.log10(np.maximum(powers_in_time, FLOOR))
     return decibels
 
 
-def _bands(powers: Floats, spacing: float, rows: int) -> Floats:
-    """Sums of powers between the edges of bands, from their integral over frequency, so that narrow bands work too."""
+@functools.lru_cache(maxsize=8)
+def _band_weights(length: int, rate: int, rows: int) -> NDArray[np.float32]:
+    """Share of each bin's power in each band, shape (bins, rows), from how much of the bin lies in the band.
+
+    Low bands are narrower than a bin and take a part of it.
+    """
     edges = np.geomspace(LOWEST, HIGHEST, rows + 1)
-    integral = np.concatenate([[0.0], np.cumsum(powers)])
-    at = (np.arange(integral.size) - 0.5) * spacing  # bin k reaches from k - 1/2 to k + 1/2
-    return np.diff(np.interp(edges, at, integral))
+    lower = (np.arange(length // 2 + 1) - 0.5)[:, None] * rate / length  # bin k reaches from k - 1/2 to k + 1/2
+    upper = lower + rate / length
+    share = np.minimum(edges[1:], upper) - np.maximum(edges[:-1], lower)
+    weights: NDArray[np.float32] = (np.maximum(share, 0) * length / rate).astype(np.float32)
+    return weights
 
 
 def write_spectrogram(path: Path, samples: Floats, rate: int, loudness: float) -> None:

@@ -23,6 +23,7 @@ from hearlab.report.site.other_sounds import other_versions
 from hearlab.report.site.pages import (
     FOLDERS,
     METRIC_TITLES,
+    NAVIGATION,
     TITLES,
     comparison_values,
     featured,
@@ -88,7 +89,9 @@ def build_site(
     _check_names(only, results)
     with synced_later():
         _assets(out)
-        listeners = {(track.name, unit): _listeners(track, unit) for track in results.tracks for unit in heard[track.name]}
+        listeners = {
+            (track.name, unit): _listeners(track, unit) for track in results.tracks for unit in heard[track.name]
+        }
         groups = {key: _groups(results, *key, shown, out) for key, shown in listeners.items()}
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for found in groups.values() for group in found], progress)
@@ -100,13 +103,15 @@ def _claim(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(out, "is no folder", advice="choose another with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
-        raise InputError(out, "holds other files", wanted="a new folder or an older site", advice="choose another with --out")
+        raise InputError(
+            out, "holds other files", wanted="a new folder or an older site", advice="choose another with --out"
+        )
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()
 
 
 def _heard(track: Track, pages: int | None, only: Sequence[str]) -> list[str]:
-    """Scenes or songs that get a page: all if they are few, else those that gain and lose most, and a regular sample."""
+    """Scenes or songs that get a page: all of a few, else those that gain and lose most, and a regular sample."""
     units = list(track.units)
     if only:
         return [unit for unit in units if unit in only]
@@ -125,7 +130,9 @@ def _check_names(only: Sequence[str], results: Results) -> None:
     known = [unit for track in results.tracks for unit in track.units]
     for name in only:
         if name not in known:
-            raise InputError("--only", "no scene or song of that name was scored", found=name, wanted=f"such as {known[0]}")
+            raise InputError(
+                "--only", "no scene or song of that name was scored", found=name, wanted=f"such as {known[0]}"
+            )
 
 
 def _listeners(track: Track, unit: str) -> list[str]:
@@ -182,7 +189,7 @@ class _Writer:
             lstrip_blocks=True,
         )
         pages = [("index.html", "Results")]
-        pages += [(f"{track.name}.html", TITLES[track.name]) for track in results.tracks]
+        pages += [(f"{track.name}.html", NAVIGATION[track.name]) for track in results.tracks]
         pages += [("leaderboard.html", "Leaderboard")] if self.boards else []
         pages += [("experiments.html", "Experiments")]
         self.common = {"pages": pages, "dataset": results.params.dataset, "made": ""}
@@ -249,9 +256,7 @@ class _Writer:
     def _experiments(self) -> None:
         found, parameters = experiments(self.results.root)
         scores = [name for name in AVERAGES if any(name in one.scores for one in found)]
-        self._render(
-            "experiments.html", "experiments.html", experiments=found, parameters=parameters, scores=scores
-        )
+        self._render("experiments.html", "experiments.html", experiments=found, parameters=parameters, scores=scores)
 
     def _render(self, page: str, template: str, *, here: str | None = None, **values: Any) -> None:
         up = "../" * page.count("/")

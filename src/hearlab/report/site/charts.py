@@ -103,7 +103,7 @@ def music_charts(track: Track, address: Address) -> list[Chart]:
         )
     by_stem = _chart("stems", "HAAQI of the stems", stems, "", "HAAQI, mean of both ears", unit=True)
     by_stem["layout"]["boxmode"] = "group"
-    by_song = _chart("songs", "HAAQI of the songs", songs, "HAAQI, mean of listeners", "")
+    by_song = _chart("songs", "HAAQI of the songs", songs, "HAAQI", "")
     by_song["layout"]["xaxis"].update(range=[0, 1])
     by_song["layout"]["yaxis"].update(
         tickvals=[str(place) for place in range(len(order))],

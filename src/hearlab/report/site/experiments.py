@@ -70,10 +70,10 @@ def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
 def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]]:
     """The same with only those parameters that differ between any two, and their names."""
     names = list(dict.fromkeys(name for one in found for name in one.parameters))
-    differing = [name for name in names if len({json.dumps(one.parameters.get(name), default=str) for one in found}) > 1]
-    return [
-        replace(one, parameters={name: one.parameters.get(name) for name in differing}) for one in found
-    ], differing
+    differing = [
+        name for name in names if len({json.dumps(one.parameters.get(name), default=str) for one in found}) > 1
+    ]
+    return [replace(one, parameters={name: one.parameters.get(name) for name in differing}) for one in found], differing
 
 
 def _git(root: Path, *arguments: str) -> list[str]:

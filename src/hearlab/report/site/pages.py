@@ -20,6 +20,7 @@ from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
 from hearlab.report.site.versions import Group, Version
 from hearlab.report.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 
+NAVIGATION = {"speech": "Speech", "music": "Music"}
 TITLES = {"speech": "Speech in noise", "music": "Music"}
 METRIC_TITLES = {"speech": "HASPI", "music": "HAAQI"}
 CLUSTERS = {"speech": "scene", "music": "song"}
@@ -71,11 +72,16 @@ def featured(track: Track, address: Address) -> list[dict[str, Any]]:
         return found if found is not None else 0.0
 
     heard.sort(key=lambda one: -value(one[0]))
+    words = ["best", "middling", "worst"]
     if len(heard) > FEATURED:
         heard = [heard[0], heard[len(heard) // 2], heard[-1]]
-    words = "{:+.3f} {}" if by_gain else "{:.3f} {}"
-    metric = METRIC_TITLES[track.name]
-    return [{"name": unit, "url": url, "why": words.format(value(unit), metric)} for unit, url in heard]
+    elif len(heard) < FEATURED:
+        words = ["best", "worst"][: len(heard)] if len(heard) > 1 else [""]
+    metric = f"{METRIC_TITLES[track.name]} {{:{'+' if by_gain else ''}.3f}}"
+    return [
+        {"name": unit, "url": url, "why": f"{word} {metric.format(value(unit))}".strip()}
+        for (unit, url), word in zip(heard, words, strict=True)
+    ]
 
 
 def track_rows(track: Track, address: Address) -> tuple[list[str], str, list[dict[str, Any]]]:
@@ -213,7 +219,7 @@ def listening_values(
             {
                 "name": name,
                 "url": relative_url(site / "audiograms" / f"{file_name(name)[:-5]}.svg", page),
-                "grade": _grade(track.listeners[name]),
+                "grade": grade_text(track.listeners[name]),
                 "text": audiogram_text(track.listeners[name]),
             }
             for name in shown
@@ -233,7 +239,7 @@ def listening_values(
 def _group(track: Track, unit: str, group: Group, sounds: Sounds, page: Path) -> dict[str, Any]:
     known = [(version, sound) for version in group.versions if (sound := sounds.of(version)) is not None]
     gains = matching_gains([sound.loudness if sound.loudness is not None else -float("inf") for _, sound in known])
-    versions = []
+    versions: list[dict[str, Any]] = []
     for (version, sound), gain in zip(known, gains, strict=True):
         score, change = _score(track, unit, group, version)
         files = sounds.urls(version, page)
@@ -254,14 +260,14 @@ def _group(track: Track, unit: str, group: Group, sounds: Sounds, page: Path) ->
         )
     # A browser's volume is 1 at most: if a factor is greater, all become smaller.
     for name in ("matched", "plain"):
-        most = max((file[name] for version in versions for file in version["files"]), default=1.0)
-        for version in versions:
-            for file in version["files"]:
+        most = max((file[name] for made in versions for file in made["files"]), default=1.0)
+        for made in versions:
+            for file in made["files"]:
                 file[name] = round(file[name] / max(most, 1.0), 6)
     return {
         "name": group.name,
         "versions": versions,
-        "seconds": max((version["seconds"] for version in versions), default=0.0),
+        "seconds": max((made["seconds"] for made in versions), default=0.0),
         "scripts": sounds.embedded(group, page),
     }
 
@@ -324,7 +330,8 @@ def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _grade(listener: Listener) -> str:
+def grade_text(listener: Listener) -> str:
+    """The WHO grade of a hearing loss in words; empty where the audiogram does not tell it."""
     found = grade(listener)
     return "" if found == UNKNOWN else "no hearing loss" if found == "none" else f"{found} hearing loss"
 

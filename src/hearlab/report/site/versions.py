@@ -105,7 +105,7 @@ def song_groups(root: Path, files: Workspace, params: Params, song: str, listene
     mixture = files.cadenza.stem(split, song, "mixture")
     groups = [
         (
-            "Whole song",
+            "Song",
             [
                 one("Mixture", "the song as released", "unprocessed", mixture, whole),
                 *(

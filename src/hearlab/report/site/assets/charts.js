@@ -15,6 +15,7 @@
     };
     for (const chart of charts) {
       const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line") };
+      const titled = (own) => ({ ...axis, ...own, title: { ...own.title, font: { size: 13 } } });
       const traces = chart.data.map((trace) => ({
         ...trace,
         marker: { ...trace.marker, color: coloured(trace.marker.color) },
@@ -29,8 +30,8 @@
         font: { color: colour("--ink"), family: style.fontFamily, size: narrow.matches ? 12 : 13 },
         hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        xaxis: { ...axis, ...chart.layout.xaxis },
-        yaxis: { ...axis, ...chart.layout.yaxis },
+        xaxis: titled(chart.layout.xaxis),
+        yaxis: titled(chart.layout.yaxis),
       };
       const place = document.getElementById(`chart-${chart.name}`);
       Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false }).then(() => {

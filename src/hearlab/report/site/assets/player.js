@@ -16,7 +16,19 @@ function hearlabSound(name, content) {
   const ALIGN_EVERY = 200; // ms
   const EXACT_SECONDS = 600; // of a group together, decoded
 
-  /** Media elements that run side by side, all muted but one; the silent ones are kept in step with it. */
+  // An element that is muted from the start runs on another clock in Chromium and stalls when it is first heard; one that
+  // plays 100 dB down does not. Where the volume cannot be set (iOS) there is only muting.
+  const SILENT = 1e-5;
+  const probe = new Audio();
+  probe.volume = 0.5;
+  const settable = probe.volume === 0.5;
+
+  function hush(audio, volume) {
+    if (settable) audio.volume = Math.max(volume, SILENT);
+    else audio.muted = volume <= SILENT;
+  }
+
+  /** Media elements that run side by side, all silent but one; the silent ones are kept in step with it. */
   class ElementEngine {
     constructor(group) {
       this.kind = "elements";
@@ -25,7 +37,7 @@ function hearlabSound(name, content) {
         for (const file of version.files) {
           const audio = new Audio();
           audio.preload = "auto";
-          audio.muted = true;
+          hush(audio, 0);
           audio.src = file.url;
           this.parts.push({ audio, file, index });
         }
@@ -73,6 +85,7 @@ function hearlabSound(name, content) {
       this.playing = true;
       await Promise.all(starts.map((start) => start.catch(() => {}))); // one that ended at once is no failure
       if (run !== this.run) return;
+      this.looked = [];
       this.timer = setInterval(() => this.align(), ALIGN_EVERY);
     }
 
@@ -93,22 +106,15 @@ function hearlabSound(name, content) {
     select(index) {
       const before = this.parts.filter((part) => part.index === this.active);
       this.active = index;
+      this.looked = []; // offsets are from another version now
       const now = this.parts.filter((part) => part.index === index);
       if (!this.playing) return this.apply();
-      for (const { audio } of now) {
-        audio.playbackRate = 1;
-        audio.volume = 0;
-        audio.muted = false;
-      }
+      for (const { audio } of now) audio.playbackRate = 1;
       const steps = 4;
       const fade = (step) => {
         if (this.active !== index) return;
-        for (const { audio, file } of now) audio.volume = (file.volume * step) / steps;
-        for (const part of before) {
-          if (part.index === index) continue;
-          part.audio.volume = part.file.volume * (1 - step / steps);
-          part.audio.muted = step === steps;
-        }
+        for (const { audio, file } of now) hush(audio, (file.volume * step) / steps);
+        for (const { audio, file } of before) if (!now.some((part) => part.audio === audio)) hush(audio, file.volume * (1 - step / steps));
         if (step < steps) setTimeout(() => fade(step + 1), (FADE * 1000) / steps);
         else this.apply();
       };
@@ -118,8 +124,7 @@ function hearlabSound(name, content) {
 
     apply() {
       for (const { audio, file, index } of this.parts) {
-        audio.muted = index !== this.active;
-        audio.volume = file.volume;
+        hush(audio, index === this.active ? file.volume : 0);
       }
     }
 
@@ -131,9 +136,14 @@ function hearlabSound(name, content) {
         this.finished();
         return;
       }
+      const before = this.looked ?? [];
       const offsets = this.offsets();
+      this.looked = offsets;
       this.parts.forEach(({ audio, index }, place) => {
-        const ahead = offsets[place];
+        // A single look can be wrong by 20 ms, as the browser tells times by the buffer: both of two looks must agree.
+        const last = before[place] ?? 0;
+        const agreed = Math.sign(last) === Math.sign(offsets[place]);
+        const ahead = agreed ? Math.sign(last) * Math.min(Math.abs(last), Math.abs(offsets[place])) : 0;
         if (audio === master.audio || audio.paused || audio.ended || audio.seeking) return;
         const heard = index === this.active;
         if (Math.abs(ahead) > 0.3) audio.currentTime -= ahead;
