@@ -73,9 +73,11 @@ def _write(path: Path, results: Results, track: Track, name: str, listeners: lis
     # A name is no formula: dollar signs stay what they are.
     with rc_context({"font.size": 9, "text.parse_math": False, "axes.edgecolor": "#c9ced3"}):
         figure = Figure(figsize=(WIDTH, height), dpi=DOTS, layout="constrained")
-        rows, audiograms = (
-            figure.subfigures(2, 1, height_ratios=[ROW * len(group.versions), 2.9]) if people else (figure, None)
-        )
+        rows: Any = figure
+        audiograms: Any = None
+        if people:
+            parts: Any = figure.subfigures(2, 1, height_ratios=[ROW * len(group.versions), 2.9])
+            rows, audiograms = parts
         facts = scene_facts(track.scenes[name]) if name in track.scenes else []
         figure.suptitle("   ".join([_short(name), *(f"{label}: {value}" for label, value in facts[:2])]), color=INK)
         axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])

@@ -76,7 +76,7 @@ def featured(track: Track, address: Address) -> list[dict[str, Any]]:
     if len(heard) > FEATURED:
         heard = [heard[0], heard[len(heard) // 2], heard[-1]]
     elif len(heard) < FEATURED:
-        words = ["best", "worst"][: len(heard)] if len(heard) > 1 else [""]
+        words = ["best", "worst"] if len(heard) == 2 else [""] * len(heard)
     metric = f"{METRIC_TITLES[track.name]} {{:{'+' if by_gain else ''}.3f}}"
     return [
         {"name": unit, "url": url, "why": f"{word} {metric.format(value(unit))}".strip()}

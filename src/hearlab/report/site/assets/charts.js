@@ -35,6 +35,8 @@
       };
       const place = document.getElementById(`chart-${chart.name}`);
       Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false }).then(() => {
+        // The figure is one image with a name; its parts have none.
+        for (const part of place.querySelectorAll("svg")) part.setAttribute("aria-hidden", "true");
         if (place.dataset.ready) return;
         place.dataset.ready = "true";
         place.on("plotly_click", (event) => {
