@@ -301,6 +301,8 @@ def test_every_control_has_a_name(browser: Browser, site: Path) -> None:
     roles = {"button", "slider", "checkbox", "combobox", "searchbox", "link", "image", "heading"}
     for page in ("index.html", "speech.html", "music.html", "experiments.html", "scenes/S06001.html"):
         browser.open(site / page)
+        for chart in browser.all(".chart"):
+            browser.until(lambda chart=chart: chart.get_attribute("data-ready"))
         for panel in browser.all("details"):
             browser.driver.execute_script("arguments[0].open = true", panel)
         tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]

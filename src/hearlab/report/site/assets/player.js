@@ -28,6 +28,11 @@ function hearlabSound(name, content) {
     else audio.muted = volume <= SILENT;
   }
 
+  /** A mono file of one ear comes out of both loudspeakers here, as does that of the other ear: half of each. */
+  function level(file) {
+    return file.ear ? file.volume / 2 : file.volume;
+  }
+
   /** Media elements that run side by side, all silent but one; the silent ones are kept in step with it. */
   class ElementEngine {
     constructor(group) {
@@ -113,8 +118,10 @@ function hearlabSound(name, content) {
       const steps = 4;
       const fade = (step) => {
         if (this.active !== index) return;
-        for (const { audio, file } of now) hush(audio, (file.volume * step) / steps);
-        for (const { audio, file } of before) if (!now.some((part) => part.audio === audio)) hush(audio, file.volume * (1 - step / steps));
+        for (const { audio, file } of now) hush(audio, (level(file) * step) / steps);
+        for (const { audio, file, index: own } of before) {
+          if (own !== index) hush(audio, level(file) * (1 - step / steps));
+        }
         if (step < steps) setTimeout(() => fade(step + 1), (FADE * 1000) / steps);
         else this.apply();
       };
@@ -124,7 +131,7 @@ function hearlabSound(name, content) {
 
     apply() {
       for (const { audio, file, index } of this.parts) {
-        hush(audio, index === this.active ? file.volume : 0);
+        hush(audio, index === this.active ? level(file) : 0);
       }
     }
 
@@ -335,7 +342,7 @@ function hearlabSound(name, content) {
       $("how").textContent =
         made.kind === "buffers"
           ? "Versions switch at the same sample."
-          : "Versions run side by side, a few thousandths of a second apart at most.";
+          : "Versions run side by side, in step to some thousandths of a second.";
       return made;
     })();
     state.loading.catch((error) => say(`Cannot play: ${error.message}.`));
