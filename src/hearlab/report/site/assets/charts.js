@@ -35,8 +35,8 @@
       };
       const place = document.getElementById(`chart-${chart.name}`);
       Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false }).then(() => {
-        // The figure is one image with a name; its parts have none.
-        for (const part of place.querySelectorAll("svg")) part.setAttribute("aria-hidden", "true");
+        // The figure is one image with a name; its parts, and the drawing that Plotly measures texts with, have none.
+        for (const part of document.querySelectorAll(".chart svg, svg#js-plotly-tester")) part.setAttribute("aria-hidden", "true");
         if (place.dataset.ready) return;
         place.dataset.ready = "true";
         place.on("plotly_click", (event) => {
