@@ -11,13 +11,15 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow lint format scores bench bench-scaling peer clean help
+.PHONY: demo site test test-slow lint format scores bench bench-scaling peer clean help
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
 	@dvc repro
 	@echo
 	@hearlab scores
+	@echo
+	@hearlab report
 	@sh tools/next-steps.sh
 
 test: $(INSTALLED_DEV)
@@ -38,6 +40,10 @@ format: $(INSTALLED_DEV)
 scores: $(INSTALLED)
 	@hearlab scores
 
+# The pages to listen and look, from what is there; OPEN=1 opens them in the browser.
+site: $(INSTALLED)
+	@hearlab report $(if $(OPEN),--open)
+
 # Speed and agreement beside pyclarity 0.9.0, which gets an environment of its own (docs/notes/bench.md).
 bench: $(INSTALLED)
 	@python benchmarks/bench.py
@@ -54,7 +60,8 @@ clean:
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
-	@echo "make demo    install, run the pipeline on the demo data set, print the scores"
+	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen"
+	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make lint    format, lint and type checks"
 	@echo "make bench   speed and memory beside the published implementation"

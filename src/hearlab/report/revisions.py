@@ -85,6 +85,11 @@ class RevisionFiles:
             self._identity(path) is not None or git(self.root, "cat-file", "-e", f"{self.commit}:./{path}") is not None
         )
 
+    def cached(self, path: str) -> bytes | None:
+        """Bytes of a file that DVC's cache on this machine has; None for others, wherever they are."""
+        identity = self._identity(path)
+        return self._cached(identity) if identity else None
+
     @cached_property
     def lock(self) -> dict[str, Any]:
         return _stages(self._from_git("dvc.lock"))

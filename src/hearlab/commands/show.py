@@ -1,0 +1,28 @@
+"""`hearlab show`: one picture of a scene or song."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hearlab.commands import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("show", help="one PNG of a scene or song: waveforms, spectrograms, audiograms, scores")
+    parser.add_argument("name", metavar="SCENE", help="such as S06001, or the name of a song")
+    parser.add_argument("--listener", metavar="ID", help="only this one (default: the first four)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: SCENE.png in this folder")
+    parser.set_defaults(run=_show)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from hearlab.report.scene_picture import draw
+    from hearlab.report.site.pages import file_name
+
+    path = options.out or Path(f"{Path(file_name(options.name)).stem}.png")
+    draw(Path.cwd(), options.name, path, listener=options.listener)
+    print(path)

@@ -1,0 +1,78 @@
+"""Audiograms as they are drawn in clinics: frequency to the right, loss downwards, right ear O, left ear X."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from hearlab.listeners import Listener
+
+# Stand-ins for colours of the SVG file, which becomes dark with the page.
+INK, GRID, LEFT, RIGHT = "#010101", "#020202", "#030303", "#040404"
+LIGHT = {INK: "#40464d", GRID: "#d9dde2", LEFT: "#1f5fbf", RIGHT: "#c02a34"}
+DARK = {INK: "#b9c0c8", GRID: "#3a4149", LEFT: "#7db0ff", RIGHT: "#ff8d8d"}
+LEVELS = (-10.0, 110.0)  # dB HL
+TICKS = (250, 500, 1000, 2000, 4000, 8000)
+
+
+def draw_audiogram(axes: Any, listener: Listener, colours: dict[str, str] | None = None) -> None:
+    """Draw both ears into a matplotlib axes; `colours` replaces INK, GRID, LEFT and RIGHT (default: LIGHT)."""
+    used = LIGHT if colours is None else colours
+    ears = (("right", listener.right, used[RIGHT], "o"), ("left", listener.left, used[LEFT], "x"))
+    for name, ear, colour, marker in ears:
+        axes.plot(
+            ear.frequencies,
+            ear.levels,
+            color=colour,
+            marker=marker,
+            markersize=7,
+            markerfacecolor="none",
+            markeredgewidth=1.6,
+            linewidth=1.4,
+            label=f"{name} ear",
+            clip_on=False,
+        )
+    axes.set_xscale("log")
+    axes.set_xlim(200, 9500)
+    axes.set_xticks(TICKS, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in TICKS])
+    axes.minorticks_off()
+    highest = max(LEVELS[1], *(float(ear.levels.max()) + 5 for ear in (listener.left, listener.right)))
+    axes.set_ylim(highest, LEVELS[0])
+    axes.set_yticks(range(0, int(highest) + 1, 20))
+    axes.grid(color=used[GRID], linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("frequency (Hz)", color=used[INK])
+    axes.set_ylabel("hearing loss (dB HL)", color=used[INK])
+    axes.tick_params(colors=used[INK], length=0)
+    for spine in axes.spines.values():
+        spine.set_color(used[GRID])
+    legend = axes.legend(loc="lower left", frameon=False, fontsize="small")
+    for entry in legend.get_texts():
+        entry.set_color(used[INK])
+
+
+def audiogram_svg(listener: Listener) -> str:
+    """An SVG file that follows the reader's choice of light or dark."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hearlab", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(3.6, 2.9), layout="constrained")
+        draw_audiogram(figure.subplots(), listener, {name: name for name in LIGHT})
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    variables = {name: f"--c{index}" for index, name in enumerate(LIGHT)}
+    for name, variable in variables.items():
+        drawing = drawing.replace(name, f"var({variable})")
+    # The text is drawn by the browser, in its own sans serif.
+    drawing = re.sub(r"font-family: [^;]*", "font-family: system-ui, sans-serif", drawing)
+
+    def values(colours: dict[str, str]) -> str:
+        return ";".join(f"{variable}:{colours[name]}" for name, variable in variables.items())
+
+    style = f"<style>:root{{{values(LIGHT)}}}@media(prefers-color-scheme:dark){{:root{{{values(DARK)}}}}}</style>"
+    head, rest = drawing.split(">", 1)
+    return f"{head}>{style}{rest}"

@@ -1,0 +1,264 @@
+"""Writes the site: chooses what gets a listening page, measures its sounds, renders the templates."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hearlab.errors import InputError
+from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.report.audiogram_picture import audiogram_svg
+from hearlab.report.site.boards import boards
+from hearlab.report.site.charts import music_charts, speech_charts
+from hearlab.report.site.experiments import AVERAGES, experiments
+from hearlab.report.site.other_sounds import other_versions
+from hearlab.report.site.pages import (
+    FOLDERS,
+    METRIC_TITLES,
+    NAVIGATION,
+    TITLES,
+    comparison_values,
+    featured,
+    file_name,
+    listening_values,
+    track_rows,
+    track_values,
+)
+from hearlab.report.site.results import Results, Track, read_results
+from hearlab.report.site.sounds import Sounds
+from hearlab.report.site.versions import Group, scene_groups, song_groups
+
+MARK = ".hearlab-site"  # a folder that has it may be written over
+PAGES = 100  # listening pages of a track unless told otherwise
+LISTENERS = 6  # heard on one page
+ASSETS = ("style.css", "player.js", "blind.js", "tables.js", "charts.js")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What was written.
+
+    Attributes:
+        index: the page to open.
+        pages: listening pages.
+        measured: sounds that were read; those that had not changed were not.
+        problems: sounds that could not be read.
+    """
+
+    index: Path
+    pages: int
+    measured: int
+    problems: tuple[str, ...]
+
+
+def build_site(
+    root: Path,
+    out: Path,
+    *,
+    against: str | None = None,
+    portable: bool = False,
+    pages: int | None = None,
+    only: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Site:
+    """Write the site of the results in the workspace `root` into the folder `out`.
+
+    Args:
+        root: the workspace.
+        out: a new or empty folder, or that of an older site, which is brought up to date.
+        against: a revision, experiment, file or folder to compare with; else with the unprocessed signals.
+        portable: copy all sounds into the site, as FLAC.
+        pages: listening pages of a track at most; default: PAGES.
+        only: scenes and songs that get one, instead.
+        progress: called with the sounds that are measured, and their number.
+
+    Raises:
+        InputError: there are no results, `out` is something else, `only` names nothing known.
+    """
+    results = read_results(root, against)
+    _claim(out)
+    heard = {track.name: _heard(track, pages, only) for track in results.tracks}
+    _check_names(only, results)
+    with synced_later():
+        _assets(out)
+        listeners = {
+            (track.name, unit): _listeners(track, unit) for track in results.tracks for unit in heard[track.name]
+        }
+        groups = {key: _groups(results, *key, shown, out) for key, shown in listeners.items()}
+        sounds = Sounds(root, out, portable=portable)
+        problems = sounds.measure([group for found in groups.values() for group in found], progress)
+        _Writer(results, out, heard, groups, listeners, sounds, problems).write()
+    return Site(out / "index.html", len(groups), sounds.measured, tuple(problems))
+
+
+def _claim(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(out, "is no folder", advice="choose another with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
+        raise InputError(
+            out, "holds other files", wanted="a new folder or an older site", advice="choose another with --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+
+
+def _heard(track: Track, pages: int | None, only: Sequence[str]) -> list[str]:
+    """Scenes or songs that get a page: all of a few, else those that gain and lose most, and a regular sample."""
+    units = list(track.units)
+    if only:
+        return [unit for unit in units if unit in only]
+    most = PAGES if pages is None else pages
+    if len(units) <= most:
+        return units
+    pairs = [*track.comparison.winners, *track.comparison.losers] if track.comparison else []
+    chosen = dict.fromkeys([one.pair[0] for one in pairs][:most])
+    rest = [unit for unit in units if unit not in chosen]
+    wanted = most - len(chosen)
+    chosen |= dict.fromkeys(rest[place * len(rest) // wanted] for place in range(wanted))
+    return [unit for unit in units if unit in chosen]
+
+
+def _check_names(only: Sequence[str], results: Results) -> None:
+    known = [unit for track in results.tracks for unit in track.units]
+    for name in only:
+        if name not in known:
+            raise InputError(
+                "--only", "no scene or song of that name was scored", found=name, wanted=f"such as {known[0]}"
+            )
+
+
+def _listeners(track: Track, unit: str) -> list[str]:
+    """The listeners that a page lets hear: all if they are few, else from the lowest score to the highest."""
+    names = track.units[unit]
+    if len(names) <= LISTENERS:
+        return names
+    names = sorted(names, key=lambda name: track.score(track.enhanced, (unit, name)) or 0.0)
+    return [names[place * (len(names) - 1) // (LISTENERS - 1)] for place in range(LISTENERS)]
+
+
+def _groups(results: Results, track: str, unit: str, listeners: Sequence[str], out: Path) -> list[Group]:
+    if track == "music":
+        return song_groups(results.root, results.files, results.params, unit, listeners)
+    others = other_versions(results, unit, listeners, out)
+    return scene_groups(results.root, results.files, results.params, unit, listeners, others)
+
+
+def _assets(out: Path) -> None:
+    found = importlib.util.find_spec("plotly")
+    if found is None or found.origin is None:
+        raise InputError("plotly", "is not installed", advice="pip install 'hearlab[pipeline]'")
+    source = Path(found.origin).parent / "package_data" / "plotly.min.js"
+    target = out / "assets" / "plotly.min.js"
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+    for name in ASSETS:
+        content = resources.files("hearlab.report.site").joinpath("assets", name).read_text(encoding="utf-8")
+        write_text(out / "assets" / name, content)
+
+
+class _Writer:
+    """Renders the pages of one site."""
+
+    def __init__(
+        self,
+        results: Results,
+        out: Path,
+        heard: dict[str, list[str]],
+        groups: dict[tuple[str, str], list[Group]],
+        listeners: dict[tuple[str, str], list[str]],
+        sounds: Sounds,
+        problems: Sequence[str],
+    ) -> None:
+        self.results, self.out, self.heard, self.sounds = results, out, heard, sounds
+        self.groups, self.listeners, self.problems = groups, listeners, problems
+        self.boards = boards(results.root)
+        self.environment = Environment(
+            loader=PackageLoader("hearlab.report.site"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        pages = [("index.html", "Results")]
+        pages += [(f"{track.name}.html", NAVIGATION[track.name]) for track in results.tracks]
+        pages += [("leaderboard.html", "Leaderboard")] if self.boards else []
+        pages += [("experiments.html", "Experiments")]
+        self.common = {"pages": pages, "dataset": results.params.dataset, "made": ""}
+
+    def write(self) -> None:
+        tracks = []
+        for track in self.results.tracks:
+            self._track(track)
+            tracks.append(track_values(track, featured(track, partial(self._address, track))))
+            self._listening(track)
+        notes = [*self.results.notes, *self.problems]
+        self._render("index.html", "index.html", tracks=tracks, notes=notes)
+        self._experiments()
+        if self.boards:
+            rows = [
+                {"name": name, "title": TITLES[name], "metric": METRIC_TITLES[name], "entries": entries}
+                for name, entries in self.boards.items()
+            ]
+            self._render("leaderboard.html", "leaderboard.html", boards=rows)
+        else:
+            (self.out / "leaderboard.html").unlink(missing_ok=True)
+
+    def _address(self, track: Track, unit: str, up: str = "") -> str | None:
+        """Address of a listening page from a page in the site's own folder."""
+        return f"{up}{FOLDERS[track.name]}/{file_name(unit)}" if unit in self.heard[track.name] else None
+
+    def _track(self, track: Track) -> None:
+        address = partial(self._address, track)
+        columns, details, rows = track_rows(track, address)
+        charts = speech_charts(track, address) if track.name == "speech" else music_charts(track, address)
+        compared = comparison_values(track.comparison, track.against, address) if track.comparison else None
+        self._render(
+            f"{track.name}.html",
+            "track.html",
+            track=track_values(track, []),
+            charts=charts,
+            columns=columns,
+            details=details,
+            rows=rows,
+            compared=compared,
+            unheard=len(track.units) - len(self.heard[track.name]),
+        )
+
+    def _listening(self, track: Track) -> None:
+        folder = self.out / FOLDERS[track.name]
+        written = set()
+        drawn: set[str] = set()
+        for unit in self.heard[track.name]:
+            page = folder / file_name(unit)
+            shown = self.listeners[track.name, unit]
+            groups = self.groups[track.name, unit]
+            values = listening_values(track, unit, groups, shown, self.sounds, page)
+            values["notes"] = [] if groups else ["The sounds are not here: dvc pull or dvc repro brings them."]
+            self._render(str(page.relative_to(self.out)), "listen.html", here=f"{track.name}.html", **values)
+            written.add(page.name)
+            drawn |= {name for name in shown if name in track.listeners}
+        for path in folder.glob("*.html"):
+            if path.name not in written:
+                path.unlink()
+        for name in drawn:
+            path = self.out / "audiograms" / f"{file_name(name)[:-5]}.svg"
+            write_text(path, audiogram_svg(track.listeners[name]))
+
+    def _experiments(self) -> None:
+        found, parameters = experiments(self.results.root)
+        scores = [name for name in AVERAGES if any(name in one.scores for one in found)]
+        self._render("experiments.html", "experiments.html", experiments=found, parameters=parameters, scores=scores)
+
+    def _render(self, page: str, template: str, *, here: str | None = None, **values: Any) -> None:
+        up = "../" * page.count("/")
+        text = self.environment.get_template(template).render(**self.common, here=here or page, up=up, **values)
+        write_text(self.out / page, text)

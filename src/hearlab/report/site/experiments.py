@@ -1,0 +1,100 @@
+"""Experiments and commits with their averages, and the parameters in which they differ."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError
+from hearlab.report.revisions import EXPERIMENT, Files, RevisionFiles, WorkspaceFiles, git, read_yaml
+from hearlab.report.same_units import PARAMS_FILE, flat
+
+COMMITS = 50  # the newest that changed a score
+AVERAGES = {
+    "HASPI enhanced": ("metrics/speech.json", ("haspi", "enhanced")),
+    "HASPI unprocessed": ("metrics/speech.json", ("haspi", "unprocessed")),
+    "HAAQI": ("metrics/music.json", ("haaqi", "score")),
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One line of the table.
+
+    Attributes:
+        name: an experiment's own name, or the subject of a commit.
+        kind: 'workspace', 'experiment' or 'commit'.
+        commit: first digits of the hash; empty for the workspace.
+        date: of the commit, or None.
+        scores: the averages, by the names of AVERAGES.
+        parameters: all of params.yaml, flat; `differing_only` keeps those that differ.
+    """
+
+    name: str
+    kind: str
+    commit: str
+    date: datetime.datetime | None
+    scores: dict[str, float]
+    parameters: dict[str, Any]
+
+
+def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
+    """The workspace, DVC's experiments and the commits that changed a score; names of the parameters that differ.
+
+    Lines without scores are left out, and so are commits whose parameters and scores are those of the next older one.
+    """
+    found = [_experiment("workspace", "workspace", "", None, WorkspaceFiles(root))]
+    listed = _git(root, "for-each-ref", "--format=%(objectname) %(committerdate:unix) %(refname)", "refs/exps")
+    for line in listed:
+        commit, seconds, reference = line.split(" ", 2)
+        match = EXPERIMENT.fullmatch(reference)
+        if match:
+            files = RevisionFiles(root, match[3], commit, True)
+            found.append(_experiment(match[3], "experiment", commit[:7], seconds, files))
+    log = ("log", f"--max-count={COMMITS}", "--format=%H %ct %s", "--", "metrics/speech.json", "metrics/music.json")
+    before: Experiment | None = None
+    for line in _git(root, *log):
+        commit, seconds, subject = line.split(" ", 2)
+        own = _experiment(subject, "commit", commit[:7], seconds, RevisionFiles(root, commit[:7], commit))
+        if before is not None and (own.scores, own.parameters) == (before.scores, before.parameters):
+            found.pop()
+        found.append(own)
+        before = own
+    return differing_only([one for one in found if one.scores])
+
+
+def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]]:
+    """The same with only those parameters that differ between any two, and their names."""
+    names = list(dict.fromkeys(name for one in found for name in one.parameters))
+    differing = [
+        name for name in names if len({json.dumps(one.parameters.get(name), default=str) for one in found}) > 1
+    ]
+    return [replace(one, parameters={name: one.parameters.get(name) for name in differing}) for one in found], differing
+
+
+def _git(root: Path, *arguments: str) -> list[str]:
+    output: bytes | None = None
+    with contextlib.suppress(InputError):  # without git there is the workspace
+        output = git(root, *arguments)
+    return (output or b"").decode("utf-8", errors="replace").splitlines()
+
+
+def _experiment(name: str, kind: str, commit: str, seconds: str | None, files: Files) -> Experiment:
+    scores = {}
+    for title, (path, keys) in AVERAGES.items():
+        content: Any = None
+        with contextlib.suppress(InputError, ValueError):
+            content = json.loads(files.read(path) or b"null")
+        for key in keys:
+            content = content.get(key) if isinstance(content, dict) else None
+        if isinstance(content, int | float):
+            scores[title] = float(content)
+    parameters: Any = None
+    with contextlib.suppress(InputError):
+        parameters = read_yaml(files.read(PARAMS_FILE))
+    date = None if seconds is None else datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return Experiment(name, kind, commit, date, scores, flat(parameters))

@@ -1,0 +1,42 @@
+"""The enhanced signals of the experiment that is compared with, as far as DVC's cache has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hearlab.datasets.layout import Workspace, enhanced_file
+from hearlab.files import atomic_path
+from hearlab.report.revisions import RevisionFiles, read_yaml
+from hearlab.report.same_units import DATA, PARAMS_FILE, flat
+from hearlab.report.site.results import Results
+from hearlab.report.site.versions import Part, Version
+
+FOLDER = "against"
+
+
+def other_versions(results: Results, scene: str, listeners: Sequence[str], out: Path) -> list[Version]:
+    """The scene as the other experiment enhanced it, copied into the site.
+
+    Nothing for bare tables of scores, and for what only a remote has: that could be a long download.
+    """
+    source = results.against
+    if source is None or not isinstance(source.files, RevisionFiles):
+        return []
+    dataset = flat(read_yaml(source.files.read(PARAMS_FILE))).get("dataset")
+    if dataset != results.params.dataset:
+        return []
+    folder = Workspace(Path(DATA) / str(dataset)).enhanced
+    versions = []
+    for listener in listeners:
+        path = enhanced_file(folder, scene, listener)
+        copy = out / FOLDER / source.files.commit[:12] / path.name
+        if not copy.exists():
+            content = source.files.cached(path.as_posix())
+            if content is None:
+                continue
+            with atomic_path(copy) as temporary:
+                temporary.write_bytes(content)
+        about = f"the hearing aid's output in {source.label}"
+        versions.append(Version(f"{source.name}, {listener}", about, "other", (Part(copy.absolute()),), listener))
+    return versions

@@ -1,0 +1,159 @@
+"""What can be heard of a scene or song: its versions, in groups between which one switches at the same instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEMS, Workspace, enhanced_file, music_file, scene_file
+from hearlab.datasets.song_lists import Segments, read_segments, read_songs
+from hearlab.errors import InputError
+from hearlab.params import Params
+from hearlab.stem_files import read_factor
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or a part of it, that sounds in a version.
+
+    Attributes:
+        path: relative to the workspace, or absolute.
+        start, end: in seconds; None: to the end.
+        factor: its samples are multiplied by it.
+        ear: 'left' or 'right' for a mono file of one ear, '' for a stereo file.
+    """
+
+    path: Path
+    start: float = 0.0
+    end: float | None = None
+    factor: float = 1.0
+    ear: str = ""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One way in which a scene or song can be heard.
+
+    Attributes:
+        label: short; `about` says what it is.
+        kind: 'unprocessed', 'enhanced', 'other' (the same of another experiment) or 'reference'.
+        parts: one stereo file, or a mono file for each ear.
+        listener: whom it was made for, if for one.
+    """
+
+    label: str
+    about: str
+    kind: str
+    parts: tuple[Part, ...]
+    listener: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Versions of the same sound: a scene, a whole song, or a stem."""
+
+    name: str
+    versions: tuple[Version, ...]
+
+
+def scene_groups(
+    root: Path, files: Workspace, params: Params, scene: str, listeners: Sequence[str], others: Sequence[Version] = ()
+) -> list[Group]:
+    """The versions of a scene whose files are there; `others` come after the enhanced ones."""
+    channel = params.render.reference_channel
+    folder = files.rendered(params.evaluate.split)
+    microphones = f"what the hearing aid's microphone pair CH{channel} picks up"
+
+    def one(label: str, about: str, kind: str, path: Path, listener: str = "") -> Version:
+        return Version(label, about, kind, (Part(path),), listener)
+
+    versions = [
+        one("Unprocessed", microphones, "unprocessed", scene_file(folder, scene, "mix", channel)),
+        *(
+            one(f"Enhanced, {name}", "the hearing aid's output", "enhanced", path, name)
+            for name in listeners
+            for path in [enhanced_file(files.enhanced, scene, name)]
+        ),
+        *others,
+        one(
+            "Target, anechoic",
+            "the clean talker; the metric compares with it",
+            "reference",
+            scene_file(folder, scene, "target_anechoic", channel),
+        ),
+        one("Target in the room", "the talker alone", "reference", scene_file(folder, scene, "target", channel)),
+        one(
+            "Interferers",
+            "everything but the talker",
+            "reference",
+            scene_file(folder, scene, "interferer", channel),
+        ),
+    ]
+    return _groups(root, [("Scene", versions)])
+
+
+def song_groups(root: Path, files: Workspace, params: Params, song: str, listeners: Sequence[str]) -> list[Group]:
+    """The versions of a song and of its stems whose files are there."""
+    split = params.evaluate.song_split
+    cut = _segments(root, files, song) if split == "test" else None
+    whole, cut_stem = (cut.subjective, cut.objective) if cut else ((0.0, None), (0.0, None))
+
+    def one(label: str, about: str, kind: str, path: Path, span: tuple[float, float | None]) -> Version:
+        return Version(label, about, kind, (Part(path, *span),))
+
+    mixture = files.cadenza.stem(split, song, "mixture")
+    groups = [
+        (
+            "Song",
+            [
+                one("Mixture", "the song as released", "unprocessed", mixture, whole),
+                *(
+                    Version(f"Remix, {name}", "the stems fitted to this listener", "enhanced", (Part(path),), name)
+                    for name in listeners
+                    for path in [music_file(files.enhanced_music, name, song, "remix")]
+                ),
+            ],
+        )
+    ]
+    for stem in STEMS:
+        versions = [
+            one("True", "the stem as recorded", "reference", files.cadenza.stem(split, song, stem), cut_stem),
+            one("Separated", "found in the mixture", "unprocessed", files.separated / song / f"{stem}.wav", cut_stem),
+        ]
+        for name in listeners:
+            paths = {side: music_file(files.enhanced_music, name, song, f"{side}_{stem}") for side in SIDES}
+            parts = tuple(Part(path, factor=_factor(root / path), ear=side) for side, path in paths.items())
+            versions.append(Version(f"Enhanced, {name}", "fitted to this listener", "enhanced", parts, name))
+        groups.append((stem.capitalize(), versions))
+    return _groups(root, groups)
+
+
+def _groups(root: Path, groups: Sequence[tuple[str, list[Version]]]) -> list[Group]:
+    there = [
+        Group(name, tuple(one for one in versions if all((root / part.path).is_file() for part in one.parts)))
+        for name, versions in groups
+    ]
+    return [group for group in there if group.versions]
+
+
+def _factor(path: Path) -> float:
+    try:
+        return read_factor(path)
+    except InputError:
+        return 1.0  # scoring names a damaged factor; here the stem is heard at its peak
+
+
+def _segments(root: Path, files: Workspace, song: str) -> Segments | None:
+    try:
+        songs = [entry for entry in read_songs(root / files.cadenza.songs("test")) if entry.name == song]
+        segments = read_segments(root / files.cadenza.segments, songs)[song]
+    except (InputError, KeyError):
+        return None
+    # Whole samples, as the stage cuts them.
+    spans = (
+        tuple(int(second * SAMPLE_RATE) / SAMPLE_RATE for second in span)
+        for span in (segments.objective, segments.subjective)
+    )
+    objective, subjective = spans
+    return Segments((objective[0], objective[1]), (subjective[0], subjective[1]))

@@ -1,0 +1,26 @@
+"""The made workspace and the sites of it, which the tests only read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from site_support import make_workspace
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_workspace(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="session")
+def site(workspace: Path) -> Path:
+    """The site beside its data."""
+    pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
+    from hearlab.report.site.build import build_site
+
+    return build_site(workspace, workspace / "report").index.parent

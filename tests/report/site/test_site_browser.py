@@ -1,0 +1,355 @@
+"""The site in headless Chromium, opened from disk: it loads, plays, switches, sorts, filters, tests blindly."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from site_support import HOSTILE_SCENE, HOSTILE_SONG
+
+from hearlab.report.site.build import build_site
+from hearlab.report.site.pages import file_name
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: make test installs it")
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None,
+        reason="no chromium or chromedriver: apt-get install chromium chromium-driver",
+    ),
+]
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+IN_STEP = 0.05  # s: two buffers of Chromium's audio output on a busy machine; 0.000 where rates are equal, in quiet
+HEARD_STILL = 0.08  # s: the same, and the time of the call itself
+WAIT = 20.0  # s, on a busy machine
+
+
+class Browser:
+    """A Chromium with what the tests look at."""
+
+    def __init__(self, profile: Path) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        self.screen(*DESKTOP)
+
+    def screen(self, width: int, height: int, *, dark: bool = False) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, page: Path) -> None:
+        self.driver.get(page.absolute().as_uri())
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(f"return {script}", *arguments)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        end = time.monotonic() + WAIT
+        while not (found := condition()):
+            assert time.monotonic() < end, "waited too long"
+            time.sleep(0.02)
+        return found
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def play(self) -> None:
+        self.find("#play").click()
+        self.until(lambda: self.run("Boolean(hearlab.state.engine?.playing && hearlab.state.engine.position() > 0.05)"))
+
+    def errors(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        found = []
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                found.append(message["params"]["request"]["url"])
+        return found
+
+    def picture(self, name: str, folder: Path) -> None:
+        size = self.run("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], 4000), "scale": 1}
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        (folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.screen(*DESKTOP)
+    chromium.driver.get("about:blank")
+    chromium.errors()
+    chromium.requests()
+    yield chromium
+    assert chromium.errors() == []
+    for address in chromium.requests():
+        assert address.startswith(("file:", "data:", "blob:", "about:")), address
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("HEARLAB_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_two_clicks_from_the_first_page_to_sound(browser: Browser, site: Path) -> None:
+    browser.open(site / "index.html")
+    browser.find(".links a").click()
+    assert "Unprocessed" in browser.find("[data-version] button").text
+    browser.play()
+    browser.until(lambda: browser.run("hearlab.state.engine.position()") > 0.3)
+    assert browser.find("#play").text == "Pause"
+    browser.find("#play").click()
+    assert browser.find("#play").text == "Play"
+
+
+def test_versions_play_in_step_and_switch_at_the_same_instant(browser: Browser, site: Path) -> None:
+    browser.open(site / "scenes/S06001.html")
+    browser.find("#loop").click()
+    browser.play()
+    time.sleep(0.5)
+    assert max(abs(offset) for offset in browser.run("hearlab.state.engine.offsets()")) < IN_STEP
+    for number in (1, 2, 3, 0):
+        before, after = browser.run(
+            "(() => { const engine = hearlab.state.engine; const at = engine.position();"
+            "hearlab.select(arguments[0]); return [at, engine.position()]; })()",
+            number,
+        )
+        assert abs(after - before) < HEARD_STILL
+        time.sleep(0.1)
+        volumes = browser.run("hearlab.state.engine.parts.map(({audio}) => audio.muted ? 0 : audio.volume)")
+        heard = [place for place, volume in enumerate(volumes) if volume > 1e-4]
+        assert heard == [number]
+        data = browser.run("hearlab.page.groups[0].versions[arguments[0]].files[0].matched", number)
+        assert volumes[number] == pytest.approx(data, rel=1e-3)
+        pressed = [item.get_attribute("aria-pressed") for item in browser.all("[data-version] button")]
+        assert pressed.index("true") == number
+        assert pressed.count("true") == 1
+    # As they are: the quietest and the loudest are no longer brought together.
+    browser.find("#matched").click()
+    assert browser.run("hearlab.state.engine.parts[0].file.volume") == 1
+
+
+def test_playing_ends_and_repeats(browser: Browser, site: Path) -> None:
+    browser.open(site / "scenes/S06002.html")
+    browser.play()
+    browser.run("hearlab.seek(1.7)")
+    browser.until(lambda: not browser.run("hearlab.state.engine.playing"))
+    assert browser.find("#play").text == "Play"
+    browser.find("#loop").click()
+    browser.play()
+    browser.run("hearlab.seek(1.7)")
+    browser.until(lambda: 0 < browser.run("hearlab.state.engine.position()") < 1)
+    assert browser.run("hearlab.state.engine.playing")
+
+
+def test_keys(browser: Browser, site: Path) -> None:
+    browser.open(site / "scenes/S06001.html")
+    browser.press(" ")
+    browser.until(lambda: browser.run("Boolean(hearlab.state.engine?.playing)"))
+    browser.press("2")
+    browser.until(lambda: browser.run("hearlab.state.engine.active") == 1)
+    browser.press(" ")
+    browser.until(lambda: not browser.run("hearlab.state.engine.playing"))
+    browser.press(Keys.HOME)
+    assert browser.run("hearlab.state.engine.position()") == 0
+    browser.press(Keys.ARROW_RIGHT)
+    assert browser.run("hearlab.state.engine.position()") == pytest.approx(2, abs=0.01)
+    browser.press(Keys.ARROW_LEFT)
+    assert browser.run("hearlab.state.engine.position()") == pytest.approx(0, abs=0.01)
+    browser.press("m")
+    assert not browser.find("#matched").is_selected()
+    browser.press("l")
+    assert browser.find("#loop").is_selected()
+    browser.press("b")
+    assert browser.find("#blind").get_attribute("open")
+    assert browser.run("document.activeElement.id") == "blind-a"
+
+
+def test_a_spectrogram_seeks(browser: Browser, site: Path) -> None:
+    browser.open(site / "scenes/S06001.html")
+    picture = browser.all(".picture")[1]
+    ActionChains(browser.driver).move_to_element(picture).click().perform()
+    assert browser.run("Number(document.getElementById('seek').value)") == pytest.approx(1.0, abs=0.05)
+    assert browser.all("[data-version]")[1].get_attribute("class").endswith("chosen")
+
+
+def test_stems_of_a_hostile_song(browser: Browser, site: Path, screenshots: Path) -> None:
+    browser.open(site / "songs" / file_name(HOSTILE_SONG))
+    assert browser.find("h1").text == HOSTILE_SONG
+    browser.play()
+    next(button for button in browser.all("[data-show-group]") if button.text == "Bass").click()
+    browser.until(lambda: browser.run("hearlab.state.engine?.playing && hearlab.group().name === 'Bass'"))
+    browser.press("3")
+    # Both ears of an enhanced stem sound.
+    browser.until(
+        lambda: browser.run("hearlab.state.engine.parts.filter(({audio}) => audio.volume > 1e-4).length") == 2
+    )
+    shown = [item for item in browser.all("[data-version]") if item.is_displayed()]
+    assert len(shown) == 4
+    browser.picture("song-hostile", screenshots)
+
+
+def test_tables_sort_and_filter(browser: Browser, site: Path) -> None:
+    browser.open(site / "speech.html")
+
+    def names() -> list[str]:
+        return [row.text for row in browser.all("#units tbody tr:not([hidden]) th")]
+
+    assert HOSTILE_SCENE in names()
+    heading = next(button for button in browser.all("#units thead button") if button.text == "SNR (dB)")
+    heading.click()
+    assert names()[0] == "S06002"
+    heading.click()
+    assert names()[0] == "S06001"
+    assert heading.find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+    browser.find("#units-filter").send_keys("s06002")
+    assert names() == ["S06002"]
+    assert browser.find("#units-count").text == "1 of 3"
+
+
+def test_a_point_of_a_figure_leads_to_its_scene(browser: Browser, site: Path) -> None:
+    browser.open(site / "speech.html")
+    browser.until(lambda: browser.run("Boolean(document.getElementById('chart-snr').dataset.ready)"))
+    point = browser.find("#chart-snr .scatterlayer .point")
+    ActionChains(browser.driver).move_to_element(point).pause(0.3).click().perform()
+    browser.until(lambda: "/scenes/S0600" in browser.driver.current_url)
+
+
+def test_blind_test(browser: Browser, site: Path, screenshots: Path) -> None:
+    browser.open(site / "scenes/S06001.html")
+    browser.find("#blind summary").click()
+    browser.find("#blind-count").send_keys("4")
+    browser.find("#blind-start").click()
+    assert "Enhanced" not in browser.find("main").text
+    assert not any(item.is_displayed() for item in browser.all("[data-version], .unblind"))
+    browser.picture("blind-trial", screenshots)
+    enhanced = 1
+    for trial in range(4):
+        browser.until(lambda: browser.run("Boolean(hearlab.state.engine)"))
+        browser.find("#prefer-first").click()  # both must be heard before
+        assert "both" in browser.find("#blind-said").text
+        browser.press("1", "2")
+        browser.until(lambda: browser.find("#blind-second").get_attribute("aria-pressed") == "true")
+        second = browser.run("hearlab.state.engine.active")
+        browser.find("#prefer-second" if second == enhanced else "#prefer-first").click()
+        if trial < 3:
+            assert browser.find("#blind-said").text == f"Trial {trial + 2} of 4"
+    result = browser.run("hearlab.blindResult")
+    assert result["preferred"] == {"a": 0, "b": 4, "none": 0}
+    assert result["versions"] == {"a": "Unprocessed", "b": "Enhanced, L0001"}
+    assert result["sign_test_p"] == pytest.approx(2 * 0.5**4)
+    assert sorted(trial["first"] for trial in result["trials"]) == ["a", "a", "b", "b"]
+    saved = browser.driver.execute_async_script(
+        "const done = arguments[0]; fetch(document.getElementById('blind-save').href)"
+        ".then((answer) => answer.json()).then(done)"
+    )
+    assert saved == result
+    assert browser.find("#blind-save").get_attribute("download").startswith("blind-S06001-")
+    assert any(item.is_displayed() for item in browser.all("[data-version]"))
+    browser.picture("blind-result", screenshots)
+
+
+def test_every_control_has_a_name(browser: Browser, site: Path) -> None:
+    roles = {"button", "slider", "checkbox", "combobox", "searchbox", "link", "image", "heading"}
+    for page in ("index.html", "speech.html", "music.html", "experiments.html", "scenes/S06001.html"):
+        browser.open(site / page)
+        for chart in browser.all(".chart"):
+            browser.until(lambda chart=chart: chart.get_attribute("data-ready"))
+        for panel in browser.all("details"):
+            browser.driver.execute_script("arguments[0].open = true", panel)
+        tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        found = [node for node in tree if node.get("role", {}).get("value") in roles and not node["ignored"]]
+        assert len(found) > 5
+        for node in found:
+            assert node.get("name", {}).get("value", "").strip(), (page, node["role"], node.get("backendDOMNodeId"))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pages_fit_the_screen(
+    browser: Browser, site: Path, screenshots: Path, size: tuple[int, int], dark: bool
+) -> None:
+    browser.screen(*size, dark=dark)
+    name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+    song = f"songs/{file_name(HOSTILE_SONG)}"
+    for page in ("index.html", "speech.html", "music.html", "experiments.html", "scenes/S06001.html", song):
+        browser.open(site / page)
+        for chart in browser.all(".chart"):
+            browser.until(lambda chart=chart: chart.get_attribute("data-ready"))
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth"), page
+        browser.picture(f"{name}-{Path(page).stem[:12]}", screenshots)
+
+
+def test_a_portable_site_switches_at_the_very_sample(browser: Browser, workspace: Path, tmp_path: Path) -> None:
+    made = build_site(workspace, tmp_path / "portable", portable=True, only=["S06001"]).index.parent
+    moved = Path(shutil.move(made, tmp_path / "moved & 100% #1"))
+    browser.open(moved / "scenes/S06001.html")
+    browser.play()
+    assert browser.run("hearlab.state.engine.kind") == "buffers"
+    browser.press("2")
+    browser.until(lambda: browser.run("hearlab.state.engine.active") == 1)
+    # What the browser decoded is the file, version by version, from its first sample.
+    for place, name in enumerate(("rendered/dev/S06001_mix_CH1.wav", "enhanced/S06001_L0001_HA-output.wav")):
+        source, rate = soundfile.read(workspace / "data/demo" / name)
+        if browser.run("hearlab.state.engine.context.sampleRate") != rate:
+            pytest.skip(f"the browser's audio runs at another rate than {rate} Hz, so it resamples")
+        decoded = browser.run(
+            "Array.from(hearlab.state.engine.buffers[arguments[0]][0].getChannelData(0).slice(0, 30000))", place
+        )
+        np.testing.assert_allclose(decoded, source[:30000, 0], atol=1 / 32768)
+    # The fade from one to the other leaves no gap: both gains always sum to 1.
+    sums = browser.driver.execute_async_script(
+        "const done = arguments[0]; hearlab.select(0); const list = [];"
+        "const look = () => { const gains = hearlab.state.engine.gains;"
+        "list.push(gains.reduce((sum, gain) => sum + gain.gain.value, 0));"
+        "list.length < 15 ? setTimeout(look, 2) : done(list); }; look();"
+    )
+    np.testing.assert_allclose(sums, 1, atol=0.02)

@@ -1,0 +1,244 @@
+"""The site's files: names, addresses, what is measured again, portable copies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+from site_support import HOSTILE_SCENE, HOSTILE_SONG, SCENES, SONGS, make_workspace
+
+from hearlab.errors import InputError
+from hearlab.report.scene_picture import draw
+from hearlab.report.site.build import build_site
+from hearlab.report.site.charts import text
+from hearlab.report.site.experiments import experiments
+from hearlab.report.site.pages import file_name
+
+pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
+SIXTEEN_BITS = 1 / 32768
+
+
+class Links(HTMLParser):
+    """Addresses and texts of a page; fails on handlers in attributes."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.scripts: list[dict[str, str | None]] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            assert not name.startswith("on"), f"{tag} has {name}"
+            if name in ("href", "src") and value:
+                self.addresses.append(value)
+        if tag == "script":
+            self.scripts.append(dict(attributes))
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def page_data(page: Path) -> dict:
+    found = re.search(r'id="page-data">(.*?)</script>', page.read_text(encoding="utf-8"), re.S)
+    assert found
+    return json.loads(found[1])
+
+
+def test_every_address_leads_to_a_file_and_none_to_the_network(site: Path) -> None:
+    for page in pages(site):
+        addresses = Links(page).addresses
+        if (found := re.search('id="page-data"', page.read_text(encoding="utf-8"))) is not None:
+            assert found
+            addresses += [
+                file["url"]
+                for group in page_data(page)["groups"]
+                for version in group["versions"]
+                for file in version["files"]
+            ]
+        for address in addresses:
+            parts = urlsplit(address)
+            assert parts.scheme in ("", "data"), address
+            if parts.path and not parts.scheme:
+                assert (page.parent / unquote(parts.path)).exists(), f"{page.name}: {address}"
+
+
+def test_hostile_names_are_text(site: Path) -> None:
+    for page in pages(site):
+        source = page.read_text(encoding="utf-8")
+        assert "<script>alert" not in source
+        assert "<img src=x" not in source
+        for script in Links(page).scripts:
+            assert script.get("src") or script.get("type") == "application/json"
+    song = site / "songs" / file_name(HOSTILE_SONG)
+    assert page_data(song)["name"] == HOSTILE_SONG
+    assert "{{ 7 * 7 }}" in song.read_text(encoding="utf-8")
+
+
+def test_file_names_are_safe_short_and_different() -> None:
+    names = [
+        "S06001",
+        HOSTILE_SONG,
+        HOSTILE_SONG.replace("é", "e"),
+        HOSTILE_SCENE,
+        "...",
+        "音楽",
+        "A b",
+        "a B",
+        "x" * 200,
+    ]
+    made = [file_name(name) for name in names]
+    assert made[0] == "S06001.html"
+    assert len({name.lower() for name in made}) == len(names)
+    for name in made:
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}\.html", name), name
+
+
+def test_texts_of_figures_have_no_tags() -> None:
+    assert text("<b>&lt;", 100) == "&lt;b&gt;&amp;lt;"
+    assert text("x" * 50, 10) == "x" * 9 + "…"
+
+
+def test_versions_are_matched_in_loudness(site: Path) -> None:
+    for page in sorted(site.glob("s*s/*.html")):
+        source = page.read_text(encoding="utf-8")
+        if "page-data" not in source:
+            continue
+        for group in page_data(page)["groups"]:
+            volumes = [file["matched"] for version in group["versions"] for file in version["files"]]
+            assert max(volumes) <= 1
+    scene = page_data(site / "scenes" / "S06001.html")["groups"][0]["versions"]
+    # The anechoic target is four times the target in the room: 12 dB louder.
+    matched = {version["label"]: version["files"][0]["matched"] for version in scene}
+    assert matched["Target in the room"] / matched["Target, anechoic"] == pytest.approx(4, rel=0.01)
+
+
+def test_ears_of_a_stem_keep_their_factors(site: Path) -> None:
+    groups = page_data(site / "songs" / file_name(SONGS[1]))["groups"]
+    drums = next(group for group in groups if group["name"] == "Drums")
+    files = next(version for version in drums["versions"] if version["label"].startswith("Enhanced"))["files"]
+    assert [file["ear"] for file in files] == ["left", "right"]
+    assert files[1]["plain"] / files[0]["plain"] == pytest.approx(2, rel=1e-3)
+
+
+def test_a_second_site_measures_what_changed(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    first = build_site(root, root / "report", only=["S06001"])
+    assert first.measured > 0
+    assert build_site(root, root / "report", only=["S06001"]).measured == 0
+    path = root / "data/demo/enhanced/S06001_L0001_HA-output.wav"
+    before = page_data(root / "report/scenes/S06001.html")
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples / 2, rate, subtype="PCM_16")
+    os.utime(path, (1, 1))
+    assert build_site(root, root / "report", only=["S06001"]).measured == 1
+    after = page_data(root / "report/scenes/S06001.html")
+    assert before != after
+    pictures = {path.stem for path in (root / "report/pictures").glob("*.png")}
+    assert len(pictures) == first.measured  # the old one is gone
+
+
+def test_portable_copies_are_the_signals(workspace: Path, tmp_path: Path) -> None:
+    site = build_site(workspace, tmp_path / "p", portable=True, only=["S06001", SONGS[1]]).index.parent
+    moved = shutil.move(site, tmp_path / "elsewhere")
+    versions = page_data(Path(moved) / "scenes/S06001.html")["groups"][0]["versions"]
+    copy, rate = soundfile.read(Path(moved) / "scenes" / versions[0]["files"][0]["url"])
+    source, wanted = soundfile.read(workspace / "data/demo/rendered/dev/S06001_mix_CH1.wav")
+    assert rate == wanted
+    np.testing.assert_allclose(copy, source, atol=SIXTEEN_BITS)
+    groups = page_data(Path(moved) / "songs" / file_name(SONGS[1]))["groups"]
+    drums = next(group for group in groups if group["name"] == "Drums")["versions"][2]["files"]
+    stereo, rate = soundfile.read(Path(moved) / "songs" / drums[0]["url"])
+    assert (rate, stereo.shape[1]) == (24000, 2)
+    np.testing.assert_allclose(stereo[:, 1], 2 * stereo[:, 0], atol=3 * SIXTEEN_BITS)
+    for page in pages(Path(moved)):
+        assert not any("data/demo" in address for address in Links(page).addresses)
+
+
+def test_pages_are_bounded_and_chosen(workspace: Path, tmp_path: Path) -> None:
+    site = build_site(workspace, tmp_path / "few", pages=1)
+    assert site.pages == 2  # one of each track
+    assert "have no listening page" in (tmp_path / "few/speech.html").read_text(encoding="utf-8")
+    build_site(workspace, tmp_path / "few", only=["S06002"])
+    assert [path.name for path in (tmp_path / "few/scenes").glob("*.html")] == ["S06002.html"]
+    assert not list((tmp_path / "few/songs").glob("*.html"))
+    with pytest.raises(InputError, match=r"--only: .*S7.*such as"):
+        build_site(workspace, tmp_path / "few", only=["S7"])
+
+
+def test_without_sounds_the_scores_are_shown(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    shutil.rmtree(root / "data")
+    site = build_site(root, root / "report")
+    assert site.measured == 0
+    assert "dvc pull" in (root / "report/scenes/S06001.html").read_text(encoding="utf-8")
+    assert "scenes.dev.json: no such file" in site.index.read_text(encoding="utf-8")
+
+
+def test_a_damaged_sound_is_left_out_and_told(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    (root / "data/demo/rendered/dev/S06001_mix_CH1.wav").write_bytes(b"RIFF")
+    site = build_site(root, root / "report", only=["S06001"])
+    assert len(site.problems) == 1
+    assert "S06001_mix_CH1.wav" in site.index.read_text(encoding="utf-8")
+
+
+def test_other_folders_are_left_alone(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        build_site(workspace, tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_against_another_result(workspace: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    lines = (workspace / "metrics/speech.csv").read_text(encoding="utf-8").splitlines()
+    other.write_text("\n".join([lines[0], *(re.sub(r"[\d.]+$", "0.1", line) for line in lines[1:])]), encoding="utf-8")
+    build_site(workspace, tmp_path / "site", against=str(other), pages=0)
+    source = (tmp_path / "site/speech.html").read_text(encoding="utf-8")
+    assert "Enhanced against" in source
+    assert "other.csv" in source
+    assert "+0.325" in source  # the mean of 0.3 to 0.55 is 0.425
+
+
+def git(root: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    subprocess.run(("git", *who, *arguments), cwd=root, check=True, capture_output=True)
+
+
+def test_experiments_show_the_parameters_that_differ(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    git(root, "init", "--quiet")
+    git(root, "add", "params.yaml", "metrics")
+    git(root, "commit", "--quiet", "--message", "First <b>run</b>")
+    params = (root / "params.yaml").read_text(encoding="utf-8")
+    (root / "params.yaml").write_text(re.sub(r"(?m)^  gain: 0", "  gain: 6", params), encoding="utf-8")
+    (root / "metrics/speech.json").write_text('{"haspi": {"enhanced": 0.5}}', encoding="utf-8")
+    found, parameters = experiments(root)
+    assert parameters == ["enhance.gain"]
+    assert [(one.kind, one.parameters["enhance.gain"], one.scores["HASPI enhanced"]) for one in found] == [
+        ("workspace", 6, 0.5),
+        ("commit", 0, 0.475),
+    ]
+    build_site(root, root / "report", pages=0)
+    assert "First &lt;b&gt;run&lt;/b&gt;" in (root / "report/experiments.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [next(iter(SCENES)), HOSTILE_SONG])
+def test_show_draws_a_picture(workspace: Path, tmp_path: Path, name: str) -> None:
+    draw(workspace, name, tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="was not scored for this listener"):
+        draw(workspace, name, tmp_path / "two.png", listener="L9")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
