@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 import hearlab
-from hearlab.commands import compare, data, doctor, memo, score, scores, stage, submission, weights
+from hearlab.commands import compare, data, doctor, memo, score, scores, stage, submission, track, weights
 from hearlab.errors import InputError
 
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hearlab {hearlab.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (stage, scores, compare, doctor, memo, data, score, weights, submission):
+    for group in (stage, scores, compare, track, doctor, memo, data, score, weights, submission):
         group.add(commands)
     return parser
 
