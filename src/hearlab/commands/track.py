@@ -19,6 +19,9 @@ def add(commands: Commands) -> None:
         "MLFLOW_TRACKING_URI says. The same result is never logged twice.",
     )
     parser.add_argument("--pending", action="store_true", help="log what could not be logged before, instead")
+    parser.add_argument("--ui", action="store_true", help="show the runs in MLflow's user interface (make mlflow)")
+    parser.add_argument("--port", type=int, default=5000, help="of the interface (default: 5000)")
+    parser.add_argument("--no-browser", action="store_true", help="only say where the interface is")
     parser.set_defaults(run=_track)
 
 
@@ -29,6 +32,10 @@ def _track(options: argparse.Namespace) -> int:
 
     root = Path.cwd()
     with sigterm_interrupts():
+        if options.ui:
+            from hearlab.tracking.ui import show
+
+            return show(root, options.port, browser=not options.no_browser, say=lambda text: print(text, flush=True))
         if not options.pending:
             report = track(root)
             print("\n".join(report.lines))

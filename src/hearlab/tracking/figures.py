@@ -47,8 +47,8 @@ def _haaqi(axes: Any, rows: list[dict[str, str]]) -> None:
     for row in rows:
         scores[row["stem"]].append(float(row["haaqi"]))
     for place, values in enumerate(scores.values()):
-        step = 2 * JITTER / max(len(values) - 1, 1)
-        axes.scatter([place - JITTER + step * k for k in range(len(values))], values, s=14, alpha=0.6, color="#1b6ca8")
+        spread = [JITTER * (2 * (k + 0.5) / len(values) - 1) for k in range(len(values))]
+        axes.scatter([place + offset for offset in spread], values, s=14, alpha=0.6, color="#1b6ca8")
         axes.hlines(sum(values) / len(values), place - 0.35, place + 0.35, color="#c8553d")
     axes.set_xticks(range(len(scores)), [name.replace("_", " ") for name in scores], rotation=30)
     axes.set(ylabel="HAAQI (line: mean)")
