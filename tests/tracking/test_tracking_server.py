@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from tracking_support import TrackingServer, free_port, hearlab, make_result, start, wait_for
 
-from hearlab.tracking import store
+from hearlab.tracking import records, store
+from hearlab.tracking.recording import track, track_pending
 
 pytestmark = pytest.mark.slow
 UNPRIVILEGED = ("postgres", "nobody")
@@ -57,24 +58,35 @@ def postgresql() -> Iterator[str]:
             "pg_ctl", "-D", str(data), "-w", "-t", str(START_SECONDS), "-l", str(folder / "log"), "-o", network, "start"
         )
         try:
-            yield f"postgresql://lab:secret@127.0.0.1:{port}/postgres"
+            yield f"postgresql+psycopg2://lab:secret@127.0.0.1:{port}/postgres"
         finally:
             run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgresql() as uri:
+        yield uri
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     folder = tmp_path_factory.mktemp(f"server-{request.param}")
-    with contextlib.ExitStack() as stack:
-        backend = (
-            stack.enter_context(postgresql()) if request.param == "postgresql" else f"sqlite:///{folder / 'server.db'}"
-        )
-        server = TrackingServer(folder, backend)
-        stack.callback(server.stop)
+    local = f"sqlite:///{folder / 'server.db'}"
+    server = TrackingServer(folder, local if request.param == "sqlite" else request.getfixturevalue("database"))
+    try:
         server.start()
         yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def runs(server: TrackingServer, gain: float | None = None) -> list[Any]:
@@ -84,46 +96,50 @@ def runs(server: TrackingServer, gain: float | None = None) -> list[Any]:
     return [run for run in found if gain is None or run.data.params.get("enhance.gain") == str(gain)]
 
 
-def test_two_at_once_each_result_once(server: TrackingServer, tmp_path: Path) -> None:
+def test_two_at_once_each_result_once(server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three clones, two of them with the same result; then the same again."""
     roots = [make_result(tmp_path / name, gain=gain) for name, gain in (("a", 1), ("b", 2), ("same as a", 1))]
-    for words in ("is logged in", "already"):
-        processes = [start(root, "track", uri=server.uri) for root in roots]
-        outputs = [process.communicate(timeout=180)[0] for process in processes]
-        assert [process.returncode for process in processes] == [0, 0, 0], outputs
-        assert any(words in output for output in outputs)
-        for gain in (1, 2):
-            (run,) = runs(server, gain)
-            assert run.info.status == "FINISHED"
-            assert run.data.metrics["haspi/enhanced"] == pytest.approx(0.4)
-    client = store._client(store.Place(server.uri, tmp_path))
+    processes = [start(root, "track", uri=server.uri) for root in roots]
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    assert all("already" in track(root).lines[-1] for root in roots)
+    for gain in (1, 2):
+        (run,) = runs(server, gain)
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["haspi/enhanced"] == pytest.approx(0.4)
+    client = store._client(store.place(tmp_path))
     listed = {file.path for file in client.list_artifacts(run.info.run_id, "scores")}
     assert {"scores/speech.csv", "scores/music.csv"} <= listed
     copied = Path(client.download_artifacts(run.info.run_id, "scores/speech.csv", str(tmp_path)))
     assert copied.read_bytes() == (roots[1] / "metrics/speech.csv").read_bytes()
 
 
-def test_a_server_that_is_down_loses_nothing(server: TrackingServer, tmp_path: Path) -> None:
+def test_a_server_that_is_down_loses_nothing(
+    server: TrackingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = make_result(tmp_path / "lab", gain=3)
-    (root / "src").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     server.stop()
     try:
-        said = hearlab(root, "track", uri=server.uri, code=1)
-        assert "does not answer" in said
-        assert "hearlab track --pending" in said
-        hearlab(root, "track", uri=server.uri, code=1)  # the same again waits once
-        make_result(root, gain=4)
-        hearlab(root, "track", uri=server.uri, code=1)
-        assert "2 still wait" in hearlab(root, "track", "--pending", uri=server.uri, code=1)
+        for _ in range(2):  # the same again waits once
+            report = track(root)
+            assert not report.logged
+            assert "does not answer" in report.lines[-1]
+            assert "hearlab track --pending" in report.lines[-1]
+        assert not track(make_result(root, gain=4)).logged
+        assert [report.logged for report in track_pending(root)] == [False]
+        assert len(records.waiting(root)) == 2
     finally:
         server.start()
     said = hearlab(root, "track", "--pending", uri=server.uri)
     assert said.count("is logged in") == 2
     assert hearlab(root, "track", "--pending", uri=server.uri) == "no result waits to be logged\n"
     assert [len(runs(server, gain)) for gain in (3, 4)] == [1, 1]
-    assert "already" in hearlab(root, "track", uri=server.uri)
+    assert "already" in track(root).lines[-1]
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
 def test_an_interrupted_run_is_marked_and_logged_anew(server: TrackingServer, tmp_path: Path, stop: int) -> None:
     gain = 100 + stop
@@ -153,17 +169,21 @@ def test_an_interrupted_run_is_marked_and_logged_anew(server: TrackingServer, tm
     assert sorted(run.info.status for run in runs(server, gain)) == ["FINISHED", "KILLED"]
 
 
-def test_postgresql_without_a_server_and_with_a_wrong_password(tmp_path: Path) -> None:
+def test_postgresql_without_a_tracking_server(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_result(tmp_path / "lab")
-    with postgresql() as uri:
-        said = hearlab(root, "track", uri=uri.replace(":secret@", ":wrong@"), code=1)
-        assert "password authentication failed" in said
-        assert "wrong@" not in said
-        assert "is logged in" in hearlab(root, "track", "--pending", uri=uri)
-        assert "already" in hearlab(root, "track", uri=uri)
-    assert (root / "mlruns").is_dir()
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "direct")
+    plain = database.replace("+psycopg2", "")  # as everybody writes it
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", plain.replace(":secret@", ":wrong@"))
+    line = track(root).lines[-1]
+    assert "password authentication failed" in line
+    assert "wrong@" not in line
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", plain)
+    assert [report.logged for report in track_pending(root)] == [True]
+    assert "already" in track(root).lines[-1]
+    assert list((root / "mlruns").glob("*/artifacts/scores/speech.csv"))
     started = time.monotonic()
-    assert "is not in MLflow yet" in hearlab(root, "track", uri=uri, code=1)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://lab:secret@127.0.0.1:9/postgres")
+    assert not track(root).logged
     assert time.monotonic() - started < 30  # MLflow alone tries for minutes
 
 

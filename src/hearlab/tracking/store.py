@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,9 @@ def place(root: Path) -> Place:
     """Where runs of the workspace go: MLFLOW_TRACKING_URI, or a database in the repository."""
     repository = home(root).resolve()
     uri = os.environ.get("MLFLOW_TRACKING_URI") or _local_uri(repository)
+    if uri.startswith("postgresql://") and find_spec("psycopg") is None:
+        # SQLAlchemy's own choice is psycopg 3; the other driver does as well.
+        uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
     match = re.fullmatch(r"sqlite:///([^/].*)", uri)
     if match:  # relative to the repository, wherever the experiment runs
         uri = f"sqlite:///{repository / match[1]}"
@@ -261,8 +266,6 @@ def _started(process: int) -> int | None:
 
 def _mlflow(module: str) -> Any:
     """Import a part of MLflow, with its chatter and its telemetry off."""
-    import importlib
-
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
