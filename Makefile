@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo site test test-slow lint format scores bench bench-scaling peer clean help
+.PHONY: demo site test test-slow lint format scores mlflow bench bench-scaling peer clean help
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -44,6 +44,10 @@ scores: $(INSTALLED)
 site: $(INSTALLED)
 	@hearlab report $(if $(OPEN),--open)
 
+# All runs in MLflow's user interface; PORT=5001 chooses another port.
+mlflow: $(INSTALLED)
+	@hearlab track --ui --port $(or $(PORT),5000)
+
 # Speed and agreement beside pyclarity 0.9.0, which gets an environment of its own (docs/notes/bench.md).
 bench: $(INSTALLED)
 	@python benchmarks/bench.py
@@ -67,6 +71,7 @@ help:
 	@echo "make bench   speed and memory beside the published implementation"
 	@echo "make peer    agreement with the published implementation on random cases"
 	@echo "make scores  print the scores of the last run"
+	@echo "make mlflow  all runs in MLflow's user interface"
 	@echo "make clean   remove the environment and caches"
 
 $(BIN)/python:

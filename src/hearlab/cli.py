@@ -24,6 +24,7 @@ from hearlab.commands import (
     show,
     stage,
     submission,
+    track,
     weights,
 )
 from hearlab.errors import InputError
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         plan,
         scores,
         compare,
+        track,
         report,
         show,
         leaderboard,

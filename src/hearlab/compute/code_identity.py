@@ -33,13 +33,30 @@ class _Module:
 
 def code_identity(function: Callable[..., Any], more: Iterable[str] = ()) -> str:
     """Hash of everything that `function`, and the classes or functions `more` ('package.module:Name'), can reach."""
+    return _identity(_start(function, more))
+
+
+def modules_reached(function: Callable[..., Any], more: Iterable[str] = ()) -> set[str]:
+    """Names of the modules whose definitions make the `code_identity`."""
+    return {module for module, _ in _reached(_start(function, more))}
+
+
+def _start(function: Callable[..., Any], more: Iterable[str]) -> tuple[Definition, ...]:
     start = [(function.__module__, function.__qualname__.split(".")[0])]
     start += [(module, name) for module, _, name in (dotted.partition(":") for dotted in more)]
-    return _identity(tuple(sorted(set(start))))
+    return tuple(sorted(set(start)))
 
 
 @functools.lru_cache(maxsize=64)
 def _identity(start: tuple[Definition, ...]) -> str:
+    digest = hashlib.sha256()
+    for module, name in sorted(_reached(start)):
+        for line in _text(module, name):
+            digest.update(f"{module}:{name}:{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _reached(start: tuple[Definition, ...]) -> set[Definition]:
     packages = {OWN_PACKAGE} | {module.split(".")[0] for module, _ in start}
     pending, seen = list(start), set[Definition]()
     while pending:
@@ -47,11 +64,7 @@ def _identity(start: tuple[Definition, ...]) -> str:
         if definition not in seen and definition[0].split(".")[0] in packages:
             seen.add(definition)
             pending += _mentioned(*definition)
-    digest = hashlib.sha256()
-    for module, name in sorted(seen):
-        for line in _text(module, name):
-            digest.update(f"{module}:{name}:{line}\n".encode())
-    return digest.hexdigest()
+    return seen
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ import configparser
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -67,3 +68,22 @@ def _listing(identity: str, cache: Path | None) -> list[dict[str, str]]:
     except (OSError, ValueError):
         return []
     return entries
+
+
+def lock_stages(root: Path) -> dict[str, dict[str, Any]]:
+    """The stages of dvc.lock; none where there is no such file, or nothing in it that can be read."""
+    try:
+        stages = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+        return {str(name): stage for name, stage in stages.items() if isinstance(stage, dict)}
+    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with the dotted names by which DVC calls parameters."""
+    if not isinstance(value, dict):
+        return {prefix: value} if prefix else {}
+    values: dict[str, Any] = {}
+    for name, inner in value.items():
+        values.update(flat(inner, f"{prefix}.{name}" if prefix else str(name)))
+    return values

@@ -20,13 +20,13 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from hearlab.compute import dvc_state
+from hearlab.compute import dvc_state, timings
 from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
@@ -65,12 +65,12 @@ class UnitsFailed(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit: its result or its failure, and the warnings on the way."""
+    """What became of a unit: its result or its failure, the warnings on the way, and the core time in seconds."""
 
     result: Any = None
     failure: Failure | None = None
     warnings: tuple[tuple[str, str], ...] = ()
-    seconds: float = 0.0  # that it took
+    core: float = 0.0
 
 
 class _Collector(logging.Handler):
@@ -146,6 +146,7 @@ class _Run:
             self._clear_surplus()
             with self.progress:
                 for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
+                    timings.unit_ran(outcome.core)
                     self._finish(unit, outcome)
         finally:
             for template, count in self.shown.items():
@@ -160,6 +161,7 @@ class _Run:
         self.memo.write_index(index, {unit.id: self.keys[unit.id][0] for unit in self.units})
         self.memo.finish(self.stage)
         self._tell_dvc()
+        timings.units_finished(index, len(self.units))
         return [self.results[unit.id] for unit in self.units]
 
     def _done_before(self) -> list[Unit]:
@@ -224,7 +226,7 @@ class _Run:
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
         self.results[unit.id] = entry.result
-        self.seconds.append(outcome.seconds)
+        self.seconds.append(outcome.core)
         self.progress.advance()
         if self.memo.commit_due:
             self._commit()
@@ -296,7 +298,8 @@ def _run_here(unit: Unit, root: Path, staging: Path, threads: _OneThread) -> Out
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
     threads.limit()
-    return execute(unit, root, unit_folder(staging, unit))
+    # The core time of this process is measured as a whole, for the stage.
+    return replace(execute(unit, root, unit_folder(staging, unit)), core=0.0)
 
 
 class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
@@ -322,20 +325,20 @@ class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
 def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     """Run a unit in this process: inputs below `root`, outputs into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
     collector = _Collector()
     logger = logging.getLogger("hearlab")
     logger.addHandler(collector)
     # The root handler would print the same warnings once more, into the progress line.
     propagate, logger.propagate = logger.propagate, False
+    started = time.process_time()
     try:
         with synced_later():  # by the commit, all files of many units together
             result = unit.function(root, out, **unit.arguments)
-        return Outcome(result=result, warnings=tuple(collector.records), seconds=time.monotonic() - started)
+        return Outcome(result=result, warnings=tuple(collector.records), core=time.process_time() - started)
     except Exception as error:
         cause = str(error) if isinstance(error, InputError) else describe(error)
         failure = Failure(unit.id, cause, traceback.format_exc())
-        return Outcome(failure=failure, warnings=tuple(collector.records))
+        return Outcome(failure=failure, warnings=tuple(collector.records), core=time.process_time() - started)
     finally:
         logger.propagate = propagate
         logger.removeHandler(collector)

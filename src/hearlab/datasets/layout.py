@@ -11,6 +11,7 @@ stages make stands beside them, because DVC wants each folder to belong to one s
     data/<data set>/separator/<stem>.pth             train_separator
     data/<data set>/separated/<song>/<stem>.wav      separate_music
     data/<data set>/enhanced_music/<listener>/<song>/<listener>_<song>_*.flac  enhance_music
+    data/<data set>/tracked.json                     track
     data/<data set>/units/<stage>.json                which unit made which bytes, one file for each stage
 """
 
@@ -148,6 +149,11 @@ class Workspace:
     @property
     def enhanced_music(self) -> Path:
         return self.root / "enhanced_music"
+
+    @property
+    def tracked(self) -> Path:
+        """Which result was handed to MLflow last."""
+        return self.root / "tracked.json"
 
     def index(self, stage: str) -> Path:
         """The stage's versioned index of finished units."""

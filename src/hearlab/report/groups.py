@@ -9,29 +9,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from hearlab.compute.dvc_records import flat
 from hearlab.datasets.layout import Workspace
 from hearlab.errors import InputError
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.report.revisions import Files, WorkspaceFiles, read_yaml
-from hearlab.report.same_units import DATA, PARAMS_FILE, flat
+from hearlab.report.same_units import DATA, PARAMS_FILE
 from hearlab.report.score_table import Metric
-from hearlab.report.table import SNR_EDGES
+from hearlab.score_groups import GRADES, SNR_BANDS, UNKNOWN, grade, snr_band
 
-# Grades of hearing loss of the World Health Organization (World report on hearing, 2021): the mean threshold at 500,
-# 1000, 2000 and 4000 Hz in the better ear, in dB HL, is below the limit.
-GRADES = {
-    "none": 20.0,
-    "mild": 35.0,
-    "moderate": 50.0,
-    "moderately severe": 65.0,
-    "severe": 80.0,
-    "profound": 95.0,
-    "complete": float("inf"),
-}
-GRADE_FREQUENCIES = (500.0, 1000.0, 2000.0, 4000.0)
-UNKNOWN = "not known"
-BAND_WIDTH = 6.0  # dB, of the bands that end at SNR_EDGES
 INTERFERERS = ("speech", "noise", "music")
+
+__all__ = [
+    "GRADES",
+    "INTERFERERS",
+    "INTERFERER_ROWS",
+    "SNR_BANDS",
+    "UNKNOWN",
+    "Metadata",
+    "find_metadata",
+    "grade",
+    "interferer_types",
+    "snr_band",
+]
 
 Readers: TypeAlias = dict[str, Callable[[], bytes | None]]
 
@@ -88,24 +88,6 @@ def find_metadata(
     return Metadata(scenes, people, tuple(name for name in (scene_list, audiograms) if name), tuple(missing))
 
 
-def snr_band(scene: dict[str, Any]) -> str:
-    """Name of the band of a scene's SNR at the better ear, in dB; the lower end belongs to the band below."""
-    snr = scene.get("SNR")
-    if not isinstance(snr, int | float):
-        return UNKNOWN
-    lowest = SNR_EDGES[0] - BAND_WIDTH
-    if snr < lowest:
-        return f"below {lowest:+.0f} dB"
-    edge = next((edge for edge in SNR_EDGES if snr <= edge), None)
-    return f"above {SNR_EDGES[-1]:+.0f} dB" if edge is None else f"{edge - BAND_WIDTH:+.0f} to {edge:+.0f} dB"
-
-
-SNR_BANDS = (
-    *(snr_band({"SNR": snr}) for snr in (SNR_EDGES[0] - BAND_WIDTH - 1, *SNR_EDGES, SNR_EDGES[-1] + 1)),
-    UNKNOWN,
-)
-
-
 def interferer_types(scene: dict[str, Any]) -> str:
     """Types of a scene's interferers, such as 'noise' or 'speech + music'."""
     entries = scene.get("interferers")
@@ -118,15 +100,6 @@ INTERFERER_ROWS = (
     *("speech + noise", "speech + music", "noise + music", "speech + noise + music"),
     UNKNOWN,
 )
-
-
-def grade(listener: Listener) -> str:
-    """Grade of a listener's hearing loss: see `GRADES`."""
-    try:
-        mean = min(float(ear.at(GRADE_FREQUENCIES).mean()) for ear in (listener.left, listener.right))
-    except InputError:
-        return UNKNOWN  # the audiogram does not reach these frequencies
-    return next(name for name, limit in GRADES.items() if mean < limit)
 
 
 @dataclass(frozen=True)

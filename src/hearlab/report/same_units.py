@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.dvc_records import flat
 from hearlab.datasets.layout import Workspace
 from hearlab.errors import InputError
 from hearlab.report.revisions import Files, read_yaml
@@ -87,16 +88,6 @@ def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset
         lists.append({entry.get("scene"): entry for entry in entries if isinstance(entry, dict)})
     names = lists[0].keys() & lists[1].keys()
     return frozenset(str(name) for name in names if lists[0][name] != lists[1][name]), []
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted names."""
-    if not isinstance(value, dict):
-        return {prefix: value} if prefix else {}
-    values: dict[str, Any] = {}
-    for name, inner in value.items():
-        values.update(flat(inner, f"{prefix}.{name}" if prefix else str(name)))
-    return values
 
 
 def _text(value: Any) -> str:

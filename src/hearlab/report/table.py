@@ -10,9 +10,7 @@ from statistics import fmean
 
 from hearlab.errors import InputError
 from hearlab.files import read_json
-
-# Upper edges in dB of the SNR bands of the table; CEC2 draws SNRs from -12 to 6 dB.
-SNR_EDGES = (-6.0, 0.0, 6.0)
+from hearlab.score_groups import SNR_EDGES
 
 
 def score_tables(folder: Path) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 
+from hearlab.compute.timings import timed
 from hearlab.errors import ParameterError
 from hearlab.params import load_params
 
@@ -23,6 +25,7 @@ STAGES = {
     "separate_music": (0,),
     "enhance_music": (0,),
     "score_music": (0,),
+    "track": (0,),
 }
 
 
@@ -49,4 +52,5 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             wanted=" or ".join(map(str, STAGES[name])),
         )
     params = load_params()
-    importlib.import_module(f"hearlab.stages.{name}").run(params, *arguments)
+    with timed("@".join((name, *arguments)), params.dataset, Path.cwd()):
+        importlib.import_module(f"hearlab.stages.{name}").run(params, *arguments)

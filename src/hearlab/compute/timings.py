@@ -1,0 +1,138 @@
+"""How long each stage took: kept beside the workspace, not in its results, which are the same bytes everywhere.
+
+A stage that was stopped and run again took the time of all its attempts. One that found all its units done before did
+not make them in no time: what they took then is what is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.compute.identity import md5_of
+from hearlab.compute.memo import FOLDER
+
+FILE = "timings.jsonl"
+
+
+@dataclass
+class StageTime:
+    """What one stage took, or one attempt of it.
+
+    Attributes:
+        wall: seconds.
+        core: seconds of all cores that worked on it, on all machines.
+        ran: units that were computed; None for a stage without units.
+        units: all units of the stage; None for a stage without units.
+        index: md5 of the stage's index of units, by which its result is known; None without units, or if stopped.
+    """
+
+    wall: float = 0.0
+    core: float = 0.0
+    ran: int | None = None
+    units: int | None = None
+    index: str | None = None
+
+
+_current: contextvars.ContextVar[StageTime | None] = contextvars.ContextVar("stage_time", default=None)
+
+
+@contextlib.contextmanager
+def timed(stage: str, dataset: str, root: Path) -> Iterator[None]:
+    """Measure the block as an attempt at the stage, and note it, also if it fails or is interrupted.
+
+    Args:
+        stage: as dvc.lock names it, such as 'render_scenes@dev'.
+        dataset: the data set it works on.
+        root: the workspace.
+    """
+    attempt = StageTime()
+    token = _current.set(attempt)
+    wall, core = time.monotonic(), time.process_time()
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        _current.reset(token)
+        attempt.wall += time.monotonic() - wall
+        attempt.core += time.process_time() - core
+        with contextlib.suppress(OSError):  # a full disk must not hide what the stage itself has to say
+            _append(root / FOLDER / FILE, {"stage": stage, "dataset": dataset, "finished": finished, **vars(attempt)})
+
+
+def unit_ran(core: float) -> None:
+    """Count a unit of the current stage; `core` seconds were spent on it in another process."""
+    attempt = _current.get()
+    if attempt is not None:
+        attempt.core += core
+        attempt.ran = (attempt.ran or 0) + 1
+
+
+def units_finished(index: Path, count: int) -> None:
+    """Tell the current stage's number of units and its index."""
+    attempt = _current.get()
+    if attempt is not None:
+        attempt.ran, attempt.units, attempt.index = attempt.ran or 0, count, md5_of(index)
+
+
+def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dict[str, StageTime]:
+    """What the stages of a result took, as far as it was made in this workspace.
+
+    Args:
+        root: the workspace.
+        dataset: of the result.
+        indexes: stage -> md5 of its index of units, None for stages without units.
+    """
+    times: dict[str, StageTime] = {}
+    attempts: dict[str, StageTime] = {}
+    for record in _records(root / FOLDER / FILE):
+        try:
+            stage, finished, of = str(record.pop("stage")), bool(record.pop("finished")), record.pop("dataset")
+            latest = StageTime(**record)
+            before = attempts.pop(stage, StageTime())
+            total = StageTime(
+                before.wall + latest.wall, before.core + latest.core, _sum(before.ran, latest.ran), latest.units
+            )
+        except (KeyError, TypeError):
+            continue  # a torn line
+        if not finished:
+            attempts[stage] = total
+        elif of == dataset and stage in indexes and latest.index == indexes[stage]:
+            total.index = latest.index
+            if stage not in times or total.ran != 0:
+                times[stage] = total
+    return times
+
+
+def _sum(one: int | None, two: int | None) -> int | None:
+    return None if one is None and two is None else (one or 0) + (two or 0)
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                yield record
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One write of one line: two stages that end together do not mix theirs.
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(handle, ("\n" + json.dumps(record) + "\n").encode())
+    finally:
+        os.close(handle)

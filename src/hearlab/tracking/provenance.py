@@ -1,0 +1,129 @@
+"""Where a result comes from: commit, experiment, data, machine and versions, as the tags of its run."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from hearlab.compute.dvc_records import flat
+from hearlab.compute.engine import worker_count
+from hearlab.tracking.result import LOCK_FILE, PARAMS_FILE, Result
+
+PACKAGES = ("hearlab", "numpy", "scipy", "numba", "soxr", "soundfile", "torch", "openunmix", "dvc", "ray", "mlflow")
+CHANGES_SHOWN = 20
+
+
+def tags(result: Result) -> dict[str, str]:
+    """All tags of a result's run but those of its times."""
+    found = {
+        "hearlab.identity": result.identity,
+        "hearlab.tracks": ", ".join(track.name for track in result.tracks),
+        "hearlab.dataset": result.dataset,
+        **_git_tags(result),
+        **_experiment_tags(),
+        **{f"dvc.md5.{path}": identity for path, identity in result.data.items()},
+        **_machine_tags(),
+    }
+    for name in PACKAGES:
+        try:
+            found[f"version.{name}"] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    found["version.python"] = platform.python_version()
+    return found
+
+
+def run_name(result: Result) -> str:
+    """The experiment's name, or the start of the identity."""
+    return os.environ.get("DVC_EXP_NAME") or f"{result.dataset}-{result.identity[:8]}"
+
+
+def changed_params(result: Result) -> dict[str, Any]:
+    """Parameters whose values are not those of the commit."""
+    committed = git(result.root, "show", f"HEAD:./{PARAMS_FILE}")
+    if committed is None:
+        return {}
+    try:
+        before = flat(YAML(typ="safe").load(committed))
+    except YAMLError:
+        return {}
+    return {name: value for name, value in result.params.items() if name not in before or before[name] != value}
+
+
+def _git_tags(result: Result) -> dict[str, str]:
+    commit = git(result.root, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    changed = [path for path in changed_files(result.root) if path != LOCK_FILE and path not in result.files]
+    found = {"git.commit": commit.strip(), "git.dirty": str(bool(changed)).lower()}
+    found["mlflow.source.git.commit"] = commit.strip()  # which MLflow shows
+    if changed:
+        more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
+        found["git.changed"] = ", ".join(changed[:CHANGES_SHOWN]) + more
+    branch = git(result.root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    if branch:
+        found["git.branch"] = branch.strip()
+    return found
+
+
+def changed_files(root: Path) -> list[str]:
+    """Files below `root` that are not as in the commit: changed, new and not ignored, or deleted."""
+    listed = git(root, "-c", "core.quotePath=false", "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+    prefix = (git(root, "rev-parse", "--show-prefix") or "").strip()
+    entries = iter((listed or "").split("\0"))
+    found = []
+    for entry in entries:
+        if entry:
+            found.append(entry[3:].removeprefix(prefix))
+            if entry[0] in "RC":
+                next(entries, None)  # the former name
+    return found
+
+
+def _experiment_tags() -> dict[str, str]:
+    known = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
+    return {tag: os.environ[name] for tag, name in known.items() if os.environ.get(name)}
+
+
+def _machine_tags() -> dict[str, str]:
+    found = {
+        "machine.name": platform.node(),
+        "machine.system": platform.platform(terse=True),
+        "machine.cpu": _processor(),
+        "machine.workers": str(worker_count()),
+        "mlflow.source.name": "hearlab",
+        "mlflow.source.type": "LOCAL",
+    }
+    if os.environ.get("RAY_ADDRESS"):
+        found["machine.cluster"] = "ray"
+    try:
+        found["mlflow.user"] = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        found["mlflow.user"] = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else f"{os.cpu_count()} x {platform.processor() or platform.machine()}"
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """What git printed; None if it failed, or is not installed."""
+    try:
+        done = subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None

@@ -1,0 +1,66 @@
+"""Tracking as a whole: write the result down, log it, and say what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearlab.tracking import records, store
+from hearlab.tracking.result import current_result
+
+LATER = "hearlab track --pending logs it later"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a result.
+
+    Attributes:
+        identity: see `Result.identity`.
+        logged: MLflow has it.
+        lines: what to tell the user.
+    """
+
+    identity: str
+    logged: bool
+    lines: tuple[str, ...]
+
+
+def track(root: Path) -> Report:
+    """Log the result in the workspace; if that cannot be, it is kept for `track_pending`.
+
+    Raises:
+        InputError: there is no result, or a table of it cannot be read.
+        KeyboardInterrupt: interrupted; the result is kept.
+    """
+    result = current_result(root)
+    lines = [f"{name} is left out: {reason}" for name, reason in result.left_out.items()]
+    record = records.write(result)
+    logged, line = _log(record, store.place(root))
+    lines.append(line)
+    others = sum(other.identity != result.identity for other in records.waiting(root))
+    if logged and others:
+        lines.append(f"{others} earlier results wait to be logged: hearlab track --pending")
+    return Report(result.identity, logged, tuple(lines))
+
+
+def track_pending(root: Path) -> Iterator[Report]:
+    """Log the results that are kept, the oldest first; after the first that fails the others are not tried."""
+    where = store.place(root)
+    for record in records.waiting(root):
+        logged, line = _log(record, where)
+        yield Report(record.identity, logged, (line,))
+        if not logged:
+            return
+
+
+def _log(record: records.Record, where: store.Place) -> tuple[bool, str]:
+    try:
+        logged = store.log(record, where)
+    except store.TrackingFailed as error:
+        return False, f"warning: {record.name} is not in MLflow yet: {where.shown}: {error}; it is kept, {LATER}"
+    records.discard(record)
+    if logged.new:
+        return True, f"{record.name} is logged in {where.shown} (run {logged.run[:8]})"
+    return True, f"this result is in {where.shown} already (run {logged.run[:8]})"

@@ -1,0 +1,139 @@
+"""Results that are to be logged: each a folder that holds all of its run, so that it can be logged later.
+
+A result is written down before anything is asked of MLflow, and the record goes when MLflow has it: whatever happens
+in between, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.compute.memo import FOLDER
+from hearlab.compute.timings import stage_times
+from hearlab.errors import InputError
+from hearlab.files import read_json, write_json, write_text
+from hearlab.tracking import provenance, summary
+from hearlab.tracking.figures import FIGURES, draw
+from hearlab.tracking.result import LOCK_FILE, PARAMS_FILE, Result
+
+RECORD = "record.json"
+ARTEFACTS = "artefacts"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result as it is logged.
+
+    Attributes:
+        identity: see `Result.identity`.
+        name: of the run.
+        created: milliseconds since 1970.
+        params, metrics, tags: of the run.
+        folder: of the record.
+    """
+
+    identity: str
+    name: str
+    created: int
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    folder: Path
+
+    @property
+    def artefacts(self) -> Path:
+        return self.folder / ARTEFACTS
+
+
+def home(root: Path) -> Path:
+    """The repository that the user sees: an experiment that DVC runs in a folder of its own belongs to it too."""
+    outer = os.environ.get("DVC_ROOT")
+    return Path(outer) if outer and Path(outer, PARAMS_FILE).is_file() else root
+
+
+def write(result: Result) -> Record:
+    """Write the result down, beside the workspace.
+
+    Raises:
+        InputError: one of its tables cannot be read.
+    """
+    times = stage_times(result.root, result.dataset, result.stages)
+    values = {**summary.averages(result), **summary.time_values(times)}
+    tags = provenance.tags(result)
+    for kind in ("wall", "core"):
+        if f"{kind}_seconds/all stages" in values:
+            tags[f"time.{kind}_seconds"] = f"{values[f'{kind}_seconds/all stages']:.1f}"
+    folder = _folder(home(result.root)) / result.identity
+    part = folder.with_name(f".{result.identity[:16]}.part-{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        report = summary.report(result, values, tags, provenance.changed_params(result))
+        _write_artefacts(result, report, part / ARTEFACTS)
+        tags["mlflow.note.content"] = report
+        record = Record(
+            result.identity,
+            provenance.run_name(result),
+            time.time_ns() // 1_000_000,
+            result.params,
+            values,
+            tags,
+            folder,
+        )
+        content = asdict(record)
+        del content["folder"]
+        write_json(part / RECORD, {"version": VERSION, **content})
+        shutil.rmtree(folder, ignore_errors=True)  # the same result, written down before
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return record
+
+
+def _write_artefacts(result: Result, report: str, folder: Path) -> None:
+    for path in result.files:
+        kind = "plots" if path.startswith("metrics/plots/") else "scores"
+        target = folder / kind / Path(path).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(result.root / path, target)
+        if Path(path).name in FIGURES:
+            with contextlib.suppress(ImportError):  # figures are left out where matplotlib is not installed
+                draw(result.root / path, target.with_suffix(".png"))
+    for name in (PARAMS_FILE, LOCK_FILE):
+        shutil.copyfile(result.root / name, folder / name)
+    write_text(folder / "report.md", report)
+
+
+def waiting(root: Path) -> list[Record]:
+    """The records that are not logged yet, the oldest first.
+
+    Raises:
+        InputError: a record is damaged.
+    """
+    records = [_read(path.parent) for path in _folder(home(root)).glob(f"[!.]*/{RECORD}")]
+    return sorted(records, key=lambda record: (record.created, record.identity))
+
+
+def _read(folder: Path) -> Record:
+    content = read_json(folder / RECORD)
+    try:
+        if content.pop("version") != VERSION:
+            raise InputError(folder / RECORD, "is of another version of HearLab", advice="log it with that one")
+        return Record(**content, folder=folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(folder / RECORD, "is damaged", found=str(error), advice="delete its folder") from None
+
+
+def discard(record: Record) -> None:
+    """Remove a record that MLflow has."""
+    shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def _folder(root: Path) -> Path:
+    return root / FOLDER / "tracking"

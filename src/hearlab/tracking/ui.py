@@ -1,0 +1,77 @@
+"""MLflow's user interface for the runs of this repository, on this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from hearlab.errors import InputError
+from hearlab.tracking.store import ARTEFACTS, place
+
+HOST = "127.0.0.1"
+START_SECONDS = 120.0  # MLflow takes a few, and on a busy machine many more
+POLL_SECONDS = 0.3
+
+
+def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) -> int:
+    """Serve the interface until it is interrupted; gives its exit code. A tracking server has its own: it is opened.
+
+    Raises:
+        InputError: MLflow is not installed, or does not start (the port may be taken).
+    """
+    where = place(root)
+    if where.on_server:
+        say(f"MLflow: {where.shown}")
+        if browser:
+            _open(where.uri)
+        return 0
+    address = f"http://{HOST}:{port}"
+    if _answers(address):
+        raise InputError("--port", "is taken by another server", found=port, advice="choose another, such as 5001")
+    store = ("--backend-store-uri", where.uri, "--default-artifact-root", (where.home / ARTEFACTS).as_uri())
+    network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+    command = (sys.executable, "-m", "mlflow", "server", *store, *network)
+    server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet})
+    try:
+        _wait(server, address)
+        say(f"MLflow: {address} (Ctrl-C ends it)")
+        if browser:
+            _open(address)
+        return server.wait()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], address: str) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not _answers(address):
+        if server.poll() is not None or time.monotonic() > end:
+            raise InputError("mlflow", "did not start", wanted=address, advice="see above; --port chooses another")
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/health", timeout=1).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _open(address: str) -> None:
+    # A machine without a screen has text browsers at best, which would take over the terminal.
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(address)
