@@ -81,8 +81,8 @@ class Checkout:
         # Without a remote, or without network, the cache may still have everything.
         if self._dvc("checkout", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode == 0:
             return None
-        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no reason"]
-        return lines[-1].removeprefix("ERROR: ")[:200]
+        told = done.stderr.partition("ERROR: ")[2].partition("Is your cache")[0]
+        return " ".join(told.split())[:160] or "no reason given"
 
     def stored(self, md5: str) -> tuple[bytes, str] | None:
         """The bytes that the cache or else the remote keeps under an md5, right or wrong, and which of them does.
