@@ -99,8 +99,8 @@ def verify(
         raise InputError(
             entry.name, "is published: there is no revision to check out", advice="hearlab check-baseline compares it"
         )
-    found = _Verifier(entry, entry.origin, root, tolerance, tell)
     with Checkout(root, entry.origin.commit) as copy:
+        found = _Verifier(entry, entry.origin, root, tolerance, tell)
         found.run(copy, units, secrets.randbelow(10**6) if seed is None else seed, recompute)
     return found.verification
 
