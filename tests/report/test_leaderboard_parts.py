@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
+from hearlab.report.leaderboard import Entry, Origin, find_entry
 from hearlab.report.leaderboard_add import check_complete
 from hearlab.report.leaderboard_checkout import stages_before
 from hearlab.report.leaderboard_origin import origin_of, result_of
 from hearlab.report.leaderboard_rescore import Cell, differing, index_cells, read_cells
+from hearlab.report.leaderboard_verify import verify
 from hearlab.report.revisions import WorkspaceFiles, find_revision
 from hearlab.report.score_table import parse_scores
 
@@ -139,3 +141,13 @@ def test_weights_that_nobody_else_has(repository: Path) -> None:
     head = find_revision("HEAD", repository)
     with pytest.raises(InputError, match=r"local/own.pt: .*is used and is in neither git nor DVC"):
         origin_of(head, result_of(head, "music", "HEAD"))
+
+
+def test_entries_that_cannot_be_verified(repository: Path) -> None:
+    with pytest.raises(InputError, match=r"cec2-baseline: is published: there is no revision to check out"):
+        verify(find_entry(REPOSITORY / "leaderboard", "cec2-baseline"), repository)
+    origin = Origin("f" * 40, MD5, MD5, {}, {}, MD5)
+    entry = Entry("x", "music", "T", "S", "demo", "valid", 0.5, None, 1, False, "fffffff", origin=origin)
+    with pytest.raises(InputError, match=r"ffffffffffff: is no commit of this clone; git fetch --all"):
+        verify(entry, repository)
+    assert not (repository / ".hearlab").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import PAIRS, make_project, run
+from pipeline_support import PAIRS, REPOSITORY, make_project, run
 
 SPEECH, MUSIC = "speech-tester-baseline-demo", "music-tester-baseline-openunmix-demo"
 SCORES = "metrics/speech.csv"
@@ -31,6 +31,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(project)
     run(project, "dvc", "push", "--quiet")
     return folder
+
+
+def board(clone: Path, *arguments: str, code: int = 0) -> str:
+    """The command `hearlab leaderboard`, with this repository's code: its compiled parts are there already."""
+    source = f"PYTHONPATH={REPOSITORY / 'src'}"
+    return run(clone, "env", source, "hearlab", "leaderboard", *arguments, code=code)
 
 
 def commit(folder: Path) -> None:
@@ -64,7 +70,7 @@ def in_remote(shared: Path) -> Iterator[Callable[[str], Path]]:
 
 
 def verify(clone: Path, entry: str, *options: str, code: int = 0) -> str:
-    out = run(clone, "hearlab", "leaderboard", "verify", entry, *options, code=code)
+    out = board(clone, "verify", entry, *options, code=code)
     assert list((clone / ".hearlab").iterdir()) == [], "something was left behind"
     assert run(clone, "git", "status", "--porcelain", "--untracked-files=all") == ""
     return out
@@ -89,23 +95,23 @@ def test_confirmed_from_a_second_clone(clone: Path) -> None:
     out = verify(clone, f"leaderboard/{MUSIC}.yaml")
     assert "1 of 1 pairs scored again: the same" in out
     assert f"{MUSIC}: confirmed: " in out
-    board = run(clone, "hearlab", "leaderboard")
-    assert "speech: better-ear HASPI, demo dev" in board
-    assert "music: HAAQI, demo valid, every 15th pair" in board
-    assert "cec2-baseline" in board
+    table = board(clone)
+    assert "speech: better-ear HASPI, demo dev" in table
+    assert "music: HAAQI, demo valid, every 15th pair" in table
+    assert "cec2-baseline" in table
 
 
 def test_a_table_altered_on_the_remote(clone: Path, in_remote: Callable[[str], Path]) -> None:
     path = in_remote(SCORES)
     scene, listener, right = altered(path)
     out = verify(clone, SPEECH, "--units", "1", code=1)
-    assert f"{SCORES}: what DVC's remote or cache gave is not what dvc.lock says" in out
+    assert f"{SCORES}: what the remote gives is not what dvc.lock says" in out
     cell = f"{SCORES}: {scene} {listener}, haspi: found {float(right) + 0.1:.8f}, scored again {right}"
     assert f"differs  {cell}\n" in out
     last = out.splitlines()[-1]
     assert last.startswith(f"{SPEECH}: denied: ")
     assert last.endswith(cell)
-    # The cache did not keep the altered bytes under their old name.
+    # The altered bytes did not reach the cache.
     assert not (clone / ".dvc" / "cache" / "files" / "md5" / path.parent.name / path.name).exists()
 
 
@@ -138,7 +144,7 @@ def test_history_altered_consistently(clone: Path, tmp_path: Path) -> None:
     """Table, average, index of units and dvc.lock agree with each other, and not with the signals."""
     run(clone, "dvc", "pull", "--quiet")
     scene, listener, right = altered(clone / SCORES)
-    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", code=1)
+    out = board(clone, "add", "--track", "speech", code=1)
     assert (
         "hearlab: leaderboard: the pipeline is not up to date (found score_speech: metrics/speech.csv modified)" in out
     )
@@ -153,11 +159,11 @@ def test_history_altered_consistently(clone: Path, tmp_path: Path) -> None:
     averages["haspi"]["enhanced"] = round(sum(scores) / len(scores), 8)
     (clone / "metrics/speech.json").write_text(json.dumps(averages, indent=1) + "\n")
     run(clone, "dvc", "commit", "--quiet", "--force", "score_speech")
-    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
+    out = board(clone, "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
     assert "the tree is dirty: the commit would not tell how the score was made (found dvc.lock" in out
     commit(clone)
-    run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x")
-    out = run(clone, "hearlab", "leaderboard", "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
+    board(clone, "add", "--track", "speech", "--name", "forged", "--team", "x")
+    out = board(clone, "add", "--track", "speech", "--name", "forged", "--team", "x", code=1)
     assert "leaderboard/forged.yaml: exists already" in out
     commit(clone)
     run(clone, "dvc", "push", "--quiet")
@@ -185,10 +191,3 @@ def test_an_entry_that_tells_another_score(clone: Path) -> None:
     commit(clone)
     out = verify(clone, SPEECH, "--units", "1", code=1)
     assert "differs  score: the entry says 0.90000000, the scores' mean is 0." in out
-    assert "is published: there is no revision to check out" in verify_line(clone, "cec2-baseline")
-    path.write_text(text.replace(next(part for part in text.split() if len(part) == 40), "0" * 40))
-    assert "hearlab: 000000000000: is no commit of this clone; git fetch --all" in verify_line(clone, SPEECH)
-
-
-def verify_line(clone: Path, entry: str) -> str:
-    return run(clone, "hearlab", "leaderboard", "verify", entry, code=1)

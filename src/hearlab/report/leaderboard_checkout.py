@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import importlib
 import os
 import shutil
@@ -80,8 +81,25 @@ class Checkout:
         # Without a remote, or without network, the cache may still have everything.
         if self._dvc("checkout", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode == 0:
             return None
-        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no reason"]
-        return lines[-1].removeprefix("ERROR: ")[:200]
+        told = done.stderr.partition("ERROR: ")[2].partition("Is your cache")[0]
+        return " ".join(told.split())[:160] or "no reason given"
+
+    def stored(self, md5: str) -> tuple[bytes, str] | None:
+        """The bytes that the cache or else the remote keeps under an md5, right or wrong, and which of them does.
+
+        DVC is not asked: what it finds to be wrong it deletes, and then nobody can say what was altered.
+        """
+        if self._cache is not None:
+            with contextlib.suppress(OSError):
+                return (self._cache / md5[:2] / md5[2:]).read_bytes(), "DVC's cache"
+        repository = importlib.import_module("dvc.repo").Repo
+        try:
+            with repository(str(self.root)) as now:
+                remote = now.cloud.get_remote_odb()
+                content: bytes = remote.fs.cat_file(remote.oid_to_path(md5))
+        except Exception:  # DVC's remotes raise errors of their own kinds; then it is pulled or computed, and told
+            return None
+        return content, "the remote"
 
     def damaged(self, paths: Sequence[str]) -> list[str]:
         """Those of the pulled files that are not what dvc.lock says; DVC's cache loses their objects.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import secrets
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hearlab.compute.identity import md5_of
 from hearlab.errors import InputError
 from hearlab.report.leaderboard import METRIC_OF, Entry, Origin
 from hearlab.report.leaderboard_add import mean_of, rounded_interval
@@ -99,8 +99,8 @@ def verify(
         raise InputError(
             entry.name, "is published: there is no revision to check out", advice="hearlab check-baseline compares it"
         )
-    found = _Verifier(entry, entry.origin, root, tolerance, tell)
     with Checkout(root, entry.origin.commit) as copy:
+        found = _Verifier(entry, entry.origin, root, tolerance, tell)
         found.run(copy, units, secrets.randbelow(10**6) if seed is None else seed, recompute)
     return found.verification
 
@@ -117,20 +117,21 @@ class _Verifier:
     def run(self, copy: Checkout, units: int | None, seed: int, recompute: bool) -> None:
         result = result_of(self.revision, self.entry.track, self.short)
         self._identities(result)
-        complaint = copy.pull([result.scores, result.index])
-        altered = copy.damaged([result.scores, result.index])
-        content = copy.files.read(result.scores)
+        content, place = copy.stored(self.origin.scores) or (None, "")
+        altered = content is not None and _md5(content) != self.origin.scores
         cells = read_cells(content, f"{self.short}: {result.scores}") if content is not None else {}
-        index = index_cells(copy.files.read(result.index), self.entry.track)
+        index = self._index(copy, result)
+        suspects = differing(cells, index, ROUNDING)
         if content is None:
-            self.check("note", f"{result.scores} cannot be had ({complaint}): it is computed")
+            self.check("note", f"{result.scores} is neither in DVC's cache nor in its remote: it is computed")
             recompute = True
         else:
-            self._table(result, content, altered)
+            if altered:
+                self.check("differs", f"{result.scores}: what {place} gives is not what dvc.lock says")
+            self._table(result, content)
             self._averages(result)
-        suspects = differing(cells, index, ROUNDING)
         if content is not None and not recompute:
-            everything = units is None or (bool(altered) and not suspects)
+            everything = units is None or (altered and not suspects)
             complaint = self._sample(copy, result, cells, suspects, None if everything else units, seed)
             recompute = complaint is not None
             if complaint:
@@ -138,6 +139,12 @@ class _Verifier:
         if recompute:
             self._recompute(copy, result, cells if content is not None else None)
         self._workspace(result, None if altered else content)
+
+    def _index(self, copy: Checkout, result: Result) -> Cells:
+        """What the scoring stage remembers of the scores; nothing where it cannot be had."""
+        if copy.pull([result.index]) or copy.damaged([result.index]):
+            return {}
+        return index_cells(copy.files.read(result.index), self.entry.track)
 
     def check(self, state: State, text: str, *, cell: bool = False) -> None:
         self.verification.checks.append(Check(state, text, cell))
@@ -163,10 +170,8 @@ class _Verifier:
             count = 3 + len(real.data) + len(real.weights)
             self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")
 
-    def _table(self, result: Result, content: bytes, altered: Sequence[str]) -> None:
-        """The table itself, and the entry's numbers against it."""
-        for path in altered:
-            self.check("differs", f"{path}: what DVC's remote or cache gave is not what dvc.lock says")
+    def _table(self, result: Result, content: bytes) -> None:
+        """The entry's numbers against the table."""
         table = parse_scores(content, f"{self.short}: {result.scores}")
         mean = mean_of(table)
         before = len(self.verification.differences)
@@ -239,7 +244,7 @@ class _Verifier:
             raise InputError(self.short, "made no scores", wanted=result.scores)
         again = read_cells(content, result.scores)
         self.verification.how = f"the whole pipeline of {self.short} run again"
-        if md5_of(copy.path / result.scores) == self.origin.scores:
+        if _md5(content) == self.origin.scores:
             self.check("ok", f"computed again: {result.scores} is the same bytes")
         wrong = differing(cells, again, self.tolerance) if cells is not None else []
         self._cells(result, wrong, "computed again")
@@ -281,3 +286,7 @@ def _expected(copy: Checkout, track: str) -> list[Pair]:
     from hearlab.report.leaderboard_add import expected_pairs
 
     return expected_pairs(copy.path, load_params(copy.path / PARAMS_FILE), track)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
