@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 import soundfile
-from site_support import HOSTILE_SCENE, HOSTILE_SONG, SCENES, SONGS, make_workspace
+from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS, make_workspace
 
+from hearlab.cli import main
 from hearlab.errors import InputError
 from hearlab.report.scene_picture import draw
 from hearlab.report.site.build import build_site
@@ -191,6 +192,32 @@ def test_a_damaged_sound_is_left_out_and_told(tmp_path: Path) -> None:
     site = build_site(root, root / "report", only=["S06001"])
     assert len(site.problems) == 1
     assert "S06001_mix_CH1.wav" in site.index.read_text(encoding="utf-8")
+
+
+def test_the_command(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main(["report", "--out", str(tmp_path / "site"), "--only", "S06001"]) == 0
+    assert str(tmp_path / "site" / "index.html") in capsys.readouterr().out
+    assert (tmp_path / "site" / "scenes" / "S06001.html").exists()
+    assert main(["show", "S06001", "--listener", "L0002", "--out", str(tmp_path / "one.png")]) == 0
+    assert (tmp_path / "one.png").exists()
+    assert main(["report", "--out", str(tmp_path / "site"), "--scenes", "-1"]) == 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) != 0  # no workspace
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_leaderboard(tmp_path: Path) -> None:
+    pytest.importorskip("hearlab.report.leaderboard", reason="this version of HearLab has no leaderboard")
+    root = make_workspace(tmp_path / "w")
+    shutil.copytree(REPOSITORY / "leaderboard", root / "leaderboard")
+    build_site(root, root / "report", pages=0)
+    source = (root / "report/leaderboard.html").read_text(encoding="utf-8")
+    assert source.index("0.2492") < source.index("0.1615")  # best first
+    assert "published: CEC2 recipe" in source
+    assert 'href="leaderboard.html"' in (root / "report/index.html").read_text(encoding="utf-8")
 
 
 def test_other_folders_are_left_alone(workspace: Path, tmp_path: Path) -> None:

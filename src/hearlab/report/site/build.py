@@ -19,7 +19,7 @@ from hearlab.report.audiogram_picture import audiogram_svg
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import music_charts, speech_charts
 from hearlab.report.site.experiments import AVERAGES, experiments
-from hearlab.report.site.other_sounds import other_versions
+from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import (
     FOLDERS,
     METRIC_TITLES,
@@ -96,6 +96,7 @@ def build_site(
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for found in groups.values() for group in found], progress)
         _Writer(results, out, heard, groups, listeners, sounds, problems).write()
+        sweep(results, out)
     return Site(out / "index.html", len(groups), sounds.measured, tuple(problems))
 
 
