@@ -21,7 +21,7 @@ from hearlab.errors import InputError
 from hearlab.report.scene_picture import draw
 from hearlab.report.site.build import build_site
 from hearlab.report.site.charts import text
-from hearlab.report.site.experiments import experiments
+from hearlab.report.site.experiments import Experiment, differing_only, experiments
 from hearlab.report.site.pages import file_name
 
 pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
@@ -260,6 +260,15 @@ def test_experiments_show_the_parameters_that_differ(tmp_path: Path) -> None:
     ]
     build_site(root, root / "report", pages=0)
     assert "First &lt;b&gt;run&lt;/b&gt;" in (root / "report/experiments.html").read_text(encoding="utf-8")
+
+
+def test_absent_parameters_differ_unless_their_section_is_absent() -> None:
+    def one(**parameters: object) -> Experiment:
+        return Experiment("x", "commit", "", None, {}, {name.replace("_", "."): v for name, v in parameters.items()})
+
+    found, names = differing_only([one(a_b=1, c_d=1, e_f=2), one(a_b=1, a_new=3, e_f=3)])
+    assert names == ["e.f", "a.new"]
+    assert [experiment.parameters for experiment in found] == [{"e.f": 2, "a.new": None}, {"e.f": 3, "a.new": 3}]
 
 
 @pytest.mark.parametrize("name", [next(iter(SCENES)), HOSTILE_SONG])
