@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -278,3 +279,43 @@ def test_show_draws_a_picture(workspace: Path, tmp_path: Path, name: str) -> Non
     with pytest.raises(InputError, match="was not scored for this listener"):
         draw(workspace, name, tmp_path / "two.png", listener="L9")
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+def store(root: Path, content: bytes, suffix: str = "") -> str:
+    """Put an object into DVC's cache as DVC does; gives its identity."""
+    identity = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
+    path = root / ".dvc/cache/files/md5" / identity[:2] / identity[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return identity
+
+
+def test_another_revision_can_be_heard(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    enhanced = root / "data/demo/enhanced"
+    before = {path.name: path.read_bytes() for path in enhanced.iterdir()}
+    listing = [{"md5": store(root, content), "relpath": name} for name, content in before.items()]
+    scores = (root / "metrics/speech.csv").read_bytes()
+    outs = [
+        {"path": "data/demo/enhanced", "md5": store(root, json.dumps(listing).encode(), ".dir")},
+        {"path": "metrics/speech.csv", "md5": store(root, scores)},
+    ]
+    (root / "dvc.lock").write_text(
+        json.dumps({"schema": "2.0", "stages": {"score_speech": {"cmd": "x", "outs": outs}}})
+    )
+    git(root, "init", "--quiet")
+    git(root, "add", "params.yaml", "dvc.lock")
+    git(root, "commit", "--quiet", "--message", "Before")
+    changed = enhanced / "S06001_L0001_HA-output.wav"
+    samples, rate = soundfile.read(changed)
+    soundfile.write(changed, samples / 2, rate, subtype="PCM_16")
+    site = build_site(root, root / "report", against="HEAD", only=["S06001"]).index.parent
+    versions = page_data(site / "scenes/S06001.html")["groups"][0]["versions"]
+    named = {version["label"]: version["files"][0]["url"] for version in versions}
+    then = (site / "scenes" / unquote(named["HEAD, L0001"])).read_bytes()
+    now = (site / "scenes" / unquote(named["Enhanced, L0001"])).read_bytes()
+    assert then == before[changed.name]
+    assert now != then
+    # A site that compares with nothing does not keep them.
+    build_site(root, root / "report", only=["S06001"])
+    assert not list((root / "report/against").glob("*"))
