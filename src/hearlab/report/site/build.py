@@ -39,7 +39,7 @@ from hearlab.report.site.versions import Group, scene_groups, song_groups
 MARK = ".hearlab-site"  # a folder that has it may be written over
 PAGES = 100  # listening pages of a track unless told otherwise
 LISTENERS = 6  # heard on one page
-ASSETS = ("style.css", "player.js", "blind.js", "tables.js", "charts.js")
+ASSETS = ("style.css", "engines.js", "player.js", "blind.js", "tables.js", "charts.js")
 
 
 @dataclass(frozen=True)
