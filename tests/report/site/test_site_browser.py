@@ -347,9 +347,9 @@ def test_a_portable_site_switches_at_the_very_sample(browser: Browser, workspace
         np.testing.assert_allclose(decoded, source[:30000, 0], atol=1 / 32768)
     # The fade from one to the other leaves no gap: both gains always sum to 1.
     sums = browser.driver.execute_async_script(
-        "const done = arguments[0]; hearlab.select(0); const list = [];"
-        "const look = () => { const gains = hearlab.state.engine.gains;"
-        "list.push(gains.reduce((sum, gain) => sum + gain.gain.value, 0));"
-        "list.length < 15 ? setTimeout(look, 2) : done(list); }; look();"
+        "const done = arguments[0]; const list = []; const engine = hearlab.state.engine;"
+        "const look = () => { list.push(engine.gains.reduce((sum, gain) => sum + gain.gain.value, 0));"
+        "list.length < 15 ? setTimeout(look, 2) : done(list); };"
+        "engine.play(0).then(() => { hearlab.select(0); look(); });"
     )
     np.testing.assert_allclose(sums, 1, atol=0.02)

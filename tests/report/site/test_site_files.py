@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,13 +15,14 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 import soundfile
-from site_support import HOSTILE_SCENE, HOSTILE_SONG, SCENES, SONGS, make_workspace
+from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS, make_workspace
 
+from hearlab.cli import main
 from hearlab.errors import InputError
 from hearlab.report.scene_picture import draw
 from hearlab.report.site.build import build_site
 from hearlab.report.site.charts import text
-from hearlab.report.site.experiments import experiments
+from hearlab.report.site.experiments import Experiment, differing_only, experiments
 from hearlab.report.site.pages import file_name
 
 pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
@@ -193,6 +195,32 @@ def test_a_damaged_sound_is_left_out_and_told(tmp_path: Path) -> None:
     assert "S06001_mix_CH1.wav" in site.index.read_text(encoding="utf-8")
 
 
+def test_the_command(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace)
+    assert main(["report", "--out", str(tmp_path / "site"), "--only", "S06001"]) == 0
+    assert str(tmp_path / "site" / "index.html") in capsys.readouterr().out
+    assert (tmp_path / "site" / "scenes" / "S06001.html").exists()
+    assert main(["show", "S06001", "--listener", "L0002", "--out", str(tmp_path / "one.png")]) == 0
+    assert (tmp_path / "one.png").exists()
+    assert main(["report", "--out", str(tmp_path / "site"), "--scenes", "-1"]) == 1
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) != 0  # no workspace
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_leaderboard(tmp_path: Path) -> None:
+    pytest.importorskip("hearlab.report.leaderboard", reason="this version of HearLab has no leaderboard")
+    root = make_workspace(tmp_path / "w")
+    shutil.copytree(REPOSITORY / "leaderboard", root / "leaderboard")
+    build_site(root, root / "report", pages=0)
+    source = (root / "report/leaderboard.html").read_text(encoding="utf-8")
+    assert source.index("0.2492") < source.index("0.1615")  # best first
+    assert "published: CEC2 recipe" in source
+    assert 'href="leaderboard.html"' in (root / "report/index.html").read_text(encoding="utf-8")
+
+
 def test_other_folders_are_left_alone(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
@@ -235,6 +263,15 @@ def test_experiments_show_the_parameters_that_differ(tmp_path: Path) -> None:
     assert "First &lt;b&gt;run&lt;/b&gt;" in (root / "report/experiments.html").read_text(encoding="utf-8")
 
 
+def test_absent_parameters_differ_unless_their_section_is_absent() -> None:
+    def one(**parameters: object) -> Experiment:
+        return Experiment("x", "commit", "", None, {}, {name.replace("_", "."): v for name, v in parameters.items()})
+
+    found, names = differing_only([one(a_b=1, c_d=1, e_f=2), one(a_b=1, a_new=3, e_f=3)])
+    assert names == ["e.f", "a.new"]
+    assert [experiment.parameters for experiment in found] == [{"e.f": 2, "a.new": None}, {"e.f": 3, "a.new": 3}]
+
+
 @pytest.mark.parametrize("name", [next(iter(SCENES)), HOSTILE_SONG])
 def test_show_draws_a_picture(workspace: Path, tmp_path: Path, name: str) -> None:
     draw(workspace, name, tmp_path / "one.png")
@@ -242,3 +279,43 @@ def test_show_draws_a_picture(workspace: Path, tmp_path: Path, name: str) -> Non
     with pytest.raises(InputError, match="was not scored for this listener"):
         draw(workspace, name, tmp_path / "two.png", listener="L9")
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+def store(root: Path, content: bytes, suffix: str = "") -> str:
+    """Put an object into DVC's cache as DVC does; gives its identity."""
+    identity = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
+    path = root / ".dvc/cache/files/md5" / identity[:2] / identity[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return identity
+
+
+def test_another_revision_can_be_heard(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    enhanced = root / "data/demo/enhanced"
+    before = {path.name: path.read_bytes() for path in enhanced.iterdir()}
+    listing = [{"md5": store(root, content), "relpath": name} for name, content in before.items()]
+    scores = (root / "metrics/speech.csv").read_bytes()
+    outs = [
+        {"path": "data/demo/enhanced", "md5": store(root, json.dumps(listing).encode(), ".dir")},
+        {"path": "metrics/speech.csv", "md5": store(root, scores)},
+    ]
+    (root / "dvc.lock").write_text(
+        json.dumps({"schema": "2.0", "stages": {"score_speech": {"cmd": "x", "outs": outs}}})
+    )
+    git(root, "init", "--quiet")
+    git(root, "add", "params.yaml", "dvc.lock")
+    git(root, "commit", "--quiet", "--message", "Before")
+    changed = enhanced / "S06001_L0001_HA-output.wav"
+    samples, rate = soundfile.read(changed)
+    soundfile.write(changed, samples / 2, rate, subtype="PCM_16")
+    site = build_site(root, root / "report", against="HEAD", only=["S06001"]).index.parent
+    versions = page_data(site / "scenes/S06001.html")["groups"][0]["versions"]
+    named = {version["label"]: version["files"][0]["url"] for version in versions}
+    then = (site / "scenes" / unquote(named["HEAD, L0001"])).read_bytes()
+    now = (site / "scenes" / unquote(named["Enhanced, L0001"])).read_bytes()
+    assert then == before[changed.name]
+    assert now != then
+    # A site that compares with nothing does not keep them.
+    build_site(root, root / "report", only=["S06001"])
+    assert not list((root / "report/against").glob("*"))

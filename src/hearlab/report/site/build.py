@@ -19,7 +19,7 @@ from hearlab.report.audiogram_picture import audiogram_svg
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import music_charts, speech_charts
 from hearlab.report.site.experiments import AVERAGES, experiments
-from hearlab.report.site.other_sounds import other_versions
+from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import (
     FOLDERS,
     METRIC_TITLES,
@@ -39,7 +39,7 @@ from hearlab.report.site.versions import Group, scene_groups, song_groups
 MARK = ".hearlab-site"  # a folder that has it may be written over
 PAGES = 100  # listening pages of a track unless told otherwise
 LISTENERS = 6  # heard on one page
-ASSETS = ("style.css", "player.js", "blind.js", "tables.js", "charts.js")
+ASSETS = ("style.css", "engines.js", "player.js", "blind.js", "tables.js", "charts.js")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def build_site(
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for found in groups.values() for group in found], progress)
         _Writer(results, out, heard, groups, listeners, sounds, problems).write()
+        sweep(results, out)
     return Site(out / "index.html", len(groups), sounds.measured, tuple(problems))
 
 

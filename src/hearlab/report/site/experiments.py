@@ -68,12 +68,21 @@ def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
 
 
 def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]]:
-    """The same with only those parameters that differ between any two, and their names."""
+    """The same with only those parameters that differ between any two, and their names.
+
+    A parameter that is absent differs from one that is there, but not if its whole section is absent: that is an older
+    form of params.yaml.
+    """
     names = list(dict.fromkeys(name for one in found for name in one.parameters))
-    differing = [
-        name for name in names if len({json.dumps(one.parameters.get(name), default=str) for one in found}) > 1
-    ]
-    return [replace(one, parameters={name: one.parameters.get(name) for name in differing}) for one in found], differing
+    sections = [{name.split(".")[0] for name in one.parameters} for one in found]
+
+    def differs(name: str) -> bool:
+        section = name.split(".")[0]
+        known = [one for one, own in zip(found, sections, strict=True) if section in own]
+        return len({json.dumps(one.parameters.get(name), default=str) for one in known}) > 1
+
+    kept = [name for name in names if differs(name)]
+    return [replace(one, parameters={name: one.parameters.get(name) for name in kept}) for one in found], kept
 
 
 def _git(root: Path, *arguments: str) -> list[str]:

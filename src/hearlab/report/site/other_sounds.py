@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from hearlab.report.site.results import Results
 from hearlab.report.site.versions import Part, Version
 
 FOLDER = "against"
+SHORT = 12  # digits of a commit that name its folder
+
+
+def sweep(results: Results, out: Path) -> None:
+    """Delete the copies of other experiments than the one that is compared with now."""
+    files = results.against.files if results.against else None
+    kept = files.commit[:SHORT] if isinstance(files, RevisionFiles) else None
+    for folder in (out / FOLDER).glob("*"):
+        if folder.name != kept:
+            shutil.rmtree(folder)
 
 
 def other_versions(results: Results, scene: str, listeners: Sequence[str], out: Path) -> list[Version]:
@@ -30,7 +41,7 @@ def other_versions(results: Results, scene: str, listeners: Sequence[str], out: 
     versions = []
     for listener in listeners:
         path = enhanced_file(folder, scene, listener)
-        copy = out / FOLDER / source.files.commit[:12] / path.name
+        copy = out / FOLDER / source.files.commit[:SHORT] / path.name
         if not copy.exists():
             content = source.files.cached(path.as_posix())
             if content is None:

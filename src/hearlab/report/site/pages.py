@@ -62,7 +62,7 @@ def track_values(track: Track, featured: Sequence[dict[str, Any]]) -> dict[str, 
 
 
 def featured(track: Track, address: Address) -> list[dict[str, Any]]:
-    """Scenes or songs to begin with: those that gain most, that are middling, and that gain least."""
+    """Scenes or songs to begin with: the one that gains most, a middling one, and the one that gains least."""
     heard = [(unit, url) for unit in track.units if (url := address(unit))]
     gains = {unit: track.gain(unit) for unit, _ in heard}
     by_gain = any(gain is not None for gain in gains.values())
@@ -72,11 +72,11 @@ def featured(track: Track, address: Address) -> list[dict[str, Any]]:
         return found if found is not None else 0.0
 
     heard.sort(key=lambda one: -value(one[0]))
-    words = ["best", "middling", "worst"]
+    words = ["gains most:", "median:", "gains least:"] if by_gain else ["best:", "median:", "worst:"]
     if len(heard) > FEATURED:
         heard = [heard[0], heard[len(heard) // 2], heard[-1]]
     elif len(heard) < FEATURED:
-        words = ["best", "worst"] if len(heard) == 2 else [""] * len(heard)
+        words = [words[0], words[-1]] if len(heard) == 2 else [""] * len(heard)
     metric = f"{METRIC_TITLES[track.name]} {{:{'+' if by_gain else ''}.3f}}"
     return [
         {"name": unit, "url": url, "why": f"{word} {metric.format(value(unit))}".strip()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Track:
     comparison: Comparison | None = None
     against: str = ""
 
-    @property
+    @cached_property
     def units(self) -> dict[str, list[str]]:
         """Scene or song -> the listeners it was scored for, in the order of the table."""
         found: dict[str, list[str]] = {}
