@@ -29,7 +29,6 @@ from hearlab.tracking.records import Record, home
 DATABASE = "mlflow.db"  # names that MLflow takes by itself, so that `mlflow ui` finds them
 ARTEFACTS = "mlruns"
 EXPERIMENT = "hearlab"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # or the interface shows what language models need
 IDENTITY = "hearlab.identity"
 OWNER = "hearlab.process"
 CONNECT_SECONDS = 5.0  # to find out whether a server is there at all
@@ -294,7 +293,7 @@ def _experiment(client: Any, where: Place) -> str:
         # A database knows no place for files; what is beside the repository stays when an experiment's folder goes.
         artefacts = None if where.on_server else (where.home / ARTEFACTS).as_uri()
         try:
-            return str(client.create_experiment(name, artifact_location=artefacts, tags=KIND))
+            return str(client.create_experiment(name, artifact_location=artefacts))
         except Exception:
             there = client.get_experiment_by_name(name)  # another process has just made it
             if there is None:
