@@ -43,7 +43,7 @@ def ran(output: str) -> dict[str, int]:
     """Units that each stage really ran, from what `dvc repro` printed; stages that DVC skipped are missing."""
     counts = {}
     for stage in re.findall(r"> hearlab stage (.+)", output):
-        last = [line for line in output.splitlines() if line.startswith(f"{stage}: ")]
+        last = [line for line in output.splitlines() if re.match(rf"{re.escape(stage)}: \d+/\d", line)]
         if last:
             total = int(re.findall(r"/(\d+)", last[-1])[0])
             before = re.findall(r"(\d+) done before", last[-1])

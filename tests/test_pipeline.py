@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,8 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
     before = mean(project)
     output = run(project, "dvc", "exp", "run", "-S", "enhance.gain=6")
     ran = re.findall(r"Running stage '([\w@]+)'", output)
-    assert set(ran) == {"check_params", "enhance_speech", "score_speech", "enhance_music", "score_music"}
+    scores = {"enhance_speech", "score_speech", "enhance_music", "score_music"}
+    assert set(ran) == {"check_params", "track"} | scores
     difference = run(project, "dvc", "metrics", "diff")
     assert "haspi.enhanced" in difference
     assert "haspi.unprocessed" not in difference
@@ -67,6 +70,45 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
     run(project, "git", "checkout", "--quiet", ".")
     run(project, "dvc", "checkout")
     assert mean(project) == before
+
+
+def test_each_result_is_one_run_in_mlflow(project: Path) -> None:
+    """The first run, and an experiment in the workspace and one in a folder of DVC's own: also when asked again."""
+    assert len(tracked(project)) >= 1
+    for more, gain in ((["--name", "here"], 3), (["--name", "there", "--temp"], 4)):
+        run(project, "dvc", "exp", "run", *more, "-S", f"enhance.gain={gain}")
+    assert "already" in run(project, "hearlab", "track")
+    runs = tracked(project)
+    assert runs["here"] == runs["there"] == ["FINISHED"]
+    compared = run(project, "hearlab", "compare", "HEAD", "workspace", "--by", "none")
+    assert "enhance.gain 0 -> 3" in compared
+    run(project, "git", "checkout", "--quiet", ".")
+    run(project, "dvc", "checkout")
+    assert "already" in run(project, "hearlab", "track")
+    assert tracked(project) == runs
+
+
+def tracked(project: Path) -> dict[str, list[str]]:
+    """States of the runs of each name in the repository's own database."""
+    found: dict[str, list[str]] = {}
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as database:
+        for name, status in database.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active'"):
+            found.setdefault(name, []).append(status)
+    return found
+
+
+def test_a_server_that_is_down_does_not_stop_the_pipeline(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    output = run(project, "dvc", "repro", "--force", "--single-item", "track")
+    assert "track: warning: " in output
+    assert "hearlab track --pending logs it later" in output
+    assert "still wait" in run(project, "hearlab", "track", "--pending", code=1)
+    assert "up to date" in run(project, "dvc", "status")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    before = tracked(project)
+    assert "already" in run(project, "hearlab", "track", "--pending")
+    assert tracked(project) == before
+    assert run(project, "git", "status", "--porcelain") == ""
 
 
 def test_another_separator_changes_the_music_only(project: Path) -> None:
@@ -82,7 +124,8 @@ def test_another_separator_changes_the_music_only(project: Path) -> None:
     try:
         output = run(project, "dvc", "exp", "run", "-S", "separate.model=hdemucs", "-S", "separate.segment=4")
         ran = re.findall(r"Running stage '([\w@]+)'", output)
-        assert set(ran) == {"check_params", "train_separator", "separate_music", "enhance_music", "score_music"}
+        music = {"train_separator", "separate_music", "enhance_music", "score_music"}
+        assert set(ran) == {"check_params", "track"} | music
         assert "haaqi.score" in run(project, "dvc", "metrics", "diff")
         assert json.loads((project / "metrics" / "music.json").read_text()) != before
         assert mean(project) > 0

@@ -134,6 +134,7 @@ class Disk:
             ".hearlab/journal.jsonl",
             ".hearlab/identities.json",
             ".hearlab/disk.lock",
+            ".hearlab/timings.jsonl",
         }
         return sorted(p for p in paths - known if not p.startswith(("in/", "out/", ".hearlab/objects/")))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -110,6 +111,20 @@ def test_once_and_a_changed_one_again(project: Path) -> None:
     finally:
         make_result(project)
     assert "already" in track(project).lines[-1]
+
+
+def test_a_copy_of_the_repository_keeps_its_files_to_itself(project: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(project, tmp_path / "copy"))
+    before = sorted((project / "mlruns").rglob("*"))
+    assert track(make_result(copy, gain=7)).logged
+    client, experiment = client_of(copy)
+    assert client.get_experiment(experiment).artifact_location == (copy / "mlruns").as_uri()
+    found = runs(copy)
+    assert len(found) >= 2
+    for run in found:
+        assert run.info.artifact_uri == (copy / "mlruns" / run.info.run_id / "artifacts").as_uri()
+        assert (copy / "mlruns" / run.info.run_id / "artifacts/report.md").is_file()
+    assert sorted((project / "mlruns").rglob("*")) == before
 
 
 def test_runs_of_dead_processes_are_marked_and_others_let_be(project: Path) -> None:

@@ -76,7 +76,7 @@ def test_times_of_each_stage_and_all() -> None:
 def test_report_names_scores_changes_and_what_is_missing(tmp_path: Path) -> None:
     result = current_result(make_result(tmp_path, music=False))
     text = report(result, averages(result), {"git.commit": "abc"}, {"enhance.gain": 3})
-    assert text.startswith("# speech: HASPI 0.4000 enhanced, HASPI 0.2000 unprocessed\n")
+    assert text.startswith("# speech: HASPI 0.4000 enhanced, 0.2000 unprocessed\n")
     assert "- music was left out: was not run\n" in text
     assert "- parameter enhance.gain: 3\n" in text
     assert "- git.commit: abc\n" in text

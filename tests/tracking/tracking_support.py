@@ -193,11 +193,13 @@ class TrackingServer:
     def start(self) -> None:
         store = ("--backend-store-uri", self.backend, "--artifacts-destination", str(self.folder / "artefacts"))
         network = ("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
+        # Without the seven processes for the evaluation of language models that would start beside it.
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 (sys.executable, "-m", "mlflow", "server", *store, *network),
                 cwd=self.folder,
-                env={**environment(None), "MLFLOW_DISABLE_TELEMETRY": "true"},
+                env={**environment(None), **quiet},
                 stdout=log,
                 stderr=log,
             )

@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import re
+import sqlite3
 import sys
 import time
 import urllib.error
@@ -299,7 +300,25 @@ def _experiment(client: Any, where: Place) -> str:
                 raise
     if there.lifecycle_stage != "active":
         raise TrackingFailed(f"the experiment {name} is deleted there: restore it, or set MLFLOW_EXPERIMENT_NAME")
+    _follow_move(where, str(there.artifact_location))
     return str(there.experiment_id)
+
+
+def _follow_move(where: Place, before: str) -> None:
+    """Let the repository's own database know where it is: MLflow notes where its files are from the root on.
+
+    In a copy of the repository, new files would go to the original otherwise.
+    """
+    now = (where.home / ARTEFACTS).as_uri()
+    if where.uri != _local_uri(where.home) or before == now:
+        return
+    with contextlib.closing(sqlite3.connect(where.home / DATABASE)) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(
+                f"UPDATE {table} SET {column} = :now || substr({column}, length(:before) + 1) "
+                f"WHERE substr({column} || '/', 1, length(:before) + 1) = :before || '/'",
+                {"now": now, "before": before},
+            )
 
 
 def _reach(where: Place) -> None:

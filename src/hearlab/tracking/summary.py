@@ -163,11 +163,8 @@ REPORTED = (
 def _headline(track: str, values: Mapping[str, float]) -> str:
     if track == "music":
         return f"HAAQI {values['haaqi/score']:.4f}"
-    return ", ".join(
-        f"HASPI {values[f'haspi/{condition}']:.4f} {condition}"
-        for condition in CONDITIONS
-        if f"haspi/{condition}" in values
-    )
+    known = [condition for condition in CONDITIONS if f"haspi/{condition}" in values]
+    return "HASPI " + ", ".join(f"{values[f'haspi/{condition}']:.4f} {condition}" for condition in known)
 
 
 def _number(section: str, value: float) -> str:

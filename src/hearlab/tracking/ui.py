@@ -38,7 +38,9 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
         raise InputError("--port", "is taken by another server", found=port, advice="choose another, such as 5001")
     store = ("--backend-store-uri", where.uri, "--default-artifact-root", (where.home / ARTEFACTS).as_uri())
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}
+    # Seven processes for the evaluation of language models would start beside it.
+    jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR", **jobs}
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
     server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet})
     try:
