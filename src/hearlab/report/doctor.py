@@ -165,7 +165,8 @@ def _reflink(source: Path, target: Path) -> None:
 def dvc_config(root: Path, name: str) -> str | None:
     """A value of DVC's configuration in the repository, such as 'cache.type'; config.local comes last."""
     section, key = name.split(".")
-    return _configuration(root).get(section, key, fallback=None)
+    value = _configuration(root).get(section, key, fallback=None)
+    return value.strip("\"'") if value else value  # DVC quotes what holds a comma
 
 
 def _configuration(root: Path) -> configparser.ConfigParser:
