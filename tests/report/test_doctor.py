@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.report.doctor import Finding, examine
+from hearlab.report.doctor import Finding, dvc_config, examine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -58,6 +58,12 @@ def test_remotes_that_answer_and_do_not(root: Path, tmp_path: Path) -> None:
     assert by_subject(root)["remote near"].state == "ok"
     assert found["remote far"].state == "error"
     assert "\n" not in str(found["remote far"])
+
+
+def test_links_as_dvc_writes_them(root: Path) -> None:
+    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(root), "config", "cache.type", "symlink,copy"), check=True)
+    assert dvc_config(root, "cache.type") == "symlink,copy"
+    assert by_subject(root)["DVC"].text.endswith("taken: symlink")
 
 
 def test_a_cluster_that_does_not_answer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

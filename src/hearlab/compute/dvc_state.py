@@ -27,8 +27,8 @@ def tell_dvc(root: Path, files: Mapping[str, str]) -> bool:
         files: md5 of each file, by its path relative to `root`.
     """
     try:
-        from dvc.repo import Repo
-        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc.repo import Repo  # type: ignore[import-untyped,unused-ignore]
+        from dvc_data.hashfile.hash_info import HashInfo  # type: ignore[import-untyped,unused-ignore]
 
         with Repo(os.fspath(root)) as repo:
             known = ((os.path.join(repo.root_dir, name), HashInfo("md5", md5), None) for name, md5 in files.items())

@@ -129,7 +129,8 @@ def _links(cache: Path, root: Path) -> list[str]:
 def dvc_config(root: Path, name: str) -> str | None:
     """A value of DVC's configuration in the repository, such as 'cache.type'; config.local comes last."""
     section, key = name.split(".")
-    return _configuration(root).get(section, key, fallback=None)
+    value = _configuration(root).get(section, key, fallback=None)
+    return value.strip("\"'") if value else value  # DVC quotes what holds a comma
 
 
 def link_types(root: Path) -> tuple[str, ...]:
