@@ -51,7 +51,7 @@ PROGRAM = """
 
     if __name__ == "__main__":
         import program
-        stages.STAGES["disk"] = 0
+        stages.STAGES["disk"] = (0,)
         sys.modules["hearlab.stages.disk"] = program
         sys.exit(cli.main(["stage", "disk"]))
 """

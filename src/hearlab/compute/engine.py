@@ -71,6 +71,7 @@ class Outcome:
     failure: Failure | None = None
     warnings: tuple[tuple[str, str], ...] = ()
     core: float = 0.0
+    here: bool = False  # in the process that lists the units, whose core time is measured as a whole
 
 
 class _Collector(logging.Handler):
@@ -146,7 +147,7 @@ class _Run:
             self._clear_surplus()
             with self.progress:
                 for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
-                    timings.unit_ran(outcome.core)
+                    timings.unit_ran(0.0 if outcome.here else outcome.core)
                     self._finish(unit, outcome)
         finally:
             for template, count in self.shown.items():
@@ -298,8 +299,7 @@ def _run_here(unit: Unit, root: Path, staging: Path, threads: _OneThread) -> Out
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
     threads.limit()
-    # The core time of this process is measured as a whole, for the stage.
-    return replace(execute(unit, root, unit_folder(staging, unit)), core=0.0)
+    return replace(execute(unit, root, unit_folder(staging, unit)), here=True)
 
 
 class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
