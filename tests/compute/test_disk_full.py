@@ -135,6 +135,7 @@ class Disk:
             ".hearlab/identities.json",
             ".hearlab/disk.lock",
             ".hearlab/timings.jsonl",
+            ".hearlab/unit-times.json",
         }
         return sorted(p for p in paths - known if not p.startswith(("in/", "out/", ".hearlab/objects/")))
 

@@ -23,7 +23,8 @@ def note_times(folder: Path, index: str, seconds: Sequence[float]) -> None:
     """
     if seconds:
         times = {**read_times(folder), index: statistics.median(seconds)}
-        write_text(folder / FILE, json.dumps(times, indent=1, sort_keys=True) + "\n")
+        with contextlib.suppress(OSError):  # a full disk must not hide what the units have to say
+            write_text(folder / FILE, json.dumps(times, indent=1, sort_keys=True) + "\n")
 
 
 def read_times(folder: Path) -> dict[str, float]:
