@@ -26,7 +26,7 @@ test: $(INSTALLED_DEV)
 	@pytest -n 2 -m "not slow" tests
 
 test-slow: $(INSTALLED_DEV)
-	@pytest -m slow tests
+	@pytest -n 2 --dist loadfile -m slow tests
 
 lint: $(INSTALLED_DEV)
 	ruff format --check src tests benchmarks

@@ -8,6 +8,7 @@ Where to look next (first: source .venv/bin/activate)
   data/demo/rendered/dev/*_mix_CH1.wav  what the hearing aid's front microphones hear
   data/demo/enhanced/*.wav              what the listener hears
   data/demo/enhanced_music/*/*/*.flac   a song's stems and remix for each listener
+  make mlflow                           this run and later ones in MLflow: parameters, scores, plots, times
   hearlab show S06001                   waveforms, spectrograms, audiograms and scores in one picture
   dvc plots show                        HASPI against SNR, HAAQI of the stems, as a page for the browser
 TEXT
