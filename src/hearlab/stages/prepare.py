@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearlab.datasets.clarity import PARTS
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.errors import InputError
 from hearlab.files import write_text
@@ -18,9 +19,6 @@ from hearlab.stages.common import workspace
 from hearlab.stages.packages_needed import absent, require
 
 log = logging.getLogger(__name__)
-
-# The folders of a split, as the challenge's packages hold them.
-PARTS = ("rooms/ac", "rooms/rpf", "rooms/HOA_IRs", "targets", "interferers", "scenes")
 
 
 def run(params: Params) -> None:
