@@ -14,7 +14,7 @@ from typing import TypeAlias
 from hearlab.compute.engine import outcomes
 from hearlab.compute.progress import Progress
 from hearlab.compute.units import GIBIBYTE, Unit
-from hearlab.datasets.layout import SIDES, STEMS, Workspace, enhanced_file, music_file, scene_file
+from hearlab.datasets.layout import SIDES, STEMS, Workspace
 from hearlab.errors import InputError
 from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.report.leaderboard_checkout import Checkout
@@ -144,64 +144,28 @@ def _units(params: Params, track: str, wanted: set[Pair]) -> list[tuple[Unit, Pa
 
 
 def _speech_units(params: Params, wanted: set[Pair]) -> list[tuple[Unit, Pair]]:
-    from hearlab.stages.common import scene_listener_pairs, workspace
-    from hearlab.stages.score_speech import score_unit
+    from hearlab.stages.common import scene_listener_pairs
+    from hearlab.stages.score_speech import pair_unit
 
-    files, channel = workspace(params), params.render.reference_channel
-    scenes = files.rendered(params.evaluate.split)
-    units = []
-    for scene, listener in scene_listener_pairs(params):
-        if (scene, listener.id) in wanted:
-            arguments = {
-                "scene": scene,
-                "listener": listener.as_entry(),
-                "scenes": scenes.as_posix(),
-                "enhanced": files.enhanced.as_posix(),
-                "reference_channel": channel,
-                "level": params.evaluate.level,
-                "conditions": ["enhanced"],
-            }
-            inputs = [scene_file(scenes, scene, name, channel) for name in ("target_anechoic", "target")]
-            inputs.append(enhanced_file(files.enhanced, scene, listener.id))
-            names = tuple(path.as_posix() for path in inputs)
-            unit = Unit(f"{scene} {listener.id}", score_unit, arguments, inputs=names, group=scene)
-            units.append((unit, (scene, listener.id)))
-    return units
+    return [
+        (pair_unit(params, scene, listener, ["enhanced"]), (scene, listener.id))
+        for scene, listener in scene_listener_pairs(params)
+        if (scene, listener.id) in wanted
+    ]
 
 
 def _music_units(params: Params, wanted: set[Pair]) -> list[tuple[Unit, Pair]]:
-    from hearlab.datasets.song_lists import read_segments
-    from hearlab.stages.common import song_listener_pairs, workspace
-    from hearlab.stages.score_music import score_unit
-    from hearlab.stem_files import factor_file
+    from hearlab.stages.common import song_listener_pairs
+    from hearlab.stages.score_music import pair_unit, segments_to_score
 
-    files = workspace(params)
     pairs = song_listener_pairs(params)
-    segments = {}
-    if params.evaluate.song_split == "test":
-        segments = read_segments(files.cadenza.segments, [song for song, _ in pairs])
-    units = []
-    for song, listener in pairs:
-        if (song.name, listener.id) in wanted:
-            cut = segments.get(song.name)
-            arguments = {
-                "song": song.name,
-                "listener": listener.as_entry(),
-                "references": files.cadenza.song(song.split, song.name).as_posix(),
-                "enhanced": files.enhanced_music.as_posix(),
-                "segment": list(cut.objective) if cut else None,
-            }
-            inputs = [files.cadenza.stem(song.split, song.name, stem) for stem in STEMS]
-            for stem in STEMS:
-                for side in SIDES:
-                    path = music_file(files.enhanced_music, listener.id, song.name, f"{side}_{stem}")
-                    inputs += [path, factor_file(path)]
-            names = tuple(path.as_posix() for path in inputs)
-            unit = Unit(
-                f"{song.name} {listener.id}", score_unit, arguments, names, memory=2 * GIBIBYTE, group=song.name
-            )
-            units.append((unit, (song.name, listener.id)))
-    return units
+    segments = segments_to_score(params, [song for song, _ in pairs])
+    # The songs are not here yet, so how much memory their lengths take is not known.
+    return [
+        (pair_unit(params, song, listener, segments.get(song.name), 2 * GIBIBYTE), (song.name, listener.id))
+        for song, listener in pairs
+        if (song.name, listener.id) in wanted
+    ]
 
 
 def _targets(params: Params, track: str, units: Sequence[tuple[Unit, Pair]]) -> list[str]:

@@ -14,10 +14,10 @@ from hearlab.audio import read_audio
 from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
-from hearlab.datasets.song_lists import Segments, check_song, read_segments
+from hearlab.datasets.song_lists import Segments, Song, check_song, read_segments
 from hearlab.errors import InputError
 from hearlab.files import write_json
-from hearlab.listeners import listener_from_entry
+from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
@@ -33,39 +33,46 @@ BYTES_PER_FRAME = 80
 def run(params: Params) -> None:
     files = workspace(params)
     pairs = song_listener_pairs(params)
-    segments: dict[str, Segments] = {}
-    if params.evaluate.song_split == "test":
-        segments = read_segments(files.cadenza.segments, [song for song, _ in pairs])
+    segments = segments_to_score(params, [song for song, _ in pairs])
     lengths = {song: check_song(files.cadenza, song, signals=STEMS) for song, _ in pairs}
-    units = []
-    for song, listener in pairs:
-        cut = segments.get(song.name)
-        references = [files.cadenza.stem(song.split, song.name, stem) for stem in STEMS]
-        processed = [
-            music_file(files.enhanced_music, listener.id, song.name, f"{side}_{stem}")
-            for stem in STEMS
-            for side in SIDES
-        ]
-        arguments = {
-            "song": song.name,
-            "listener": listener.as_entry(),
-            "references": files.cadenza.song(song.split, song.name).as_posix(),
-            "enhanced": files.enhanced_music.as_posix(),
-            "segment": list(cut.objective) if cut else None,
-        }
-        inputs = [*references, *processed, *(factor_file(path) for path in processed)]
-        units.append(
-            Unit(
-                f"{song.name} {listener.id}",
-                score_unit,
-                arguments,
-                inputs=tuple(path.as_posix() for path in inputs),
-                memory=GIBIBYTE + BYTES_PER_FRAME * lengths[song],
-                group=song.name,
-            )
-        )
+    units = [
+        pair_unit(params, song, listener, segments.get(song.name), GIBIBYTE + BYTES_PER_FRAME * lengths[song])
+        for song, listener in pairs
+    ]
     scores = run_units("score_music", units, None, files.index("score_music"))
     write_results(Path(METRICS), scores)
+
+
+def segments_to_score(params: Params, songs: Sequence[Song]) -> dict[str, Segments]:
+    """The seconds of each test song that are scored; songs of other splits are scored whole."""
+    if params.evaluate.song_split != "test":
+        return {}
+    return read_segments(workspace(params).cadenza.segments, songs)
+
+
+def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int) -> Unit:
+    """The unit that scores a pair; `memory` in bytes."""
+    files = workspace(params)
+    references = [files.cadenza.stem(song.split, song.name, stem) for stem in STEMS]
+    processed = [
+        music_file(files.enhanced_music, listener.id, song.name, f"{side}_{stem}") for stem in STEMS for side in SIDES
+    ]
+    arguments = {
+        "song": song.name,
+        "listener": listener.as_entry(),
+        "references": files.cadenza.song(song.split, song.name).as_posix(),
+        "enhanced": files.enhanced_music.as_posix(),
+        "segment": list(cut.objective) if cut else None,
+    }
+    inputs = [*references, *processed, *(factor_file(path) for path in processed)]
+    return Unit(
+        f"{song.name} {listener.id}",
+        score_unit,
+        arguments,
+        inputs=tuple(path.as_posix() for path in inputs),
+        memory=memory,
+        group=song.name,
+    )
 
 
 def score_unit(

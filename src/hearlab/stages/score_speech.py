@@ -17,7 +17,7 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
 from hearlab.files import write_json
-from hearlab.listeners import listener_from_entry
+from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haspi import BinauralReference
 from hearlab.params import Params
@@ -28,36 +28,37 @@ CONDITIONS = ("enhanced", "unprocessed")
 
 def run(params: Params) -> None:
     files = workspace(params)
-    split = params.evaluate.split
     conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
-    scenes, enhanced, channel = files.rendered(split), files.enhanced, params.render.reference_channel
-    units = []
-    for scene, listener in scene_listener_pairs(params):
-        arguments = {
-            "scene": scene,
-            "listener": listener.as_entry(),
-            "scenes": scenes.as_posix(),
-            "enhanced": enhanced.as_posix(),
-            "reference_channel": channel,
-            "level": params.evaluate.level,
-            "conditions": list(conditions),
-        }
-        inputs = [
-            *_reference_files(scenes, scene, channel),
-            *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
-        ]
-        units.append(
-            Unit(
-                f"{scene} {listener.id}",
-                score_unit,
-                arguments,
-                inputs=tuple(path.as_posix() for path in inputs),
-                group=scene,  # its reference is heard once for all listeners
-            )
-        )
+    units = [pair_unit(params, scene, listener, conditions) for scene, listener in scene_listener_pairs(params)]
     scores = run_units("score_speech", units, None, files.index("score_speech"))
-    snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(split), "scene")}
+    snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(params.evaluate.split), "scene")}
     write_results(Path(METRICS), scores, snrs)
+
+
+def pair_unit(params: Params, scene: str, listener: Listener, conditions: Sequence[str]) -> Unit:
+    """The unit that scores a pair in some of the CONDITIONS."""
+    files, channel = workspace(params), params.render.reference_channel
+    scenes, enhanced = files.rendered(params.evaluate.split), files.enhanced
+    arguments = {
+        "scene": scene,
+        "listener": listener.as_entry(),
+        "scenes": scenes.as_posix(),
+        "enhanced": enhanced.as_posix(),
+        "reference_channel": channel,
+        "level": params.evaluate.level,
+        "conditions": list(conditions),
+    }
+    inputs = [
+        *_reference_files(scenes, scene, channel),
+        *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
+    ]
+    return Unit(
+        f"{scene} {listener.id}",
+        score_unit,
+        arguments,
+        inputs=tuple(path.as_posix() for path in inputs),
+        group=scene,  # its reference is heard once for all listeners
+    )
 
 
 def score_unit(
