@@ -59,7 +59,14 @@ def test_incomplete_scores() -> None:
 def test_stages_before_another() -> None:
     lock = WorkspaceFiles(REPOSITORY).lock
     stages = stages_before(lock, "score_speech")
-    assert stages == ["check_params", "prepare", "build_scenes", "render_scenes@dev", "enhance_speech", "score_speech"]
+    assert stages == [
+        "check_params",
+        "prepare",
+        "build_scenes@dev",
+        "render_scenes@dev",
+        "enhance_speech",
+        "score_speech",
+    ]
     music = stages_before(lock, "score_music")
     assert music[-1] == "score_music"
     assert set(music) == {
