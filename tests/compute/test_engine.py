@@ -99,6 +99,50 @@ def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> N
     assert os.getpid() not in results[2:]
 
 
+RAY_IMPORTED_BEFORE = """
+import os, sys, time
+from pathlib import Path
+
+import ray
+from ray._raylet import AuthenticationTokenLoader
+
+AuthenticationTokenLoader.instance().has_token()  # what it finds is remembered
+
+from hearlab.compute import engine
+from hearlab.compute.units import Unit
+
+
+def process_id(root, out, *, number):
+    time.sleep(0.3)
+    return os.getpid()
+
+
+if __name__ == "__main__":
+    import program
+
+    engine.RAY_START_SECONDS = 1.0
+    units = [Unit(str(n), program.process_id, {"number": n}) for n in range(12)]
+    results = engine.run("test", units, Path("out"), Path("units.json"))
+    print(len(set(results) - {os.getpid()}))
+"""
+
+
+@pytest.mark.slow
+def test_ray_starts_where_it_was_imported_before(tmp_path: Path) -> None:
+    """As by an enhancement system that uses Ray itself."""
+    (tmp_path / "program.py").write_text(RAY_IMPORTED_BEFORE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    program = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**environment, "HEARLAB_WORKERS": "2", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert program.stdout == "2\n", program.stderr
+
+
 def test_a_failing_unit_does_not_stop_the_others(
     work: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -224,8 +225,11 @@ def test_the_interface_shows_a_finished_run(tmp_path: Path) -> None:
             if folder:
                 browser.save_screenshot(str(Path(folder, "mlflow-artefacts.png")))
     finally:
-        interface.send_signal(signal.SIGINT)
+        interface.terminate()  # SIGINT is ignored in what a script starts in the background
         interface.communicate(timeout=60)
+    assert interface.returncode == 130
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
 
 
 def _text(browser: Any, *wanted: str) -> str:

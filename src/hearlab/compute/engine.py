@@ -287,12 +287,18 @@ def outcomes(
 
 
 def private_ray_token() -> None:
-    """Give a private Ray a token of its own, before Ray (which reads it then) is imported.
+    """Give a private Ray a token of its own; without it Ray would leave one in the home folder.
 
-    Without it Ray would leave one in the home folder.
+    Ray reads it when it is imported. An enhancement system may have imported it before: then it is asked to read again.
     """
     if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        if "ray" in sys.modules:
+            with contextlib.suppress(ImportError, AttributeError):
+                from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+                Config.initialize("")
+                AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _run_here(unit: Unit, root: Path, staging: Path, threads: _OneThread) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import urllib.request
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from hearlab.errors import InputError
 from hearlab.tracking.store import ARTEFACTS, place
@@ -19,6 +21,7 @@ from hearlab.tracking.store import ARTEFACTS, place
 HOST = "127.0.0.1"
 START_SECONDS = 120.0  # MLflow takes a few, and on a busy machine many more
 POLL_SECONDS = 0.3
+END_SECONDS = 10.0
 
 
 def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) -> int:
@@ -42,7 +45,9 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR", **jobs}
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
-    server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet})
+    # A group of its own, so that its helpers end with it, and a signal that ends this process like Ctrl-C.
+    server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet}, start_new_session=True)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         _wait(server, address)
         say(f"MLflow: {address} (Ctrl-C ends it)")
@@ -50,8 +55,21 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
             _open(address)
         return server.wait()
     finally:
-        server.terminate()
-        server.wait()
+        signal.signal(signal.SIGTERM, before)
+        _end(server)
+
+
+def _interrupt(*unused: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server and its helpers; those that do not listen (open connections keep them) are killed."""
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, ending)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(END_SECONDS)
 
 
 def _wait(server: subprocess.Popen[bytes], address: str) -> None:
