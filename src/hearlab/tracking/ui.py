@@ -43,7 +43,7 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # Seven processes for the evaluation of language models would start beside it.
     jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR", **jobs}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", **jobs}
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
     # A group of its own, so that its helpers end with it, and a signal that ends this process like Ctrl-C.
     server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet}, start_new_session=True)
