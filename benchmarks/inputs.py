@@ -26,12 +26,12 @@ from hearlab.datasets.layout import (
     music_file,
     scene_file,
 )
+from hearlab.datasets.stem_files import write_stem
 from hearlab.files import read_json
 from hearlab.listeners import listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.scenes import build_rooms, build_scenes, render_scene
 from hearlab.stages.score_speech import scene_reference
-from hearlab.stem_files import write_stem
 from hearlab.systems.baseline import Baseline
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -119,9 +119,9 @@ def haaqi_pair(*, root: str, song: str, references: str, enhanced: str, listener
 def haaqi_stem(*, reference: str, processed: str, listener: dict[str, Any], seed: int) -> Job:
     """The left ear of one stem, read from its files."""
     from hearlab.audio import read_audio
+    from hearlab.datasets.stem_files import read_stem
     from hearlab.listeners import listener_from_entry
     from hearlab.metrics.haaqi import haaqi_stem as metric
-    from hearlab.stem_files import read_stem
 
     person = listener_from_entry(listener["name"], listener)
 

@@ -1,9 +1,10 @@
-"""Reading and writing small files: atomic writes, JSON with errors that name the place."""
+"""Reading and writing files: atomic writes, the md5 of a file, JSON with errors that name the place."""
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import hashlib
 import json
 import os
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 
 from hearlab.errors import InputError
 
+BLOCK = 1 << 20
 # Inside `synced_later` the caller brings everything to the disk at once.
 _synced_later = contextvars.ContextVar("synced_later", default=False)
 
@@ -94,3 +96,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(
             path, "is not valid JSON", field=f"line {error.lineno} column {error.colno}", found=error.msg
         ) from None
+
+
+def md5_of(path: str | os.PathLike[str]) -> str:
+    """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -363,3 +363,13 @@ def _fields_at(location: tuple[Any, ...]) -> dict[str, Any]:
             return {}
     fields: dict[str, Any] = model.model_fields
     return fields
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with the dotted names by which DVC calls parameters."""
+    if not isinstance(value, dict):
+        return {prefix: value} if prefix else {}
+    values: dict[str, Any] = {}
+    for name, inner in value.items():
+        values.update(flat(inner, f"{prefix}.{name}" if prefix else str(name)))
+    return values

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.compute.dvc_records import cache_folder, lock_records
 from hearlab.compute.identity import Identities
 from hearlab.errors import InputError
+from hearlab.versions.dvc_files import cache_folder, lock_records
 
 
 def md5(text: str) -> str:

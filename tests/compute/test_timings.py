@@ -10,9 +10,9 @@ import pytest
 
 from hearlab.compute import timings
 from hearlab.compute.engine import run
-from hearlab.compute.identity import md5_of
 from hearlab.compute.timings import stage_times, timed
 from hearlab.compute.units import Unit
+from hearlab.files import md5_of
 
 BUSY_SECONDS = 0.05
 # A sleeping or busy block takes at least as long as asked for; clocks are read in steps of up to 10 ms.

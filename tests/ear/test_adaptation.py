@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hearlab.ear.adaptation import OVERSHOOT, adapt, adaptation_filter
-from hearlab.ear.rows import MARGIN, empty_rows
+from hearlab.kernels.rows import MARGIN, empty_rows
 
 RATE = 24000
 LEVEL = 65.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hearlab.ear.alignment import BAND_RANGE, DISPERSION_MARGIN, BroadbandAlignment, advance, align_rows
-from hearlab.ear.rows import MARGIN, empty_rows
+from hearlab.kernels.rows import MARGIN, empty_rows
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:

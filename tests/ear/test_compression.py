@@ -17,7 +17,7 @@ from hearlab.ear.loss import (
     normal_hearing,
     widest_bandwidth,
 )
-from hearlab.ear.rows import MARGIN, empty_rows
+from hearlab.kernels.rows import MARGIN, empty_rows
 
 LEVEL = 65.0
 IMPAIRED = loss_parameters(np.array([0.0, 10, 25, 45, 60, 80]))

@@ -7,7 +7,7 @@ import pytest
 
 from hearlab.scenes.ambisonics import channel_count, rotate, rotation_terms
 from hearlab.scenes.binaural import Source, render_groups
-from hearlab.scenes.head_track import HeadTrack
+from hearlab.scenes.head_rotation import HeadTrack
 
 ORDER = 2
 CHANNELS = channel_count(ORDER)

@@ -16,13 +16,13 @@ import soundfile
 from hearlab.audio import read_audio, resample, rms
 from hearlab.compute.engine import UnitsFailed
 from hearlab.datasets.layout import SIDES, STEMS, CadenzaData, music_file
+from hearlab.datasets.stem_files import read_stem
 from hearlab.errors import InputError
 from hearlab.fitting import NalR
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haaqi, unit_seed
 from hearlab.stages import run_stage
 from hearlab.stages.score_music import COLUMNS
-from hearlab.stem_files import read_stem
 
 torch = pytest.importorskip("torch", reason="the music track needs torch: pip install 'hearlab[music]'")
 

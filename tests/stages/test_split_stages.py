@@ -12,18 +12,19 @@ from typing import Any
 
 import pytest
 
+from hearlab.compute import linking as packaged_scenes
+from hearlab.compute.linking import link_scenes
 from hearlab.compute.listing import units_listed_only
 from hearlab.compute.memo import Memo
-from hearlab.datasets.demo.room_files import rpf_text
-from hearlab.datasets.demo.rooms import SOURCES, draw_room
+from hearlab.datasets.demo.speech.room_files import rpf_text
+from hearlab.datasets.demo.speech.rooms import SOURCES, draw_room
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
 from hearlab.scenes import build_rooms, build_scenes
 from hearlab.scenes.scene_json import scenes_to_json
-from hearlab.stages import packaged_scenes, run_stage
+from hearlab.stages import run_stage
 from hearlab.stages.build_scenes import scene_config
 from hearlab.stages.packaged_lists import difference
-from hearlab.stages.packaged_scenes import link_scenes
 
 Make = Callable[..., Path]
 COUNTS = {

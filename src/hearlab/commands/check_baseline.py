@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from hearlab.report.baseline_check import check_baseline
+    from hearlab.report.leaderboard.baseline_check import check_baseline
 
     lines = check_baseline(
         Path.cwd(),

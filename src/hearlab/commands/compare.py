@@ -42,9 +42,9 @@ def add(commands: Commands) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from hearlab.errors import InputError
-    from hearlab.report.compare import compare
-    from hearlab.report.compare_table import comparison_text, comparison_values
-    from hearlab.report.score_sources import open_source
+    from hearlab.report.compare.comparison import compare
+    from hearlab.report.compare.sources import open_source
+    from hearlab.report.compare.text import comparison_text, comparison_values
 
     by = [] if options.by == "none" else options.by.split(",")
     for name in by:

@@ -72,10 +72,10 @@ def add(commands: Commands) -> None:
 
 
 def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], Places]:
-    from hearlab.compute.dvc_records import cache_folder
     from hearlab.datasets.layout import Workspace
     from hearlab.datasets.packages import LINK_TYPES, Places, load_catalogue
-    from hearlab.report.doctor import dvc_config
+    from hearlab.report.doctor.doctor import dvc_config
+    from hearlab.versions.dvc_files import cache_folder
 
     root = Path.cwd()
     links = tuple((dvc_config(root, "cache.type") or ",".join(LINK_TYPES)).replace(" ", "").split(","))
@@ -87,7 +87,8 @@ def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], Places]
 
 def _fetch(options: argparse.Namespace) -> None:
     from hearlab.compute.engine import sigterm_interrupts
-    from hearlab.datasets.packages import ByteProgress, fetch, find_package, parse_checksum, size_text
+    from hearlab.datasets.packages import ByteProgress, fetch, find_package, parse_checksum
+    from hearlab.text import size_text
 
     catalogue, places = _catalogue(options)
     with sigterm_interrupts():
@@ -112,7 +113,8 @@ def _headers() -> dict[str, str]:
 
 def _unpack(options: argparse.Namespace) -> None:
     from hearlab.compute.engine import sigterm_interrupts
-    from hearlab.datasets.packages import ByteProgress, find_package, size_text, unpack
+    from hearlab.datasets.packages import ByteProgress, find_package, unpack
+    from hearlab.text import size_text
 
     catalogue, places = _catalogue(options)
     for name in options.packages:
@@ -157,7 +159,7 @@ def _notes(notes: list[Any]) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from hearlab.compute.engine import worker_count
     from hearlab.datasets.layout import Workspace
-    from hearlab.report.scene_compare import compare_scenes, comparison_text
+    from hearlab.report.compare.scenes import compare_scenes, comparison_text
 
     files = Workspace(Path("data") / DATASET)
     found = compare_scenes(

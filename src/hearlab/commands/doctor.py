@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from hearlab.report.doctor import examine
+    from hearlab.report.doctor.doctor import examine
 
     findings = examine(Path.cwd())
     for finding in findings:

@@ -54,8 +54,8 @@ def add(commands: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from hearlab.report.leaderboard import FOLDER, load_entries
-    from hearlab.report.leaderboard_table import leaderboard_text
+    from hearlab.report.leaderboard.entries import FOLDER, load_entries
+    from hearlab.report.leaderboard.text import leaderboard_text
 
     tracks = (options.track,) if options.track else TRACKS
     print(leaderboard_text(load_entries(Path(FOLDER)), tracks))
@@ -63,9 +63,9 @@ def _show(options: argparse.Namespace) -> None:
 
 def _add(options: argparse.Namespace) -> None:
     from hearlab.errors import InputError
-    from hearlab.report.leaderboard import FOLDER, METRIC_OF, write_entry
-    from hearlab.report.leaderboard_add import new_entry
-    from hearlab.report.score_sources import FOLDER as METRICS
+    from hearlab.report.compare.sources import FOLDER as METRICS
+    from hearlab.report.leaderboard.add import new_entry
+    from hearlab.report.leaderboard.entries import FOLDER, METRIC_OF, write_entry
 
     root, folder = Path.cwd(), Path(FOLDER)
     one = options.one or options.track
@@ -88,8 +88,8 @@ def _add(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> int:
     from hearlab.compute.engine import sigterm_interrupts
     from hearlab.errors import ParameterError
-    from hearlab.report.leaderboard import FOLDER, find_entry
-    from hearlab.report.leaderboard_verify import verify
+    from hearlab.report.leaderboard.entries import FOLDER, find_entry
+    from hearlab.report.leaderboard.verify import verify
 
     for name, wrong in (("--units", options.units < 1), ("--tolerance", not 0 <= options.tolerance < 1)):
         if wrong:

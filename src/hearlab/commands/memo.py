@@ -24,20 +24,21 @@ def add(commands: Commands) -> None:
 
 
 def _status(options: argparse.Namespace) -> None:
-    from hearlab.compute.memo_care import status, table
+    from hearlab.compute.memo_maintenance import status, table
 
     print(table(status(Path.cwd())))
 
 
 def _gc(options: argparse.Namespace) -> None:
-    from hearlab.compute.memo_care import collect_garbage, size_text
+    from hearlab.compute.memo_maintenance import collect_garbage
+    from hearlab.text import size_text
 
     count, size = collect_garbage(Path.cwd(), dry_run=options.dry_run)
     print(f"{'would delete' if options.dry_run else 'deleted'} {count} files, {size_text(size)}")
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from hearlab.compute.memo_care import verify
+    from hearlab.compute.memo_maintenance import verify
 
     result = verify(Path.cwd())
     print(f"{result.objects} files read, {len(result.wrong)} wrong")

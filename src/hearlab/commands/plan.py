@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from hearlab.report.plan import check_root, make_plan, plan_text, plan_values
+    from hearlab.report.plan.plan import check_root, make_plan, plan_text, plan_values
 
     root = Path.cwd()
     check_root(root)

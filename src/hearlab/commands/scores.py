@@ -17,6 +17,6 @@ def add(commands: Commands) -> None:
 
 
 def _scores(options: argparse.Namespace) -> None:
-    from hearlab.report.table import score_tables
+    from hearlab.scores.summary_text import score_tables
 
     print(score_tables(Path("metrics")))

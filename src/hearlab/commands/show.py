@@ -20,8 +20,8 @@ def add(commands: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from hearlab.report.scene_picture import draw
     from hearlab.report.site.pages import file_name
+    from hearlab.report.site.picture import draw
 
     path = options.out or Path(f"{Path(file_name(options.name)).stem}.png")
     draw(Path.cwd(), options.name, path, listener=options.listener)

@@ -24,9 +24,9 @@ def add(commands: Commands) -> None:
 
 
 def _pack(options: argparse.Namespace) -> int:
+    from hearlab.datasets.submission import pack_submission
     from hearlab.params import load_params
     from hearlab.stages.common import test_songs, workspace
-    from hearlab.submission import pack_submission
 
     params = load_params()
     pairs, _ = test_songs(params)
@@ -40,9 +40,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _report(package: Path) -> int:
+    from hearlab.datasets.submission import check_submission
     from hearlab.params import load_params
     from hearlab.stages.common import test_songs
-    from hearlab.submission import check_submission
 
     right, faults = check_submission(package, *test_songs(load_params()))
     for fault in faults:

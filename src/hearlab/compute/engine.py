@@ -26,7 +26,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from hearlab.compute import dvc_state, timings
+from hearlab.compute import timings
 from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, stored_files
 from hearlab.compute.progress import Progress
@@ -34,6 +34,7 @@ from hearlab.compute.unit_times import note_times
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import synced_later
+from hearlab.versions import dvc_state
 
 # Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
 RAY_START_SECONDS = 10.0
@@ -281,7 +282,7 @@ def outcomes(
             yield unit, outcome
     if pending:
         private_ray_token()
-        from hearlab.compute.ray_backend import run_on_ray
+        from hearlab.compute.ray.driver import run_on_ray
 
         yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle)
 

@@ -7,25 +7,13 @@ and reading the file.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from hearlab.errors import InputError
-from hearlab.files import write_text
-
-BLOCK = 1 << 20
-
-
-def md5_of(path: str | os.PathLike[str]) -> str:
-    """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+from hearlab.files import md5_of, write_text
 
 
 class Identities:

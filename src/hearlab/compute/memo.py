@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.dvc_records import cache_folder, lock_records
-from hearlab.compute.identity import Identities, md5_of
+from hearlab.compute.identity import Identities
 from hearlab.errors import InputError
-from hearlab.files import write_text
+from hearlab.files import md5_of, write_text
+from hearlab.versions.dvc_files import cache_folder, lock_records
 
 FOLDER = ".hearlab"
 INDEX_VERSION = 1

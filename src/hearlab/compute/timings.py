@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.identity import md5_of
 from hearlab.compute.memo import FOLDER
+from hearlab.files import md5_of
 
 FILE = "timings.jsonl"
 

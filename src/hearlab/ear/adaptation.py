@@ -7,13 +7,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.ear.compiled import compiled
 from hearlab.ear.filter_design import one_pole_parts
-from hearlab.ear.powers import octaves_and_rest
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.rows import Row, inside
-from hearlab.ear.scan import one_pole_scan, scan_coefficients
-from hearlab.ear.simd import every, every_single, fma, halves, load, load_octet, maximum, quiet, store
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.powers import octaves_and_rest
+from hearlab.kernels.rows import Row, inside
+from hearlab.kernels.scan import one_pole_scan, scan_coefficients
+from hearlab.kernels.simd import every, every_single, fma, halves, load, load_octet, maximum, quiet, store
 
 # An onset overshoots its steady state by this factor.
 OVERSHOOT = 2.0

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.ear.compiled import compiled
-from hearlab.ear.correlation import highest_lag, near_lags
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.rows import MARGIN, Row
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.correlation import highest_lag, near_lags
+from hearlab.kernels.rows import MARGIN, Row
 
 # The processed signal is left this much late, so that dispersion (a band ahead of the others) is not cut off.
 DISPERSION_MARGIN = round(0.002 * MODEL_RATE)

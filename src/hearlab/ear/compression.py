@@ -9,15 +9,15 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from hearlab.ear.compiled import compiled
 from hearlab.ear.filter_design import butterworth
 from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, turned
 from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
-from hearlab.ear.powers import power
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.rows import MARGIN, Row, inside
-from hearlab.ear.scan import one_pole_scan_of_octet, scan_coefficients
-from hearlab.ear.simd import (
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.powers import power
+from hearlab.kernels.rows import MARGIN, Row, inside
+from hearlab.kernels.scan import one_pole_scan_of_octet, scan_coefficients
+from hearlab.kernels.simd import (
     every,
     every_single,
     last_of_octets,

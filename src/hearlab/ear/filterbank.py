@@ -17,11 +17,11 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from hearlab.ear.compiled import compiled
 from hearlab.ear.filter_design import butterworth
 from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.simd import every, fma, load, pairs, quiet, store, swap_pairs
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.simd import every, fma, load, pairs, quiet, store, swap_pairs
 
 MIDDLE_EAR_LOW_PASS_HZ = 5000.0
 MIDDLE_EAR_HIGH_PASS_HZ = 350.0

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.audio import rms
-from hearlab.ear.compiled import compiled
 from hearlab.ear.filter_design import chebyshev2_low_pass, windowed_sinc
-from hearlab.ear.simd import every, fma, last_one_of, load, quiet, store, total
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.simd import every, fma, last_one_of, load, quiet, store, total
 
 # The filters of the ear model are designed for this rate, whatever the rate of the input.
 MODEL_RATE = 24000

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.errors import InputError
-from hearlab.fitting.freed_memory import keep_freed_memory
+from hearlab.kernels.retained_memory import keep_freed_memory
 
 Array = NDArray[np.float64]
 

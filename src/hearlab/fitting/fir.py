@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from hearlab.fitting.freed_memory import keep_freed_memory
+from hearlab.kernels.retained_memory import keep_freed_memory
 
 Array = NDArray[np.float64]
 

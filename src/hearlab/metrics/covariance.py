@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.ear.compiled import compiled
 from hearlab.ear.loss import centre_frequencies
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.rows import Row
-from hearlab.ear.simd import every_single, fma, load_octet, store, total
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.rows import Row
+from hearlab.kernels.simd import every_single, fma, load_octet, store, total
 from hearlab.metrics.loudness import loudness
 
 # Segments of 16 ms under a von Hann window, half overlapped; those at the ends are halves.

@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hearlab.audio import rms
 from hearlab.ear.loss import BANDS, LossParameters, loss_parameters
-from hearlab.ear.pair import PairedEars, aligned_pair
+from hearlab.ear.paired_ears import PairedEars, aligned_pair
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
 from hearlab.errors import InputError
+from hearlab.kernels.normals import NormalStream
 from hearlab.listeners import Audiogram
 from hearlab.metrics import validation
 from hearlab.metrics.covariance import SEGMENT, mean_synchrony, segment_covariances
 from hearlab.metrics.modulation import cepstral_correlation, smoothed_segments
-from hearlab.metrics.normals import NormalStream
 from hearlab.metrics.seeds import Rng, random_state
 
 # What `equalisation` says about the reference: the metric is to amplify it by NAL-R, or that has been done.

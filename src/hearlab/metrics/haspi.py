@@ -17,17 +17,17 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hearlab.ear.frames import windowed_sums
 from hearlab.ear.loss import BANDS, loss_parameters
-from hearlab.ear.model import ReferenceEar
+from hearlab.ear.reference_ear import ReferenceEar
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
-from hearlab.ear.rows import Row
 from hearlab.errors import InputError
-from hearlab.fast_lengths import fast_length
+from hearlab.kernels.fast_lengths import fast_length
+from hearlab.kernels.frames import windowed_sums
+from hearlab.kernels.normals import draw_normals, skip_normals
+from hearlab.kernels.rows import Row
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import validation
 from hearlab.metrics.loudness import loudness
-from hearlab.metrics.normals import draw_normals, skip_normals
 from hearlab.metrics.seeds import Rng, random_state
 
 # Envelopes are smoothed by a von Hann window of 52 samples (-3 dB at 320 Hz) and read at every ninth sample.

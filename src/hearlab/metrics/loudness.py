@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.ear.adaptation import DECIBELS_PER_OCTAVE
-from hearlab.ear.compiled import compiled
-from hearlab.ear.powers import exp2
-from hearlab.ear.simd import every, load, total
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.powers import exp2
+from hearlab.kernels.simd import every, load, total
 
 
 def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.ear.filter_design import windowed_sinc
-from hearlab.ear.frames import windowed_sums
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.ear.rows import Row
-from hearlab.fast_lengths import fast_length
+from hearlab.kernels.fast_lengths import fast_length
+from hearlab.kernels.frames import windowed_sums
+from hearlab.kernels.rows import Row
 from hearlab.metrics.haspi import cepstral_basis
 from hearlab.metrics.loudness import loudness
 

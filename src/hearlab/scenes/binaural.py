@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.scenes.ambisonics import rotate, rotation_terms
-from hearlab.scenes.block_spectra import (
+from hearlab.scenes.head_rotation import HeadTrack
+from hearlab.scenes.interval_convolution import convolve_interval
+from hearlab.scenes.partitioned_convolution import (
     AmbisonicStretches,
     BlockSpectra,
     Spectrum,
@@ -23,8 +25,6 @@ from hearlab.scenes.block_spectra import (
     filter_spectra,
     hop_for,
 )
-from hearlab.scenes.head_track import HeadTrack
-from hearlab.scenes.interval_convolution import convolve_interval
 
 Array = NDArray[np.float64]
 

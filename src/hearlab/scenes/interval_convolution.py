@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.fast_lengths import fast_length
-from hearlab.scenes.block_spectra import piece
+from hearlab.kernels.fast_lengths import fast_length
+from hearlab.scenes.partitioned_convolution import piece
 
 Array = NDArray[np.float64]
 

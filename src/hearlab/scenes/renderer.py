@@ -19,10 +19,10 @@ from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scen
 from hearlab.errors import InputError
 from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
 from hearlab.scenes.binaural import Source, render_groups
-from hearlab.scenes.head_track import head_track
-from hearlab.scenes.heads import microphone_filters
+from hearlab.scenes.head_rotation import head_track
+from hearlab.scenes.hrirs import microphone_filters
 from hearlab.scenes.interval_convolution import convolve_interval
-from hearlab.scenes.sixteen_bits import converted, mixed
+from hearlab.scenes.pcm16 import converted, mixed
 from hearlab.scenes.speech_snr import better_ear_ratio
 
 Array = NDArray[np.float64]

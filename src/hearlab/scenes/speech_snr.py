@@ -9,7 +9,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.fast_lengths import fast_length
+from hearlab.kernels.fast_lengths import fast_length
 
 Array = NDArray[np.float64]
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hearlab.datasets.download.file import Download, Progress, download, sha256_of
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import write_text
-from hearlab.separation.download import Download, Progress, download, sha256_of
 from hearlab.separation.torch_audio import require_torch
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def fetch_weights(
 
     Raises:
         ParameterError: an unknown name.
-        InputError: see `hearlab.separation.download.download`.
+        InputError: see `hearlab.datasets.download.file.download`.
     """
     paths = []
     for file in published_files(names):

@@ -16,7 +16,7 @@ from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
 from hearlab.scenes.source_lists import read_targets
 from hearlab.stages.common import workspace
 from hearlab.stages.packaged_lists import compare_with_package
-from hearlab.stages.packages_needed import require
+from hearlab.stages.required_packages import require
 
 # The published pipeline seeds once and goes on from split to split, in this order.
 SPLITS = ("train", "dev", "demo")

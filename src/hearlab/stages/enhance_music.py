@@ -14,10 +14,10 @@ from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments, check_song, read_segments
+from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, system_params, workspace
-from hearlab.stem_files import factor_file, write_remix, write_stem
 from hearlab.systems.base import EnhancementSystem, check_music_output, load_system
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.

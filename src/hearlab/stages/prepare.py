@@ -16,7 +16,7 @@ from hearlab.errors import InputError
 from hearlab.files import write_text
 from hearlab.params import PACKAGED_SPLITS, Params
 from hearlab.stages.common import workspace
-from hearlab.stages.packages_needed import absent, require
+from hearlab.stages.required_packages import absent, require
 
 log = logging.getLogger(__name__)
 

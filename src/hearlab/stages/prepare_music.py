@@ -8,8 +8,8 @@ from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.stages.common import workspace
-from hearlab.stages.packages_needed import require
 from hearlab.stages.prepare import made_beside
+from hearlab.stages.required_packages import require
 
 
 def run(params: Params) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute.engine import run as run_units
+from hearlab.compute.linking import link_scenes
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params
 from hearlab.scenes.renderer import RenderOptions, render_scene, scene_inputs, scene_outputs
 from hearlab.stages.common import read_list, workspace
-from hearlab.stages.packaged_scenes import link_scenes
-from hearlab.stages.packages_needed import require
+from hearlab.stages.required_packages import require
 
 SPLITS = ("train", "dev", "demo", "train_additional")
 MEMORY = 700 << 20  # measured: 350 MB for the real scene of 6.5 s, imports included

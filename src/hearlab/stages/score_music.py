@@ -15,6 +15,7 @@ from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments, Song, check_song, read_segments
+from hearlab.datasets.stem_files import factor_file, read_stem
 from hearlab.errors import InputError
 from hearlab.files import write_json
 from hearlab.listeners import Listener, listener_from_entry
@@ -22,7 +23,6 @@ from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
 from hearlab.stages.common import DECIMALS, METRICS, song_listener_pairs, workspace, write_table
-from hearlab.stem_files import factor_file, read_stem
 
 # The published order of the columns; the order of scoring is that of STEMS, left before right.
 COLUMNS = tuple(f"{side}_{stem}" for stem in sorted(STEMS) for side in SIDES)

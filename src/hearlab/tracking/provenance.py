@@ -13,8 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from hearlab.compute.dvc_records import flat
 from hearlab.compute.engine import worker_count
+from hearlab.params import flat
 from hearlab.tracking.result import LOCK_FILE, PARAMS_FILE, Result
 
 PACKAGES = ("hearlab", "numpy", "scipy", "numba", "soxr", "soundfile", "torch", "openunmix", "dvc", "ray", "mlflow")

@@ -11,9 +11,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from hearlab.compute.dvc_records import flat, lock_stages
-from hearlab.compute.identity import md5_of
 from hearlab.errors import InputError
+from hearlab.files import md5_of
+from hearlab.params import flat
+from hearlab.versions.dvc_files import lock_stages
 
 PARAMS_FILE = "params.yaml"
 LOCK_FILE = "dvc.lock"

@@ -14,7 +14,7 @@ from hearlab.datasets.layout import SIDES, STEMS, Workspace
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
-from hearlab.score_groups import GRADES, SNR_BANDS, UNKNOWN, grade, snr_band
+from hearlab.scores.groups import GRADES, SNR_BANDS, UNKNOWN, grade, snr_band
 from hearlab.tracking.result import Result
 
 CONDITIONS = {"enhanced": "metrics/speech.csv", "unprocessed": "metrics/speech_unprocessed.csv"}

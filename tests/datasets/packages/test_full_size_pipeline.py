@@ -16,7 +16,7 @@ from package_server import Site, serving
 from ruamel.yaml import YAML
 
 from hearlab.datasets.packages import pack_small
-from hearlab.datasets.packages.small import CONTENTS
+from hearlab.datasets.packages.miniatures import CONTENTS
 from pipeline_support import PAIRS, SONG_PAIRS, make_project, ran, run
 
 pytestmark = pytest.mark.slow

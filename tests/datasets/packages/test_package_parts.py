@@ -12,11 +12,12 @@ from archives_made import some_bytes, test_package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearlab.datasets.packages import Places, Retry, disks, fetching_needs, size_text, unpacking_needs, working_link
-from hearlab.datasets.packages.byte_progress import ByteProgress, clock_text
-from hearlab.datasets.packages.checksums import FollowingHasher
-from hearlab.datasets.packages.journal import Journal, read_journal
-from hearlab.datasets.packages.ranges import Intervals
+from hearlab.datasets.download.byte_progress import ByteProgress
+from hearlab.datasets.download.checksums import FollowingHasher
+from hearlab.datasets.download.journal import Journal, read_journal
+from hearlab.datasets.download.ranges import Intervals
+from hearlab.datasets.packages import Places, Retry, disks, fetching_needs, unpacking_needs, working_link
+from hearlab.text import clock_text, size_text
 
 SIZE = 40
 SPANS = st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)), max_size=12)

@@ -405,7 +405,7 @@ def test_a_crash_of_the_machine(tmp_path: Path) -> None:
 
 
 def test_two_at_once(tmp_path: Path) -> None:
-    from hearlab.datasets.packages.journal import only_one
+    from hearlab.datasets.download.journal import only_one
 
     package, places = fetched(tmp_path)
     with (

@@ -12,7 +12,7 @@ import numpy as np
 
 from hearlab.audio import to_pcm16, write_wav
 from hearlab.datasets.layout import REMIX_RATE, STEM_RATE, STEMS, Workspace, enhanced_file, music_file, scene_file
-from hearlab.stem_files import write_remix, write_stem
+from hearlab.datasets.stem_files import write_remix, write_stem
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RATE = 44100

@@ -19,11 +19,11 @@ from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS,
 
 from hearlab.cli import main
 from hearlab.errors import InputError
-from hearlab.report.scene_picture import draw
 from hearlab.report.site.build import build_site
 from hearlab.report.site.charts import text
 from hearlab.report.site.experiments import Experiment, differing_only, experiments
 from hearlab.report.site.pages import file_name
+from hearlab.report.site.picture import draw
 
 pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
 SIXTEEN_BITS = 1 / 32768
@@ -211,7 +211,7 @@ def test_the_command(
 
 
 def test_the_leaderboard(tmp_path: Path) -> None:
-    pytest.importorskip("hearlab.report.leaderboard", reason="this version of HearLab has no leaderboard")
+    pytest.importorskip("hearlab.report.leaderboard.entries", reason="this version of HearLab has no leaderboard")
     root = make_workspace(tmp_path / "w")
     shutil.copytree(REPOSITORY / "leaderboard", root / "leaderboard")
     build_site(root, root / "report", pages=0)

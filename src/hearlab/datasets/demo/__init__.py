@@ -5,7 +5,7 @@ the CEC2 data, so every stage runs the same code on both. Songs are written by s
 layout of the CAD1 data.
 """
 
-from hearlab.datasets.demo.songs import make_demo_music
-from hearlab.datasets.demo.world import DEMO_HEADS, DEV_ROOMS, TRAIN_ROOMS, make_demo
+from hearlab.datasets.demo.music.songs import make_demo_music
+from hearlab.datasets.demo.speech.world import DEMO_HEADS, DEV_ROOMS, TRAIN_ROOMS, make_demo
 
 __all__ = ["DEMO_HEADS", "DEV_ROOMS", "TRAIN_ROOMS", "make_demo", "make_demo_music"]

@@ -7,16 +7,16 @@ unpack(catalogue["cec2-core"], places)
 check(catalogue["cec2-core"], places, deep=True)
 """
 
+from hearlab.datasets.download.byte_progress import ByteProgress, Progress
+from hearlab.datasets.download.retry import Retry
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits
-from hearlab.datasets.packages.byte_progress import ByteProgress, Progress, size_text
 from hearlab.datasets.packages.catalogue import Package, find_package, load_catalogue, parse_checksum
 from hearlab.datasets.packages.fetching import Fetched, fetch
 from hearlab.datasets.packages.file_checks import Problem
-from hearlab.datasets.packages.places import LINK_TYPES, Places
-from hearlab.datasets.packages.retry import Retry
-from hearlab.datasets.packages.small import make_small, pack_small
+from hearlab.datasets.packages.folders import LINK_TYPES, Places
+from hearlab.datasets.packages.miniatures import make_small, pack_small
 from hearlab.datasets.packages.space import disks, fetching_needs, unpacking_needs, working_link
-from hearlab.datasets.packages.standing import Status, check, status
+from hearlab.datasets.packages.status import Status, check, status
 from hearlab.datasets.packages.unpacking import Unpacked, unpack
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "make_small",
     "pack_small",
     "parse_checksum",
-    "size_text",
     "status",
     "unpack",
     "unpacking_needs",

@@ -11,8 +11,8 @@ import os
 import unicodedata
 from dataclasses import dataclass
 
-from hearlab.datasets.packages.byte_progress import size_text
 from hearlab.errors import InputError
+from hearlab.text import size_text
 
 LONGEST_NAME = 255  # bytes of one name: the limit of the usual file systems
 LONGEST_PATH = 1024  # bytes of a path inside the archive; Linux takes 4096 with the data root before it

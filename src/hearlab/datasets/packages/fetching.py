@@ -16,16 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from hearlab.datasets.packages.byte_progress import Progress, Silent, size_text
-from hearlab.datasets.packages.byte_stream import GZIP_MAGIC
-from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.checksums import FollowingHasher
-from hearlab.datasets.packages.fetched import FetchedNote, read_fetched, write_fetched
-from hearlab.datasets.packages.journal import Journal, only_one, read_journal
-from hearlab.datasets.packages.places import Places
-from hearlab.datasets.packages.ranges import Intervals, RangeFetcher, write_all
-from hearlab.datasets.packages.retry import Retry
-from hearlab.datasets.packages.sources import (
+from hearlab.datasets.download.byte_progress import Progress, Silent
+from hearlab.datasets.download.checksums import FollowingHasher
+from hearlab.datasets.download.journal import Journal, only_one, read_journal
+from hearlab.datasets.download.ranges import Intervals, RangeFetcher, write_all
+from hearlab.datasets.download.retry import Retry
+from hearlab.datasets.download.sources import (
     FileChangedError,
     NoRangesError,
     PassingError,
@@ -33,9 +29,14 @@ from hearlab.datasets.packages.sources import (
     Source,
     open_source,
 )
+from hearlab.datasets.packages.byte_stream import GZIP_MAGIC
+from hearlab.datasets.packages.catalogue import Package
+from hearlab.datasets.packages.fetched import FetchedNote, read_fetched, write_fetched
+from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.space import fetching_needs, reflink, require_space
 from hearlab.datasets.packages.zip_reader import END_MAGIC
 from hearlab.errors import InputError
+from hearlab.text import size_text
 
 CONNECTIONS = 4
 RANGE = 32 << 20

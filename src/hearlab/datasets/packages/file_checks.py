@@ -11,13 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from hearlab.datasets.packages.byte_progress import Progress, Silent, size_text
+from hearlab.datasets.download.byte_progress import Progress, Silent
+from hearlab.datasets.download.journal import read_journal
 from hearlab.datasets.packages.catalogue import Package
 from hearlab.datasets.packages.expectations import files_below
-from hearlab.datasets.packages.journal import read_journal
-from hearlab.datasets.packages.places import Places
+from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.receipt import FileLine, read_receipt
 from hearlab.datasets.packages.tree import file_md5
+from hearlab.text import size_text
 
 Wrong = Literal["missing", "truncated", "altered", "surplus", "unreadable"]
 # Files that tools leave in a data root and that no package brings.

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearlab.datasets.packages.byte_progress import size_text
 from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.places import Places
+from hearlab.datasets.packages.folders import Places
 from hearlab.errors import InputError
+from hearlab.text import size_text
 
 FICLONE = 0x40049409  # ioctl of Linux that makes a file share the blocks of another
 # Left free: a full disk breaks more than one download. At most this much, on small disks a share of them.

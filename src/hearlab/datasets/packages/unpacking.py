@@ -17,15 +17,15 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hearlab.datasets.download.byte_progress import Progress, Silent
+from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits, Vetting, is_no_data, shown
-from hearlab.datasets.packages.byte_progress import Progress, Silent
 from hearlab.datasets.packages.byte_stream import open_stream
 from hearlab.datasets.packages.catalogue import Package
 from hearlab.datasets.packages.expectations import count_notes
 from hearlab.datasets.packages.fetched import read_fetched
 from hearlab.datasets.packages.file_checks import damaged_files
-from hearlab.datasets.packages.journal import Journal, only_one, read_journal
-from hearlab.datasets.packages.places import Places
+from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.receipt import FileLine, Receipt, read_receipt, write_receipt
 from hearlab.datasets.packages.space import require_space, unpacking_needs
 from hearlab.datasets.packages.tar_reader import Member, TarReader

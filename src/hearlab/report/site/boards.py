@@ -10,9 +10,9 @@ FOLDER = "leaderboard"
 
 
 def boards(root: Path) -> dict[str, list[Any]]:
-    """Track -> its entries, best first; see `hearlab.report.leaderboard.Entry`. Empty without entries."""
+    """Track -> its entries, best first; see `hearlab.report.leaderboard.entries.Entry`. Empty without entries."""
     try:
-        leaderboard = importlib.import_module("hearlab.report.leaderboard")
+        leaderboard = importlib.import_module("hearlab.report.leaderboard.entries")
     except ModuleNotFoundError:
         return {}
     if not (root / FOLDER).is_dir():

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
-from hearlab.report.audiogram_picture import audiogram_svg
+from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import music_charts, speech_charts
 from hearlab.report.site.experiments import AVERAGES, experiments

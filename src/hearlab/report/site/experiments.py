@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.report.revisions import EXPERIMENT, Files, RevisionFiles, WorkspaceFiles, git, read_yaml
-from hearlab.report.same_units import PARAMS_FILE, flat
+from hearlab.params import flat
+from hearlab.report.compare.origins import PARAMS_FILE
+from hearlab.versions.revisions import EXPERIMENT, Files, RevisionFiles, WorkspaceFiles, git, read_yaml
 
 COMMITS = 50  # the newest that changed a score
 AVERAGES = {

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from hearlab.datasets.layout import Workspace, enhanced_file
 from hearlab.files import atomic_path
-from hearlab.report.revisions import RevisionFiles, read_yaml
-from hearlab.report.same_units import DATA, PARAMS_FILE, flat
+from hearlab.params import flat
+from hearlab.report.compare.origins import DATA, PARAMS_FILE
 from hearlab.report.site.results import Results
 from hearlab.report.site.versions import Part, Version
+from hearlab.versions.revisions import RevisionFiles, read_yaml
 
 FOLDER = "against"
 SHORT = 12  # digits of a commit that name its folder

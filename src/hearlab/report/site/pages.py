@@ -11,14 +11,14 @@ from typing import Any
 
 from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
-from hearlab.report.compare import Comparison
-from hearlab.report.groups import UNKNOWN, grade, interferer_types
-from hearlab.report.score_table import Pair
+from hearlab.report.compare.comparison import Comparison
+from hearlab.report.compare.metadata import UNKNOWN, grade, interferer_types
 from hearlab.report.site.loudness import matching_gains
 from hearlab.report.site.results import Track
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
+from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
-from hearlab.report.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
+from hearlab.scores.table import Pair
 
 NAVIGATION = {"speech": "Speech", "music": "Music"}
 TITLES = {"speech": "Speech in noise", "music": "Music"}

@@ -16,10 +16,10 @@ from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import Listener, load_listeners
 from hearlab.params import Params, load_params
-from hearlab.report.compare import Averages, Comparison, compare
-from hearlab.report.same_units import DATA
-from hearlab.report.score_sources import Source, open_source
-from hearlab.report.score_table import EVERY_LISTENER, METRICS, Pair, ScoreTable
+from hearlab.report.compare.comparison import Averages, Comparison, compare
+from hearlab.report.compare.origins import DATA
+from hearlab.report.compare.sources import Source, open_source
+from hearlab.scores.table import EVERY_LISTENER, METRICS, Pair, ScoreTable
 
 
 @dataclass(frozen=True)

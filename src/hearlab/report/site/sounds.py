@@ -25,8 +25,8 @@ from hearlab.audio import read_audio, resample
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_json, write_json, write_text
 from hearlab.report.site.loudness import loudness
+from hearlab.report.site.spectrogram import write_spectrogram
 from hearlab.report.site.versions import Group, Part, Version
-from hearlab.report.spectrogram import write_spectrogram
 
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
 MAKE = 1  # counts up when pictures are made in another way

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEMS, Workspace, enhanced_file, music_file, scene_file
 from hearlab.datasets.song_lists import Segments, read_segments, read_songs
+from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.params import Params
-from hearlab.stem_files import read_factor
 
 
 @dataclass(frozen=True)

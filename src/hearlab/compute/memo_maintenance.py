@@ -1,0 +1,182 @@
+"""Looking after the memo: what is stored, what can go, and whether every byte is still right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.compute.memo import Entry, Memo
+from hearlab.compute.progress import Progress
+from hearlab.files import md5_of
+from hearlab.text import size_text
+from hearlab.versions.dvc_files import lock_records
+
+INDEX_PATTERN = "data/*/units/*.json"
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Finished units of a stage that the memo knows: how many, how many of them are in the current result, bytes."""
+
+    stage: str
+    units: int
+    current: int
+    files: int
+    size: int
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """What `verify` read and found: identities of wrong objects, ids of the units to be run again."""
+
+    objects: int
+    wrong: tuple[str, ...]
+    again: tuple[str, ...]
+
+
+def open_memo(root: Path) -> tuple[Memo, dict[Path, set[str]]]:
+    """The memo with all versioned indexes read, and the keys in each index."""
+    memo = Memo(root)
+    indexes: dict[Path, set[str]] = {}
+    for path in sorted(memo.root.glob(INDEX_PATTERN)):
+        memo.load_index(path)
+        indexes[path] = set(_index_keys(path))
+    return memo, indexes
+
+
+def _index_keys(path: Path) -> Iterator[str]:
+    try:
+        for unit in json.loads(path.read_text(encoding="utf-8"))["units"]:
+            yield unit["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+
+
+def status(root: Path) -> list[StageStatus]:
+    """One row for each stage."""
+    memo, indexes = open_memo(root)
+    current = set[str]().union(*indexes.values())
+    stages: dict[str, list[Entry]] = {}
+    for entry in memo.entries.values():
+        stages.setdefault(entry.stage, []).append(entry)
+    rows = []
+    for stage, entries in sorted(stages.items()):
+        sizes = {file.md5: file.size for entry in entries for file in entry.files}
+        here = sum(entry.key in current for entry in entries)
+        rows.append(StageStatus(stage, len(entries), here, len(sizes), sum(sizes.values())))
+    return rows
+
+
+def collect_garbage(root: Path, *, dry_run: bool = False) -> tuple[int, int]:
+    """Forget units that are in no current or interrupted result, and delete their bytes unless DVC knows them.
+
+    Bytes that any folder in DVC's cache or dvc.lock lists belong to a commit or experiment: `dvc gc` decides on them.
+
+    Returns:
+        number of objects deleted (or, for a dry run, to be deleted) and their bytes.
+    """
+    memo, indexes = open_memo(root)
+    # What an interrupted run has finished is in no index yet.
+    current = set[str]().union(*indexes.values(), *memo.unfinished.values())
+    old = [entry for key, entry in memo.entries.items() if key not in current]
+    needed = {file.md5 for key in current if key in memo.entries for file in memo.entries[key].files}
+    needed |= _known_to_dvc(memo)
+    victims = {file.md5: file.size for entry in old for file in entry.files if file.md5 not in needed}
+    present = {md5: size for md5, size in victims.items() if memo.object_path(md5).exists()}
+    if not dry_run:
+        memo.drop([entry.key for entry in old])
+        for md5 in present:
+            memo.object_path(md5).unlink(missing_ok=True)
+    return len(present), sum(present.values())
+
+
+def _known_to_dvc(memo: Memo) -> set[str]:
+    if memo.cache is None:
+        return set()
+    known = set(lock_records(memo.root, memo.cache).values())
+    for listing in memo.cache.glob("??/*.dir"):
+        try:
+            known |= {str(entry["md5"]) for entry in json.loads(listing.read_text(encoding="utf-8"))}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return known
+
+
+def verify(root: Path) -> VerifyResult:
+    """Read every stored byte again; set wrong objects aside, and forget the units that made or read them.
+
+    Outputs that link to a wrong object are removed from the workspace, and the versioned indexes lose the units, so
+    that the next `dvc repro` runs exactly these stages and, in them, exactly these units.
+    """
+    memo, indexes = open_memo(root)
+    sizes = {file.md5: file.size for entry in memo.entries.values() for file in entry.files}
+    progress = Progress("memo verify", len(sizes))
+    wrong = []
+    for md5 in sorted(sizes):
+        path = memo.object_path(md5)
+        bad = path.exists() and md5_of(path) != md5
+        if bad:
+            wrong.append(md5)
+        progress.advance(failed=bad)
+    progress.finish()
+    dropped = _dependents(memo, set(wrong))
+    for md5 in wrong:
+        aside = memo.folder / "set-aside" / md5
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(memo.object_path(md5), aside)
+    identities = memo.identities()
+    for entry in dropped:
+        paths = [f"{entry.out}/{file.name}" for file in entry.files]
+        identities.forget(paths)
+        for name in paths:
+            (memo.root / name).unlink(missing_ok=True)
+    identities.save()
+    keys = {entry.key for entry in dropped}
+    for index, index_keys in indexes.items():
+        if index_keys & keys:
+            # Taken out of the way first: it may be a link into DVC's cache.
+            kept = {memo.entries[key].id: key for key in index_keys - keys}
+            os.unlink(index)
+            memo.write_index(index, kept)
+    memo.drop(keys)
+    return VerifyResult(len(sizes), tuple(wrong), tuple(f"{entry.stage}: {entry.id}" for entry in dropped))
+
+
+def _dependents(memo: Memo, wrong: set[str]) -> list[Entry]:
+    """Units that made a wrong object, units that read one, and units that read what those made."""
+    dropped: dict[str, Entry] = {}
+    while True:
+        more = [
+            entry
+            for entry in memo.entries.values()
+            if entry.key not in dropped and (_made(entry) & wrong or set(entry.inputs) & wrong)
+        ]
+        if not more:
+            return sorted(dropped.values(), key=lambda entry: (entry.stage, entry.id))
+        for entry in more:
+            dropped[entry.key] = entry
+            # What was computed from wrong bytes is not to be trusted, even if its own bytes are as they were written.
+            if set(entry.inputs) & wrong:
+                wrong |= _made(entry)
+
+
+def _made(entry: Entry) -> set[str]:
+    return {file.md5 for file in entry.files}
+
+
+def table(rows: Iterable[StageStatus]) -> str:
+    """`status` as lines of text."""
+    lines: list[tuple[Any, ...]] = [("stage", "units", "current", "files", "size")]
+    lines += [(row.stage, row.units, row.current, row.files, size_text(row.size)) for row in rows]
+    widths = [max(len(str(line[column])) for line in lines) for column in range(5)]
+    return "\n".join(
+        "  ".join(
+            [str(line[0]).ljust(widths[0]), *(str(c).rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in lines
+    )

@@ -1,0 +1,1 @@
+"""Rooms, heads, talkers and noises of the demo data set."""

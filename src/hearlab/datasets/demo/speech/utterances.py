@@ -1,0 +1,202 @@
+"""What a synthetic talker says: syllables in time, and the tracks of pitch, voicing, noise and formants they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
+
+Array = NDArray[np.float64]
+
+_NEUTRAL = (500.0, 1500.0, 2500.0)
+
+
+@dataclass(frozen=True)
+class Talker:
+    """A voice.
+
+    Attributes:
+        name: as in the file names.
+        sex: "M" or "F", as in the metadata.
+        pitch: mean fundamental frequency in Hz.
+        liveliness: how far pitch moves, in semitones.
+        formant_scale: of all formants, relative to an adult male vocal tract.
+        rate: syllables per second within a phrase.
+        breathiness: noise in the voice source relative to its pulses.
+    """
+
+    name: str
+    sex: str
+    pitch: float
+    liveliness: float
+    formant_scale: float
+    rate: float
+    breathiness: float
+
+
+def draw_talker(name: str, rng: np.random.Generator) -> Talker:
+    """A talker with a random voice."""
+    female = bool(rng.random() < 0.5)
+    return Talker(
+        name,
+        "F" if female else "M",
+        pitch=float(rng.uniform(175, 225) if female else rng.uniform(95, 130)),
+        liveliness=float(rng.uniform(2.0, 4.0)),
+        formant_scale=float(rng.uniform(1.12, 1.2) if female else rng.uniform(0.96, 1.05)),
+        rate=float(rng.uniform(3.8, 4.8)),
+        breathiness=float(rng.uniform(0.03, 0.08)),
+    )
+
+
+@dataclass
+class Track:
+    """A parameter over time, given by landmarks with straight lines between them."""
+
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def add(self, time: float, value: float) -> None:
+        self.times.append(time)
+        self.values.append(value)
+
+    def at(self, times: Array) -> Array:
+        """Values at `times` in s; constant before the first and after the last landmark."""
+        return np.interp(times, self.times, self.values)
+
+
+class Utterance:
+    """Syllables laid out in time.
+
+    Attributes:
+        text: the syllables in spelling, a blank between words.
+        duration: in s.
+        pitch: fundamental frequency in Hz.
+        voicing, aspiration, noise: amplitudes relative to a stressed vowel.
+        noise_centre, noise_width: spectrum of the noise in Hz and octaves.
+        formants: three tracks in Hz of an adult male vocal tract.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.duration = 0.0
+        self.pitch = Track()
+        self.voicing = Track()
+        self.aspiration = Track()
+        self.noise = Track()
+        self.noise_centre = Track()
+        self.noise_width = Track()
+        self.formants = (Track(), Track(), Track())
+
+    def add_formants(self, time: float, values: tuple[float, ...]) -> None:
+        for track, value in zip(self.formants, values, strict=True):
+            track.add(time, value)
+
+
+def plan_utterance(talker: Talker, duration: float, rng: np.random.Generator, *, margin: float = 0.05) -> Utterance:
+    """Lay out syllables of a consonant and a vowel over `duration` s, in phrases with pauses between them.
+
+    The first and last `margin` s are silent; `duration` has room for some syllables (1 s or more).
+    """
+    plan = Utterance()
+    plan.duration = duration
+    words: list[str] = []
+    time = margin
+    while True:
+        count = int(rng.integers(3, 7))
+        phrase_start, spoken = time, 0
+        word = ""
+        for index in range(count):
+            # Every other syllable is stressed, but for some that come too early or too late.
+            stressed = index % 2 == int(rng.random() < 0.25)
+            length = float(rng.uniform(0.85, 1.15)) * (1.12 if stressed else 0.88) / talker.rate
+            if time + length > duration - margin:
+                break
+            if index == 0:
+                plan.voicing.add(phrase_start - 0.01, 0.0)
+            consonant = str(rng.choice(list(CONSONANTS)))
+            vowel = str(rng.choice(list(VOWELS)))
+            last = index == count - 1 or time + 2 * length > duration - margin
+            _add_syllable(plan, talker, CONSONANTS[consonant], VOWELS[vowel], time, length, stressed, last, rng)
+            time += length
+            spoken += 1
+            word += consonant + vowel
+            if last or rng.random() < 0.5:
+                words.append(word)
+                word = ""
+        if word:
+            words.append(word)
+        if spoken:
+            _add_pitch(plan, talker, phrase_start, time, rng)
+        if spoken < count:
+            break
+        time += float(rng.uniform(0.12, 0.28))
+    plan.text = " ".join(words)
+    for track in (plan.voicing, plan.aspiration, plan.noise):
+        track.add(min(time + 0.01, duration), 0.0)
+    return plan
+
+
+def _add_syllable(
+    plan: Utterance,
+    talker: Talker,
+    consonant: Consonant,
+    vowel: tuple[float, float, float],
+    start: float,
+    length: float,
+    stressed: bool,
+    last: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Landmarks of one syllable from `start` to `start + length`."""
+    loudness = (1.0 if stressed else 0.45) * float(10 ** (rng.uniform(-2, 2) / 20))
+    onset = min(consonant.duration * float(rng.uniform(0.85, 1.15)), 0.45 * length)
+    release = start + onset
+    voice_start = release + min(consonant.aspiration, 0.2 * length)
+    end = start + length
+    fall = 0.11 if last else 0.06
+
+    plan.voicing.add(start, loudness * consonant.voicing if consonant.manner != "stop" else 0.0)
+    plan.voicing.add(start + 0.012, loudness * consonant.voicing)
+    plan.voicing.add(voice_start - 0.004, loudness * consonant.voicing)
+    plan.voicing.add(voice_start + 0.018, loudness)
+    plan.voicing.add(max(end - fall, voice_start + 0.03), 0.7 * loudness)
+    plan.voicing.add(end - 0.004, 0.0 if last else 0.04 * loudness)
+
+    for track, value in ((plan.noise_centre, consonant.noise_centre), (plan.noise_width, consonant.noise_width)):
+        track.add(start, value)
+        track.add(end - 0.001, value)
+    strength = loudness**0.5 * consonant.noise
+    plan.noise.add(start, 0.0)
+    plan.aspiration.add(start, 0.0)
+    if consonant.manner == "stop":
+        for offset, level in ((-0.001, 0.0), (0.001, 1.0), (0.009, 0.5), (0.018, 0.0)):
+            plan.noise.add(release + offset, level * strength)
+        for at, level in ((release, 0.0), (release + 0.006, 0.2), (voice_start, 0.15), (voice_start + 0.02, 0.0)):
+            plan.aspiration.add(at, level * loudness * float(consonant.aspiration > 0.02))
+    elif consonant.noise:
+        plan.noise.add(start + 0.35 * onset, strength)
+        plan.noise.add(start + 0.85 * onset, strength)
+        plan.noise.add(release + 0.008, 0.0)
+
+    reached = min(voice_start + 0.055, voice_start + 0.4 * (end - voice_start))
+    for at, weight in ((start, 0.75), (release, 0.8), (reached, 0.0), (end - 0.045, 0.0)):
+        plan.add_formants(
+            max(at, reached) if weight == 0.0 else at,
+            tuple(weight * locus + (1 - weight) * own for locus, own in zip(consonant.formants, vowel, strict=True)),
+        )
+    if stressed:
+        plan.pitch.add(voice_start + 0.3 * (end - voice_start), float(rng.uniform(0.4, 1.0)) * talker.liveliness)
+    else:
+        plan.pitch.add(voice_start + 0.3 * (end - voice_start), float(rng.uniform(-0.6, 0.0)) * talker.liveliness)
+
+
+def _add_pitch(plan: Utterance, talker: Talker, start: float, end: float, rng: np.random.Generator) -> None:
+    """Turn the phrase's accents (semitones) into Hz: they ride on a line that falls from its start to its end."""
+    fall = float(rng.uniform(3.0, 5.0))
+    for index, (time, semitones) in enumerate(zip(plan.pitch.times, plan.pitch.values, strict=True)):
+        if start <= time <= end:
+            line = fall * (0.5 - (time - start) / (end - start))
+            plan.pitch.values[index] = talker.pitch * 2 ** ((semitones + line) / 12)

@@ -1,0 +1,193 @@
+"""Fetching the missing ranges of a file side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+from hearlab.datasets.download.byte_progress import Progress
+from hearlab.datasets.download.checksums import FollowingHasher
+from hearlab.datasets.download.journal import Journal
+from hearlab.datasets.download.retry import Retry
+from hearlab.datasets.download.sources import PassingError, Remote, Source
+
+# Bytes after which a range notes how far it is: all connections together lose less than one range if killed.
+NOTE_STEP = 1 << 20
+SYNC_SECONDS = 10.0
+
+
+class Intervals:
+    """A set of byte positions as sorted pairs (first, end)."""
+
+    def __init__(self, pairs: list[tuple[int, int]] | None = None) -> None:
+        self._pairs: list[tuple[int, int]] = []
+        for first, end in pairs or ():
+            self.add(first, end)
+
+    def add(self, first: int, end: int) -> None:
+        if not 0 <= first < end:
+            return
+        kept = []
+        for a, b in self._pairs:
+            if b < first or a > end:
+                kept.append((a, b))
+            else:
+                first, end = min(a, first), max(b, end)
+        self._pairs = sorted([*kept, (first, end)])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._pairs)
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def total(self) -> int:
+        return sum(end - first for first, end in self._pairs)
+
+    def frontier(self) -> int:
+        """The end of what is there without a gap from the start."""
+        return self._pairs[0][1] if self._pairs and self._pairs[0][0] == 0 else 0
+
+    def missing(self, size: int, most: int) -> Iterator[tuple[int, int]]:
+        """What is not there, in pieces of at most `most` bytes."""
+        position = 0
+        for first, end in [*self._pairs, (size, size)]:
+            while position < min(first, size):
+                yield position, min(position + most, first, size)
+                position = min(position + most, first, size)
+            position = max(position, end)
+
+
+class RangeFetcher:
+    """Fills a file from several connections; `came` counts the bytes."""
+
+    def __init__(
+        self,
+        source: Source,
+        remote: Remote,
+        descriptor: int,
+        there: Intervals,
+        journal: Journal,
+        hasher: FollowingHasher,
+        retry: Retry,
+        progress: Progress,
+    ) -> None:
+        assert remote.size is not None
+        self.source, self.remote, self.size = source, remote, remote.size
+        self.descriptor, self.there, self.journal = descriptor, there, journal
+        self.hasher, self.retry, self.progress = hasher, retry, progress
+        self.came = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._synced = time.monotonic()
+
+    def run(self, connections: int, range_size: int) -> None:
+        """Fetch everything that is missing.
+
+        Raises:
+            InputError, FileChangedError, NoRangesError: of the first connection that cannot go on.
+        """
+        self._note_step = max(1, min(NOTE_STEP, range_size // (2 * connections)))
+        self._todo = list(self.there.missing(self.size, range_size))
+        self._todo.reverse()
+        self._connections = max(1, min(connections, len(self._todo)))
+        threads = [
+            threading.Thread(target=self._work, name=f"range-{k}", daemon=True) for k in range(self._connections)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():  # a join without a limit would not let Ctrl-C through on every system
+                    thread.join(0.2)
+        finally:
+            self._stop.set()
+            # On an interrupt the connections end at their next block, or with the process: they are daemons.
+            for thread in threads:
+                thread.join(1.0)
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                with self._lock:
+                    if not self._todo:
+                        return
+                    first, end = self._todo.pop()
+                if not self._fetch(first, end):
+                    return
+        except BaseException as error:
+            with self._lock:
+                self._error = self._error or error
+            self._stop.set()
+
+    def _fetch(self, first: int, end: int) -> bool:
+        """Fetch a range with all its tries; False if this connection is to end."""
+        noted = first
+        failures = 0
+        while not self._stop.is_set():
+            before = first
+            reason = PassingError("the connection was cut")
+            try:
+                with contextlib.closing(self.source.blocks(self.remote, first, end)) as blocks:
+                    for block in blocks:
+                        write_all(self.descriptor, block, first)
+                        first += len(block)
+                        self.progress.advance(len(block))
+                        if first - noted >= self._note_step:
+                            noted = self._note(noted, first)
+                        if self._stop.is_set():
+                            break
+            except PassingError as error:
+                reason = error
+            finally:
+                noted = self._note(noted, first)
+            if first >= end:
+                break
+            failures = 1 if first > before else failures + 1
+            if failures >= self.retry.tries:
+                raise self.retry.given_up(self.source.shown, reason)
+            if reason.busy and self._retire(first, end):
+                return False
+            self._stop.wait(self.retry.delay(failures, reason.wait))
+        return True
+
+    def _note(self, first: int, end: int) -> int:
+        """Note that these bytes are there; from time to time bring them to the disk."""
+        if end > first:
+            with self._lock:
+                self.came += end - first
+                self.there.add(first, end)
+                self.hasher.reach(self.there.frontier())
+                self.journal.append({"from": first, "to": end})
+                sync = time.monotonic() - self._synced > SYNC_SECONDS
+                if sync:
+                    self._synced = time.monotonic()
+            if sync:
+                count = self.journal.count
+                os.fsync(self.descriptor)
+                self.journal.synced(count)
+        return end
+
+    def _retire(self, first: int, end: int) -> bool:
+        """A server that is too busy gets one connection less; the last one stays."""
+        with self._lock:
+            if self._connections == 1:
+                return False
+            self._connections -= 1
+            self._todo.append((first, end))
+        self.progress.message(f"{self.source.shown}: the server is busy; going on with {self._connections} connections")
+        return True
+
+
+def write_all(descriptor: int, block: bytes, position: int) -> None:
+    """Write a block at a position, all of it."""
+    view = memoryview(block)
+    while view:
+        count = os.pwrite(descriptor, view, position)
+        view, position = view[count:], position + count

@@ -1,0 +1,130 @@
+"""How far a package is, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hearlab.datasets.download.byte_progress import Progress, Silent
+from hearlab.datasets.download.journal import read_journal
+from hearlab.datasets.download.ranges import Intervals
+from hearlab.datasets.packages.catalogue import Package
+from hearlab.datasets.packages.expectations import count_notes, unpacked_by_hand
+from hearlab.datasets.packages.fetched import read_fetched
+from hearlab.datasets.packages.file_checks import Problem, check_files
+from hearlab.datasets.packages.folders import Places
+from hearlab.datasets.packages.receipt import read_receipt
+from hearlab.datasets.packages.tree import file_md5
+from hearlab.text import size_text
+
+State = Literal["absent", "partly fetched", "fetched", "partly unpacked", "unpacked by hand", "complete", "damaged"]
+
+
+@dataclass
+class Status:
+    """A package as it is on this disk.
+
+    Attributes:
+        state: "unpacked by hand" is for files without a receipt: only their number can be compared.
+        archive: the fetched archive, if it is there (it may go once everything is unpacked).
+        fetched: bytes of the archive that are there.
+        files, size: unpacked, by the receipt (or found, without one).
+        problems: files that are not as the receipt says, and an archive that is not as it was fetched.
+        notes: folders that hold another number of files than the table says.
+    """
+
+    package: Package
+    state: State
+    archive: Path | None = None
+    fetched: int = 0
+    files: int = 0
+    size: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the stages can read the package."""
+        return self.state == "complete" or (self.state == "unpacked by hand" and not self.notes)
+
+    def __str__(self) -> str:
+        details = []
+        if self.state == "partly fetched":
+            total = self.package.size_or_about
+            details.append(size_text(self.fetched) + (f" of {size_text(total)}" if total else ""))
+        elif self.files:
+            details.append(f"{self.files} files" + (f", {size_text(self.size)}" if self.size else ""))
+        elif self.archive is not None:
+            details.append(size_text(self.fetched))
+        if self.problems:
+            details.append(f"{len(self.problems)} wrong")
+        return f"{self.package.name}: {self.state}" + (f" ({', '.join(details)})" if details else "")
+
+
+def status(package: Package, places: Places) -> Status:
+    """How far a package is; unpacked files are compared by size.
+
+    Raises:
+        InputError: the receipt cannot be read.
+    """
+    return check(package, places)
+
+
+def check(package: Package, places: Places, *, deep: bool = False, progress: Progress | None = None) -> Status:
+    """How far a package is, and which files are missing, truncated, altered or surplus.
+
+    Args:
+        deep: read every unpacked file, and the archive if it is there, and compare the md5.
+
+    Raises:
+        InputError: the receipt cannot be read.
+    """
+    archive = places.archive(package)
+    found = Status(package, "absent")
+    if archive.is_file():
+        found.state, found.archive, found.fetched = "fetched", archive, archive.stat().st_size
+        found.problems += _archive_problems(package, archive, deep, progress or Silent())
+    elif fetched := _partly_fetched(package, places):
+        found.state, found.fetched = "partly fetched", fetched
+
+    receipt_path = places.receipt(package)
+    receipt = read_receipt(receipt_path)
+    journal = read_journal(receipt_path.with_suffix(".journal"))
+    if receipt is not None:
+        wrong = check_files(package, places, deep=deep, progress=progress)
+        found.state = "damaged" if wrong else "complete"
+        found.problems += wrong
+        found.files, found.size = len(receipt.files), receipt.bytes
+        found.notes = count_notes(package, receipt.files)
+    elif journal.header is not None:
+        found.state = "partly unpacked"
+        found.files = len(journal.trusted)
+        found.size = sum(entry["size"] for entry in journal.trusted)
+    else:
+        by_hand, notes = unpacked_by_hand(package, places.root(package))
+        if by_hand:
+            found.state, found.files, found.notes = "unpacked by hand", by_hand, notes
+    return found
+
+
+def _partly_fetched(package: Package, places: Places) -> int:
+    records = (read_journal(places.archives / f"{name}.part.journal") for name in (package.file, *package.also))
+    return max(Intervals([(entry["from"], entry["to"]) for entry in record.trusted]).total() for record in records)
+
+
+def _archive_problems(package: Package, archive: Path, deep: bool, progress: Progress) -> list[Problem]:
+    size = archive.stat().st_size
+    if package.size is not None and size != package.size:
+        kind: Literal["truncated", "altered"] = "truncated" if size < package.size else "altered"
+        return [Problem(kind, archive.name, f"found {size} bytes, wanted {package.size}")]
+    if not deep:
+        return []
+    note = read_fetched(archive)
+    wanted = package.checksum.get("md5") or (note.md5 if note else None)
+    progress.start(f"reading {archive.name}", size)
+    found = file_md5(archive, progress.advance)
+    progress.finish()
+    if wanted is None or found == wanted:
+        return []
+    return [Problem("altered", archive.name, f"found md5 {found}, wanted {wanted}")]

@@ -1,0 +1,160 @@
+"""The music challenge's submission: packing the enhanced test songs, and checking a package against the rules.
+
+Rules of CAD1 task 1 (submission page and recipe of the challenge): for every test song and listener eight mono stems of
+the song's objective segment as 16-bit FLAC at 24 kHz and a stereo remix of its subjective segment as 16-bit FLAC at
+32 kHz, in a zip file that holds the folder `evaluation`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import soundfile
+
+from hearlab.datasets.layout import REMIX_RATE, SIDES, STEM_RATE, STEMS, music_file
+from hearlab.datasets.song_lists import Segments
+from hearlab.datasets.stem_files import factor_file
+from hearlab.errors import InputError
+from hearlab.files import atomic_path
+
+FOLDER = "evaluation"
+TEAM = re.compile(r"[A-Za-z0-9_-]{1,40}")
+# Resamplers may round the last sample up or down.
+FRAMES_TOLERANCE = 2
+# FLAC is compressed already; a fixed date gives the same bytes for the same files.
+DATE = (1980, 1, 1, 0, 0, 0)
+
+Opener = Callable[[str], BinaryIO]
+
+
+def pack_submission(enhanced: Path, pairs: Sequence[tuple[str, str]], team: str, target_folder: Path) -> Path:
+    """Pack `submission_{team}.zip` from the files of all pairs of song and listener; gives its path.
+
+    Raises:
+        InputError: the team's name cannot be a file's, or a file is missing.
+    """
+    if not TEAM.fullmatch(team):
+        raise InputError("team", "cannot be part of a file name", found=team, wanted="letters, digits, _ and -")
+    target = target_folder / f"submission_{team}.zip"
+    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name in wanted_files(pairs):
+            path = enhanced / name
+            if not path.is_file():
+                raise InputError(
+                    path,
+                    "no such file",
+                    wanted="an enhanced test song",
+                    advice="dvc exp run -S evaluate.song_split=test",
+                )
+            with path.open("rb") as source, archive.open(zipfile.ZipInfo(f"{FOLDER}/{name}", DATE), "w") as member:
+                while block := source.read(1 << 20):
+                    member.write(block)
+    return target
+
+
+def wanted_files(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Names of all files of a submission: stems, their factors and remixes of pairs of song and listener."""
+    for song, listener in pairs:
+        for path in _stems(song, listener):
+            yield path.as_posix()
+            yield factor_file(path).as_posix()
+        yield music_file(Path(), listener, song, "remix").as_posix()
+
+
+def _stems(song: str, listener: str) -> list[Path]:
+    return [music_file(Path(), listener, song, f"{side}_{stem}") for stem in STEMS for side in SIDES]
+
+
+def check_submission(
+    package: Path, pairs: Sequence[tuple[str, str]], segments: Mapping[str, Segments]
+) -> tuple[int, list[str]]:
+    """Check a submission, a zip file or its unpacked folder, against the published rules.
+
+    Args:
+        package: the zip file, or a folder that holds `evaluation` or is it.
+        pairs: every test song with every listener.
+        segments: of every song.
+
+    Returns:
+        the number of audio files that are right, and one line for each fault.
+
+    Raises:
+        InputError: the package cannot be read at all.
+    """
+    if package.is_dir():
+        root = package / FOLDER if (package / FOLDER).is_dir() else package
+        names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+        return _check(names, lambda name: (root / name).open("rb"), pairs, segments)
+    try:
+        archive = zipfile.ZipFile(package)
+    except FileNotFoundError:
+        raise InputError(package, "no such file", wanted="submission_<team>.zip or its folder") from None
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(package, "cannot be read as a zip file", found=str(error)) from None
+    with archive:
+        members = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
+        outside = [str(path) for path in members if path.parts[:1] != (FOLDER,) or ".." in path.parts]
+        names = {path.relative_to(FOLDER).as_posix() for path in members if str(path) not in outside}
+        right, faults = _check(names, lambda name: _read(archive, f"{FOLDER}/{name}"), pairs, segments)
+    return right, [*(f"{name}: lies outside of the folder {FOLDER}" for name in outside), *faults]
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> BinaryIO:
+    return io.BytesIO(archive.read(name))  # FLAC files of half a minute; libsndfile wants to seek
+
+
+def _check(
+    names: set[str], opener: Opener, pairs: Sequence[tuple[str, str]], segments: Mapping[str, Segments]
+) -> tuple[int, list[str]]:
+    right, faults = 0, []
+    known = set(wanted_files(pairs))
+    for song, listener in pairs:
+        cut = segments[song]
+        checks = [(path.as_posix(), 1, STEM_RATE, cut.objective) for path in _stems(song, listener)]
+        checks.append((music_file(Path(), listener, song, "remix").as_posix(), 2, REMIX_RATE, cut.subjective))
+        for name, channels, rate, (start, end) in checks:
+            if name not in names:
+                faults.append(f"{name}: is missing")
+                continue
+            fault = _fault(name, opener, channels, rate, end - start)
+            if fault:
+                faults.append(f"{name}: {fault}")
+            right += not fault
+        for path in _stems(song, listener):
+            # A factor is only needed to hear a stem in its scale: its file may be left out.
+            factor = factor_file(path).as_posix()
+            if factor in names and not _is_factor(opener, factor):
+                faults.append(f"{factor}: is not a number, 0 or more")
+    faults += [f"{name}: is no file of a submission" for name in sorted(names - known)]
+    return right, faults
+
+
+def _fault(name: str, opener: Opener, channels: int, rate: int, seconds: float) -> str | None:
+    """What is wrong with an audio file, all of it decoded; None if nothing is."""
+    try:
+        with opener(name) as file, soundfile.SoundFile(file) as sound:
+            found = (sound.format, sound.subtype, sound.samplerate, sound.channels)
+            frames = sum(len(block) for block in sound.blocks(1 << 18, dtype="int16"))
+    except (soundfile.LibsndfileError, zipfile.BadZipFile, RuntimeError) as error:
+        return f"cannot be read as audio ({error})"
+    wanted = ("FLAC", "PCM_16", rate, channels)
+    for what, is_, should in zip(("format", "bits", "sample rate", "channels"), found, wanted, strict=True):
+        if is_ != should:
+            return f"{what}: found {is_}, wanted {should}"
+    if abs(frames - seconds * rate) > FRAMES_TOLERANCE:
+        return f"duration: found {frames / rate:.3f} s, wanted {seconds:.3f} s"
+    return None
+
+
+def _is_factor(opener: Opener, name: str) -> bool:
+    with opener(name) as file:
+        text = file.read(100).decode("utf-8", "replace")
+    try:
+        return 0 <= float(text) < float("inf")
+    except ValueError:
+        return False

@@ -1,0 +1,172 @@
+"""The lag at which two signals correlate most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.kernels.block_correlation import correlate_everywhere, correlate_nearby
+from hearlab.kernels.compiled import compiled
+from hearlab.kernels.fast_lengths import fast_length
+from hearlab.kernels.simd import every, fma, load, total
+from hearlab.kernels.transform import factors
+
+# Error of the correlations of signals of unit energy in single precision; found are up to 3e-7.
+SINGLE_PRECISION = 1e-6
+
+# More lags than this close to the peak are no longer tried one by one, but by transforms in double precision of blocks
+# of so many samples.
+MOST_CANDIDATES = 48
+PRECISE_BLOCK = 1 << 16
+
+# Signals up to this length, 20 s, are correlated by short blocks at all lags; more take longer than by long ones, of at
+# least so many samples and at most so many blocks.
+MOST_BY_BLOCKS = 20 * 24000
+LONG_BLOCK = 1 << 17
+MOST_LONG_BLOCKS = 16
+
+Signal = NDArray[np.float32]
+
+
+def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -> int:
+    """The lag of the highest absolute correlation of two signals without their means, shape (n,) each, among all lags.
+
+    At lag k, reference[t + k] meets signal[t]; of equal correlations the lowest lag counts. Transforms are in single
+    precision; the lags that come close to the highest value are then tried in double precision.
+    """
+    n = reference.size
+    means = float(np.mean(reference, dtype=np.float64)), float(np.mean(signal, dtype=np.float64))
+    norms = [np.sqrt(_centred_product(x, x, 0, mean, mean)) for x, mean in zip((reference, signal), means, strict=True)]
+    if min(norms) == 0:
+        return 1 - n
+    centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
+    correlation = correlate_everywhere(*centred, *factors()) if n <= MOST_BY_BLOCKS else _correlate_long(*centred)
+    np.abs(correlation, out=correlation)
+    candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
+    if candidates.size > MOST_CANDIDATES:
+        return _precise_lag(reference - means[0], signal - means[1], 1 - n, n - 1, absolute=True)
+    products = [abs(_centred_product(reference, signal, int(lag), *means)) for lag in candidates]
+    return int(candidates[np.argmax(products)])
+
+
+def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: int, last: int) -> list[int]:
+    """The lag of the highest correlation of signals with their references, among a few lags.
+
+    Correlations are summed over blocks in single precision; the lags that come close to the highest value are then
+    tried in double precision.
+
+    Args:
+        references, signals: two of each, shape (n,).
+        first, last: lags to search, both included; at lag k, reference[t + k] meets signal[t]. Fewer than 16,384.
+
+    Returns:
+        for each pair the lag; the lowest one of equals.
+    """
+    norms = [
+        np.sqrt([_product(signal, signal, 0) for signal in pair]) for pair in zip(references, signals, strict=True)
+    ]
+    count = last - first + 1
+    correlations = np.empty((2, count), dtype=np.float32)
+    scales = np.array([[1 / norm if norm > 0 else 0.0 for norm in pair] for pair in norms], dtype=np.float32)
+    correlate_nearby(*references, *signals, scales, first, *factors(), *correlations)
+    lags = []
+    for reference, signal, correlation in zip(references, signals, correlations, strict=True):
+        candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION)
+        if candidates.size == 1 or not np.any(correlation):
+            lags.append(int(candidates[0]) + first)
+        elif candidates.size <= MOST_CANDIDATES:
+            products = [_product(reference, signal, int(lag) + first) for lag in candidates]
+            lags.append(int(candidates[np.argmax(products)]) + first)
+        else:
+            lags.append(_precise_lag(reference, signal, first, last))
+    return lags
+
+
+def _correlate_long(reference: Signal, signal: Signal) -> Signal:
+    """As `correlate_everywhere`, by a library's transforms of a few long blocks.
+
+    Whole transforms would be as fast, but the library keeps their tables: 130 MB for a song of five minutes.
+    """
+    n = reference.size
+    block = max(LONG_BLOCK, 1 << (-(-n // MOST_LONG_BLOCKS) - 1).bit_length())
+    blocks = -(-n // block)
+    one, other = (
+        [np.fft.rfft(x[start : start + block], 2 * block) for start in range(0, n, block)] for x in (reference, signal)
+    )
+    for spectrum in other:
+        np.conjugate(spectrum, out=spectrum)
+    correlation = np.zeros(2 * blocks * block, dtype=np.float32)
+    product = np.empty_like(one[0])
+    for distance in range(1 - blocks, blocks):
+        total = np.zeros_like(product)
+        for k in range(max(0, -distance), min(blocks, blocks - distance)):
+            np.multiply(one[k + distance], other[k], out=product)
+            total += product
+        # Lags from a block before to a block after the distance.
+        part = np.fft.irfft(total, 2 * block)
+        middle = (distance + blocks) * block
+        correlation[middle : middle + block] += part[:block]
+        correlation[middle - block : middle] += part[block:]
+    begin = blocks * block - (n - 1)
+    return correlation[begin : begin + 2 * n - 1]
+
+
+def _precise_lag(
+    reference: NDArray[np.floating], signal: NDArray[np.floating], first: int, last: int, *, absolute: bool = False
+) -> int:
+    """The lag of the highest (absolute) correlation, in double precision, by a library's transforms of blocks."""
+    n = signal.size
+    block = max(PRECISE_BLOCK, last - first + 1)
+    size = fast_length(block + last - first)
+    spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
+    for start in range(0, n, block):
+        window = np.zeros(size)
+        begin, end = max(start + first, 0), min(start + first + size, n)
+        if begin < end:
+            window[begin - start - first : end - start - first] = reference[begin:end]
+        part = np.fft.rfft(signal[start : start + block].astype(np.float64), size)
+        spectrum += np.fft.rfft(window) * np.conjugate(part)
+    correlation = np.fft.irfft(spectrum, size)[: last - first + 1]
+    return int(np.argmax(np.abs(correlation) if absolute else correlation)) + first
+
+
+@compiled
+def _centred(signal: NDArray[np.floating], mean: float, norm: float) -> Signal:
+    """(signal - mean) / norm, shape (n,)."""
+    centred = np.empty(signal.size, dtype=np.float32)
+    for t in range(signal.size):
+        centred[t] = (signal[t] - mean) / norm
+    return centred
+
+
+def _product(reference: Signal, signal: Signal, lag: int) -> float:
+    """Sum of reference[t + lag] * signal[t] where both are, in double precision."""
+    return _centred_product(reference, signal, lag, 0.0, 0.0)
+
+
+@compiled
+def _centred_product(
+    reference: NDArray[np.floating],
+    signal: NDArray[np.floating],
+    lag: int,
+    reference_mean: float,
+    signal_mean: float,
+) -> float:
+    """`_product` of the signals less their means."""
+    start, stop = max(0, -lag), min(signal.size, reference.size - lag)
+    less, other = every(reference_mean), every(signal_mean)
+    one = two = three = four = every(0.0)
+    t = start
+    while t + 16 <= stop:
+        one = fma(load(reference, t + lag) - less, load(signal, t) - other, one)
+        two = fma(load(reference, t + lag + 4) - less, load(signal, t + 4) - other, two)
+        three = fma(load(reference, t + lag + 8) - less, load(signal, t + 8) - other, three)
+        four = fma(load(reference, t + lag + 12) - less, load(signal, t + 12) - other, four)
+        t += 16
+    result = total((one + two) + (three + four))
+    while t < stop:
+        result += (reference[t + lag] - reference_mean) * (signal[t] - signal_mean)
+        t += 1
+    return result

@@ -1,0 +1,1 @@
+"""Comparing two results pair by pair."""

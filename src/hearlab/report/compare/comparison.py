@@ -1,0 +1,354 @@
+"""Two systems compared on the pairs they share: the difference, what it means, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.datasets.layout import STEMS
+from hearlab.errors import InputError
+from hearlab.report.compare.metadata import (
+    GRADES,
+    INTERFERER_ROWS,
+    SNR_BANDS,
+    UNKNOWN,
+    Metadata,
+    find_metadata,
+    grade,
+    interferer_types,
+    snr_band,
+)
+from hearlab.report.compare.origins import difference
+from hearlab.report.compare.sources import Average, Source
+from hearlab.scores.rerun_noise import RERUN_NOISE, RerunNoise
+from hearlab.scores.statistics import (
+    CLUSTERS_NEEDED,
+    ClusteredMean,
+    PairedDifference,
+    clustered_mean,
+    holm,
+    noise_floor,
+    paired_difference,
+)
+from hearlab.scores.table import EVERY_LISTENER, METRICS, Metric, Pair, ScoreTable
+
+BREAKDOWNS = ("snr", "severity", "interferers", "stem", "song", "pairs")
+GROUPED = {"snr", "severity", "interferers"}  # those that need metadata
+EXTREMES = 10
+SIGNIFICANT = 0.05
+Verdict = Literal["better", "worse", "same", "inconclusive"]
+Floats = NDArray[np.float64]
+Names = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        p_adjusted: p for all rows of all tables of the comparison together (Holm).
+    """
+
+    name: str
+    result: PairedDifference
+    p_adjusted: float = 1.0
+
+    @property
+    def conclusive(self) -> bool:
+        return conclusive(self.result.difference, self.p_adjusted)
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Rows of one kind: `name` is one of BREAKDOWNS, `cluster` what the intervals of its rows are clustered by."""
+
+    name: str
+    title: str
+    cluster: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A pair with a big difference."""
+
+    pair: Pair
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is known of B - A in one metric.
+
+    Attributes:
+        labels: what A and B are.
+        overall: of all shared pairs.
+        only: pairs that A alone and B alone have.
+        noise: of the metric, and `floor`, the mean difference that rescoring alone stays below.
+        verdict: 'better' (B is), 'worse', 'same' (equal on every pair), 'inconclusive', with `reasons`.
+        winners, losers: pairs that gain and lose most.
+        notes: what must be known to trust the numbers.
+        left_out: what the tables are made from and which ones cannot be made, one line each.
+    """
+
+    metric: Metric
+    labels: tuple[str, str]
+    overall: PairedDifference
+    only: tuple[int, int]
+    noise: RerunNoise
+    floor: float
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    breakdowns: tuple[Breakdown, ...]
+    winners: tuple[Extreme, ...]
+    losers: tuple[Extreme, ...]
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Averages:
+    """What is left where a side is a published average: two means, and no comparison pair by pair."""
+
+    metric: Metric
+    labels: tuple[str, str]
+    sides: tuple[ClusteredMean | Average, ClusteredMean | Average]
+    notes: tuple[str, ...] = ()
+
+
+def compare(
+    first: Source,
+    second: Source,
+    root: Path,
+    *,
+    metric: str | None = None,
+    breakdowns: Collection[str] = BREAKDOWNS,
+    noise_sd: float | None = None,
+    metadata: Path | None = None,
+) -> list[Comparison | Averages]:
+    """Compare two sources in every metric that both have, or in one.
+
+    Args:
+        first, second: A and B; differences are B - A.
+        root: the workspace, whose metadata tell SNRs, interferers and audiograms.
+        metric: 'haspi' or 'haaqi'.
+        breakdowns: those of BREAKDOWNS that are wanted.
+        noise_sd: standard deviation of a pair's score between reruns, instead of the known one.
+        metadata: folder of scenes.*.json and listeners.json, instead of the workspace's.
+
+    Raises:
+        InputError: there is no metric or no pair that both have, or scores cannot be read.
+    """
+    known = [source.metrics for source in (first, second)]
+    wanted = [metric] if metric else [name for name in known[0] if name in known[1]]
+    for name in wanted:
+        for source, own in zip((first, second), known, strict=True):
+            if name not in own:
+                advice = "; ".join(source.notes) or None
+                raise InputError(source.name, f"has no {name} scores", found=", ".join(own), advice=advice)
+    if not wanted:
+        each = [f"{source.name}: {', '.join(source.metrics)}" for source in (first, second)]
+        raise InputError("compare", "A and B have no metric in common", found="; ".join(each))
+    noise = RerunNoise(noise_sd, "given") if noise_sd is not None else None
+    found = [_compare(METRICS[name], first, second, root, breakdowns, noise, metadata) for name in wanted]
+    notes = [*first.notes, *second.notes]
+    if metric is None:
+        for side, one, other in (("A", *known), ("B", *reversed(known))):
+            alone = [METRICS[name].title for name in one if name not in other]
+            notes += [f"{title} is left out: only {side} has its scores" for title in alone]
+    return [replace(found[0], notes=(*notes, *found[0].notes)), *found[1:]]
+
+
+def conclusive(difference: ClusteredMean, p: float) -> bool:
+    """Interval and test agree that the difference is not 0."""
+    if difference.low is None or difference.high is None:
+        return False
+    return p < SIGNIFICANT and not difference.low <= 0 <= difference.high
+
+
+def _compare(
+    metric: Metric,
+    first: Source,
+    second: Source,
+    root: Path,
+    breakdowns: Collection[str],
+    noise: RerunNoise | None,
+    metadata: Path | None,
+) -> Comparison | Averages:
+    labels = (first.label, second.label)
+    if metric.name in first.averages or metric.name in second.averages:
+        sides = [source.averages.get(metric.name) or _mean(source.tables[metric.name]()) for source in (first, second)]
+        return Averages(metric, labels, (sides[0], sides[1]))
+    one, two = (source.tables[metric.name]() for source in (first, second))
+    notes = []
+    if one.by_song_only or two.by_song_only:
+        one, two = one.averaged(), two.averaged()
+        notes.append("averages over listeners are compared song by song: one side has nothing else")
+    made = difference(metric, first.files, second.files)
+    notes += made.notes
+    if made.scenes is None:
+        raise InputError("compare", f"A and B share no pairs: {made.notes[-1]}")
+    shared, only, left_out = _shared((one, two), made.scenes)
+    notes += left_out
+    paired = _Paired(metric, shared, (one, two))
+    overall = paired.overall
+    noise = noise or RERUN_NOISE[metric.name]
+    floor = noise_floor(noise.sd, paired.clusters)
+    verdict, reasons = judge(overall, floor, metric.cluster)
+    if np.array_equal(paired.first, paired.second):
+        verdict, reasons = "same", ("the scores are the same on every shared pair",)
+        breakdowns = ()
+    known = Metadata({}, {}, (), ())
+    if GROUPED & set(breakdowns):
+        names = paired.clusters.tolist(), paired.listeners.tolist()
+        known = find_metadata(root, metric, *names, files=second.files or first.files, folder=metadata)
+    show_pairs = "pairs" in breakdowns
+    return Comparison(
+        metric=metric,
+        labels=labels,
+        overall=overall,
+        only=only,
+        noise=noise,
+        floor=floor,
+        verdict=verdict,
+        reasons=reasons,
+        breakdowns=_adjusted([table for table in _breakdowns(paired, known) if table.name in breakdowns]),
+        winners=paired.extremes(1) if show_pairs else (),
+        losers=paired.extremes(-1) if show_pairs else (),
+        notes=tuple(notes),
+        left_out=_left_out(known, breakdowns, paired),
+    )
+
+
+def _shared(
+    tables: tuple[ScoreTable, ScoreTable], other_scenes: Collection[str]
+) -> tuple[list[Pair], tuple[int, int], list[str]]:
+    """Pairs that mean the same in both tables, how many each table has alone, and what must be said of that."""
+    named = sorted(tables[0].rows.keys() & tables[1].rows.keys())
+    if not named:
+        examples = [" ".join(next(iter(table.rows))) for table in tables]
+        raise InputError("compare", "A and B share no pairs", found=f"{examples[0]} in A, {examples[1]} in B")
+    only = (len(tables[0].rows) - len(named), len(tables[1].rows) - len(named))
+    notes = []
+    if any(only):
+        notes.append(f"left out: {only[0]} pairs that only A has, {only[1]} that only B has; what is lost may mislead")
+    shared = [pair for pair in named if pair[0] not in other_scenes]
+    count = len({scene for scene, _ in named} - {scene for scene, _ in shared})
+    if not shared:
+        raise InputError("compare", f"A and B share no pairs: the {count} scenes that both name are different scenes")
+    if count:
+        notes.append(f"left out: {count} scenes of A and B that have the same name and are different scenes")
+    return shared, only, notes
+
+
+def judge(overall: PairedDifference, floor: float, cluster: str) -> tuple[Verdict, tuple[str, ...]]:
+    """What may be said of B, and why nothing may be said where it is so."""
+    found, test = overall.difference, overall.test
+    reasons = []
+    if found.clusters < CLUSTERS_NEEDED:
+        plural = "" if found.clusters == 1 else "s"
+        reasons.append(
+            f"{found.clusters} {cluster}{plural} are too few: the smallest possible p is {test.smallest:.2g}, "
+            f"at least {CLUSTERS_NEEDED} {cluster}s are needed"
+        )
+    if found.low is None or found.high is None:
+        reasons.append(f"with one {cluster} there is no interval: nothing is known of the next one")
+    elif found.low <= 0 <= found.high:
+        reasons.append("the interval includes 0")
+    if found.clusters >= CLUSTERS_NEEDED and test.p >= SIGNIFICANT:
+        reasons.append(f"p = {test.p:.2g} in the permutation test")
+    if abs(found.mean) < floor:
+        reasons.append("the difference is below the metric's own noise floor")
+    if reasons:
+        return "inconclusive", tuple(reasons)
+    return ("better" if found.mean > 0 else "worse"), ()
+
+
+class _Paired:
+    """Scores of both systems on the shared pairs, in the order of their names."""
+
+    def __init__(self, metric: Metric, pairs: Sequence[Pair], tables: tuple[ScoreTable, ScoreTable]) -> None:
+        self.metric = metric
+        self.pairs = pairs
+        self.clusters = np.array([cluster for cluster, _ in pairs])
+        self.listeners = np.array([listener for _, listener in pairs])
+        rows = [np.array([table.rows[pair] for pair in pairs]) for table in tables]
+        self.first, self.second = (table.scores[own] for table, own in zip(tables, rows, strict=True))
+        self.stems = {
+            stem: (tables[0].stems[stem][rows[0]], tables[1].stems[stem][rows[1]])
+            for stem in STEMS
+            if all(stem in table.stems for table in tables)
+        }
+        self.overall = paired_difference(self.first, self.second, self.clusters)
+
+    def rows(self, names: Names, order: Sequence[str], clusters: Names) -> tuple[Row, ...]:
+        """A row for each of the names in that order, of those pairs that have it."""
+        return tuple(
+            Row(name, paired_difference(self.first[own], self.second[own], clusters[own]))
+            for name in order
+            if np.any(own := names == name)
+        )
+
+    def extremes(self, sign: int) -> tuple[Extreme, ...]:
+        """Pairs that gain (sign 1) or lose (-1) most; equal ones in the order of their names."""
+        gains = np.round(sign * (self.second - self.first), 9)  # further digits are no reason to come first
+        best = np.argsort(-gains, kind="stable")[:EXTREMES]
+        return tuple(
+            Extreme(self.pairs[row], float(self.first[row]), float(self.second[row])) for row in best if gains[row] > 0
+        )
+
+
+def _breakdowns(paired: _Paired, known: Metadata) -> list[Breakdown]:
+    cluster = paired.metric.cluster
+    found = []
+
+    def add(name: str, title: str, of: Callable[[int], str], order: Sequence[str], by: str = cluster) -> None:
+        names = np.array([of(row) for row in range(len(paired.pairs))])
+        clusters = paired.clusters if by == cluster else paired.listeners
+        found.append(Breakdown(name, title, f"{by}s", paired.rows(names, order, clusters)))
+
+    if known.scenes:
+        bands = {name: snr_band(scene) for name, scene in known.scenes.items()}
+        types = {name: interferer_types(scene) for name, scene in known.scenes.items()}
+        add("snr", "SNR at the better ear", lambda row: bands[paired.pairs[row][0]], SNR_BANDS)
+        add("interferers", "interferers", lambda row: types[paired.pairs[row][0]], INTERFERER_ROWS)
+    if known.listeners:
+        grades = {name: grade(listener) for name, listener in known.listeners.items()}
+        title = "hearing loss (WHO grade)"
+        add("severity", title, lambda row: grades[paired.pairs[row][1]], (*GRADES, UNKNOWN))
+    if paired.stems:
+        rows = tuple(Row(stem, paired_difference(*scores, paired.clusters)) for stem, scores in paired.stems.items())
+        found.append(Breakdown("stem", "stem, mean of both ears", f"{cluster}s", rows))
+    if cluster == "song" and np.any(paired.listeners != EVERY_LISTENER):
+        songs = list(dict.fromkeys(paired.clusters.tolist()))
+        add("song", "song", lambda row: paired.pairs[row][0], songs, by="listener")
+    return sorted(found, key=lambda table: BREAKDOWNS.index(table.name))
+
+
+def _adjusted(breakdowns: Sequence[Breakdown]) -> tuple[Breakdown, ...]:
+    """The same rows with p adjusted for their number, all tables together."""
+    adjusted = iter(holm([row.result.test.p for table in breakdowns for row in table.rows]).tolist())
+    return tuple(
+        replace(table, rows=tuple(replace(row, p_adjusted=next(adjusted)) for row in table.rows))
+        for table in breakdowns
+    )
+
+
+def _left_out(known: Metadata, breakdowns: Collection[str], paired: _Paired) -> tuple[str, ...]:
+    by_song_only = not np.any(paired.listeners != EVERY_LISTENER)
+    notes = [] if by_song_only else [line for name, line in known.missing if name in breakdowns]
+    if known.sources:
+        notes.append(f"groups are from {', '.join(known.sources)}")
+    if "stem" in breakdowns and paired.metric.cluster == "song" and not paired.stems:
+        notes.append("no table by stem: the scores of the stems are not on both sides")
+    return tuple(notes)
+
+
+def _mean(table: ScoreTable) -> ClusteredMean:
+    return clustered_mean(table.scores, np.array([cluster for cluster, _ in table.rows]), bounds=(0.0, 1.0))

@@ -1,0 +1,246 @@
+"""Comparisons as text for the terminal, and as values for JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme
+from hearlab.report.compare.sources import Average
+from hearlab.scores.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
+from hearlab.scores.summary_text import _width as width
+
+COLUMNS = 100
+NAME = 26  # columns of a row's name, at most
+PAIR_NAME = 70  # the same where a row has three numbers only
+SIDES = ("A", "B")
+
+
+def comparison_text(comparisons: Sequence[Comparison | Averages]) -> str:
+    """The tables of every metric, at most `COLUMNS` wide."""
+    return "\n\n\n".join(_averages(one) if isinstance(one, Averages) else _comparison(one) for one in comparisons)
+
+
+def _comparison(found: Comparison) -> str:
+    cluster = found.metric.cluster
+    blocks = [_heading(found.metric.title, found.labels, (found.overall.first, found.overall.second), cluster)]
+    if found.notes:
+        blocks.append("\n".join(_listed(found.notes)))
+    blocks.append("\n".join(_rows([_header("", f"{cluster}s"), _cells("all", found.overall)])))
+    blocks.append("\n".join([*_verdict(found), *_limits(found)]))
+    for table in found.breakdowns:
+        header = _header(table.title, table.cluster)
+        lines = [_cells(row.name, row.result, "*" if row.conclusive else "") for row in table.rows]
+        blocks.append("\n".join(_rows([header, *lines])))
+    if found.breakdowns:
+        blocks.append("\n".join(_wrapped(_caveat(found.breakdowns))))
+    blocks += [_extremes(*of) for of in (("gain", found.winners), ("lose", found.losers)) if of[1]]
+    if found.left_out:
+        blocks.append("\n".join(_listed(found.left_out)))
+    return "\n\n".join(blocks)
+
+
+def _listed(notes: Sequence[str]) -> list[str]:
+    return [line for note in notes for line in _wrapped(f"- {_clean(note)}", "  ")]
+
+
+def _heading(title: str, labels: tuple[str, str], means: Sequence[ClusteredMean | Average], cluster: str) -> str:
+    lines = [f"{title}: B - A, positive where B is better", ""]
+    for side, label, mean in zip(SIDES, labels, means, strict=True):
+        lines += _wrapped(f"{side}  {_clean(label)}", "   ")
+        if isinstance(mean, Average):
+            lines += _wrapped(
+                f"   {mean.score:.4f}, {mean.system}: the average alone is published ({mean.source})", "   "
+            )
+        else:
+            lines.append(f"   mean {mean.mean:.4f}{_interval_text(mean)}, {_count(mean, cluster)}")
+    return "\n".join(lines)
+
+
+def _averages(found: Averages) -> str:
+    advice = "Nothing can be concluded: without published scores pair by pair there is no paired difference, and it is "
+    advice += "not known that both were measured on the same pairs. --published FILE takes such scores."
+    title = _heading(found.metric.title, found.labels, found.sides, found.metric.cluster)
+    return "\n".join([title, "", *_wrapped(advice), *_listed(found.notes)])
+
+
+def _verdict(found: Comparison) -> list[str]:
+    mean = found.overall.difference
+    if found.verdict == "same":
+        return _wrapped(f"No difference: {found.reasons[0]}.")
+    if found.verdict == "inconclusive":
+        return _wrapped(f"Nothing can be concluded: {'; '.join(found.reasons)}.")
+    p = _p(found.overall)
+    equals = "" if p.startswith("<") else "= "
+    return _wrapped(f"B is {found.verdict} than A by {mean.mean:+.4f}{_interval_text(mean)}, p {equals}{p}.")
+
+
+def _limits(found: Comparison) -> list[str]:
+    cluster, overall = found.metric.cluster, found.overall
+    lines = []
+    if overall.detectable is not None and overall.difference.standard_error:
+        lines += _wrapped(
+            f"Smallest true difference that these {overall.difference.clusters} {cluster}s would show with "
+            f"{100 * POWER:.0f} % power: {overall.detectable:.4f}"
+        )
+    noise = found.noise
+    text = f"Noise floor of the metric: {_small(found.floor)} (rescoring with other seeds stays below it in 95 % of "
+    text += f"cases; SD of a pair {noise.sd:.1e}, {noise.source}"
+    text += f"; published: {noise.published})" if noise.published else ")"
+    return lines + _wrapped(text)
+
+
+def _caveat(tables: Sequence[Breakdown]) -> str:
+    count = sum(len(table.rows) for table in tables)
+    text = f"* stands where interval and test exclude 0 after correction for the {count} rows of these tables (Holm); "
+    text += "p and intervals as printed are each row's own, and one in twenty misleads by chance."
+    if any(table.name == "song" for table in tables):
+        text += " Intervals of single songs are over listeners and tell nothing of other songs."
+    if any(row.result.difference.clusters < CLUSTERS_NEEDED for table in tables for row in table.rows):
+        text += f" Rows of fewer than {CLUSTERS_NEEDED} cannot reach p < 0.05."
+    return text
+
+
+def _extremes(word: str, pairs: Sequence[Extreme]) -> str:
+    rows = [[f"pairs that {word} most", "A", "B", "B - A"]]
+    for one in pairs:
+        scene, listener = (_clean(part) for part in one.pair)
+        name = f"{_shortened(scene, PAIR_NAME - 1 - width(listener))} {listener}".rstrip()
+        rows.append([name, f"{one.first:.4f}", f"{one.second:.4f}", f"{one.second - one.first:+.4f}"])
+    return "\n".join(_rows(rows, PAIR_NAME))
+
+
+def _header(title: str, clusters: str) -> list[str]:
+    return [title, "pairs", clusters, "A", "B", "B - A", "95 % interval", "p", ""]
+
+
+def _cells(name: str, result: PairedDifference, mark: str = "") -> list[str]:
+    mean = result.difference
+    interval = "none" if mean.low is None or mean.high is None else f"{mean.low:+.4f} to {mean.high:+.4f}"
+    means = [f"{value:.4f}" for value in (result.first.mean, result.second.mean)]
+    return [name, str(mean.units), str(mean.clusters), *means, f"{mean.mean:+.4f}", interval, _p(result), mark]
+
+
+def _rows(rows: list[list[str]], name_width: int = NAME) -> list[str]:
+    """Aligned lines with a rule under the first; the first column is shortened and stands to the left."""
+    rows = [[_shortened(_clean(row[0]), name_width), *row[1:]] for row in rows]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [
+                row[0] + " " * (widths[0] - width(row[0])),
+                *(" " * (wide - width(cell)) + cell for cell, wide in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * max(width(line) for line in lines))
+    return lines
+
+
+def _p(result: PairedDifference) -> str:
+    p = result.test.p
+    if result.difference.clusters < 2:
+        return "none"
+    return f"{p:.4f}" if p >= 0.00005 else "<0.0001"
+
+
+def _small(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _interval_text(mean: ClusteredMean) -> str:
+    if mean.low is None or mean.high is None:
+        return ""
+    return f" (95 % interval {mean.low:.4f} to {mean.high:.4f})"
+
+
+def _count(mean: ClusteredMean, cluster: str) -> str:
+    plural = "" if mean.clusters == 1 else "s"
+    return f"{mean.units} shared pair{'' if mean.units == 1 else 's'} of {mean.clusters} {cluster}{plural}"
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _clean(text: str) -> str:
+    """Names come from files: nothing in them may steer the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _shortened(text: str, most: int) -> str:
+    if width(text) <= most:
+        return text
+    most = max(most, 2)
+    while width(text) > most - 1:
+        text = text[:-1]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def comparison_values(comparisons: Sequence[Comparison | Averages]) -> dict[str, Any]:
+    """The same for JSON: differences are B - A; `p_adjusted` is Holm's over all rows of all tables of a metric."""
+    return {"comparisons": [_average_values(o) if isinstance(o, Averages) else _values(o) for o in comparisons]}
+
+
+def _values(found: Comparison) -> dict[str, Any]:
+    return {
+        "metric": found.metric.name,
+        "a": found.labels[0],
+        "b": found.labels[1],
+        "cluster": found.metric.cluster,
+        "only_in_a": found.only[0],
+        "only_in_b": found.only[1],
+        "verdict": found.verdict,
+        "reasons": list(found.reasons),
+        "overall": _result_values(found.overall),
+        "noise": {"floor": found.floor, **asdict(found.noise)},
+        "tables": {
+            table.name: [
+                {
+                    "name": row.name,
+                    **_result_values(row.result),
+                    "p_adjusted": row.p_adjusted,
+                    "conclusive": row.conclusive,
+                    "clustered_by": table.cluster.removesuffix("s"),
+                }
+                for row in table.rows
+            ]
+            for table in found.breakdowns
+        },
+        "winners": [_extreme_values(one, found.metric.cluster) for one in found.winners],
+        "losers": [_extreme_values(one, found.metric.cluster) for one in found.losers],
+        "notes": list(found.notes),
+        "left_out": list(found.left_out),
+    }
+
+
+def _average_values(found: Averages) -> dict[str, Any]:
+    return {
+        "metric": found.metric.name,
+        "a": found.labels[0],
+        "b": found.labels[1],
+        "verdict": "inconclusive",
+        "reasons": ["a side has only a published average"],
+        "sides": [asdict(side) for side in found.sides],
+        "notes": list(found.notes),
+    }
+
+
+def _result_values(result: PairedDifference) -> dict[str, Any]:
+    return {
+        "pairs": result.difference.units,
+        "clusters": result.difference.clusters,
+        **{name: asdict(mean) for name, mean in zip("ab", (result.first, result.second), strict=True)},
+        "difference": asdict(result.difference),
+        "p": result.test.p,
+        "p_exact": result.test.exact,
+        "smallest_p": result.test.smallest,
+        "detectable": result.detectable,
+    }
+
+
+def _extreme_values(one: Extreme, cluster: str) -> dict[str, Any]:
+    return {cluster: one.pair[0], "listener": one.pair[1], "a": one.first, "b": one.second}

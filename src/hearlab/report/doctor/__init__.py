@@ -1,0 +1,1 @@
+"""`hearlab doctor`: what is installed, reachable and complete."""

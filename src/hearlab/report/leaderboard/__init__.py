@@ -1,0 +1,1 @@
+"""The leaderboard: entries, their origin, and whether they can be made again."""

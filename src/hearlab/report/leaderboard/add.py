@@ -1,0 +1,211 @@
+"""A new entry of the leaderboard, made of the results that are committed here."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearlab.errors import InputError
+from hearlab.params import PARAMS_FILE, Params, load_params
+from hearlab.report.leaderboard.entries import METRIC_OF, NAME, Entry, entry_name, find_entry
+from hearlab.report.leaderboard.origin import Result, origin_of, result_of
+from hearlab.scores.statistics import ClusteredMean, clustered_mean
+from hearlab.scores.table import Pair, ScoreTable, parse_scores
+from hearlab.systems.base import is_baseline
+from hearlab.versions.revisions import RevisionFiles, find_revision, git
+
+DECIMALS = 8  # of scores, as the stages write them
+SHOWN = 3  # names in a line
+
+
+def new_entry(
+    root: Path, folder: Path, track: str, *, team: str | None = None, system: str | None = None, name: str | None = None
+) -> Entry:
+    """The entry of a track's committed scores; nothing is written.
+
+    Args:
+        root: the workspace.
+        folder: of the entries.
+        team: without it, git's user.name.
+        system: without it, the class of `enhance.system`, and for music with the separation model.
+        name: of the entry; without it, made of the others.
+
+    Raises:
+        InputError: the tree is dirty, the pipeline is not up to date, units are missing, or the name is taken.
+    """
+    head = committed(root)
+    result = result_of(head, track, "HEAD")
+    origin = origin_of(head, result)
+    params = load_params(root / PARAMS_FILE)
+    _check_system_is_committed(root, params.enhance.system)
+    _check_up_to_date(root, result.stage)
+    table = _scores(root, result, origin.scores)
+    check_complete(table, expected_pairs(root, params, track), result.scores)
+    mean = mean_of(table)
+    team = team or (git(root, "config", "user.name") or b"").decode().strip()
+    if not team:
+        raise InputError("--team", "is not known", wanted="a name, here or as git's user.name")
+    system = system or _system_name(params, track)
+    name = name or entry_name(track, team, system, *([] if result.dataset == "clarity" else [result.dataset]))
+    if not NAME.fullmatch(name):
+        raise InputError("--name", "is no name of an entry", found=name, wanted="small letters, digits, - _ .")
+    _check_free(folder, name, track)
+    return Entry(
+        name=name,
+        track=track,
+        team=team,
+        system=system,
+        dataset=result.dataset,
+        split=result.split,
+        score=round(mean.mean, DECIMALS),
+        interval=rounded_interval(mean),
+        units=mean.units,
+        published=False,
+        source=origin.commit[:7],
+        scored=datetime.datetime.now(datetime.UTC).date(),
+        origin=origin,
+    )
+
+
+def committed(root: Path) -> RevisionFiles:
+    """The revision HEAD, of which the workspace is a true copy.
+
+    Raises:
+        InputError: a tracked file was changed since.
+    """
+    head = find_revision("HEAD", root)
+    listed = git(root, "status", "--porcelain", "--untracked-files=no") or b""
+    changed = [line[3:] for line in listed.decode(errors="replace").splitlines()]
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise InputError(
+            "leaderboard",
+            "the tree is dirty: the commit would not tell how the score was made",
+            found=", ".join(changed[:SHOWN]) + more,
+            advice="git commit first",
+        )
+    return head
+
+
+def mean_of(table: ScoreTable) -> ClusteredMean:
+    """Mean and interval, clustered as `hearlab compare` does."""
+    return clustered_mean(table.scores, np.array([cluster for cluster, _ in table.rows]), bounds=(0.0, 1.0))
+
+
+def rounded_interval(mean: ClusteredMean) -> tuple[float, float] | None:
+    if mean.low is None or mean.high is None:
+        return None
+    return round(mean.low, DECIMALS), round(mean.high, DECIMALS)
+
+
+def expected_pairs(root: Path, params: Params, track: str) -> list[Pair]:
+    """All pairs of the split.
+
+    Raises:
+        InputError: the lists of scenes, songs or listeners are missing or wrong.
+    """
+    from hearlab.stages.common import scene_listener_pairs, song_listener_pairs
+
+    with contextlib.chdir(root):  # the stages' paths are relative to the workspace
+        if track == "speech":
+            return [(scene, listener.id) for scene, listener in scene_listener_pairs(params)]
+        return [(song.name, listener.id) for song, listener in song_listener_pairs(params)]
+
+
+def check_complete(table: ScoreTable, expected: list[Pair], where: str) -> None:
+    """Every expected pair has a score, and no other.
+
+    Raises:
+        InputError: one has none, or there is a pair too much.
+    """
+    missing = [pair for pair in expected if pair not in table.rows]
+    surplus = [pair for pair in table.rows if pair not in set(expected)]
+    for pairs, problem in ((missing, "pairs have no score"), (surplus, "pairs do not belong to the split")):
+        if pairs:
+            more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+            raise InputError(
+                where,
+                f"is incomplete: {len(pairs)} of {len(expected)} {problem}" if pairs is missing else problem,
+                found=", ".join(" ".join(pair) for pair in pairs[:SHOWN]) + more,
+                advice="dvc repro makes what is missing",
+            )
+
+
+def _scores(root: Path, result: Result, md5: str) -> ScoreTable:
+    try:
+        content = (root / result.scores).read_bytes()
+    except FileNotFoundError:
+        raise InputError(result.scores, "no such file", advice=f"dvc pull, or dvc repro {result.stage}") from None
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise InputError(result.scores, "is not what dvc.lock says", advice=f"dvc checkout {result.scores}")
+    table = parse_scores(content, result.scores)
+    if table.metric is not METRIC_OF[result.track]:
+        raise InputError(result.scores, f"is no table of {METRIC_OF[result.track].title}")
+    return table
+
+
+def _check_up_to_date(root: Path, stage: str) -> None:
+    command = (sys.executable, "-P", "-m", "dvc", "status", "--with-deps", "--json", stage)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    try:
+        changed: dict[str, list[Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise InputError("dvc status", "failed", found=last[:200]) from None
+    if changed:
+        found = [f"{name}: {_changes(parts)}" for name, parts in changed.items()]
+        raise InputError(
+            "leaderboard",
+            "the pipeline is not up to date",
+            found="; ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more stages" if len(found) > SHOWN else ""),
+            advice=f"dvc pull, or dvc repro {stage} and commit",
+        )
+
+
+def _changes(parts: list[Any]) -> str:
+    words = []
+    for part in parts:
+        if isinstance(part, dict):
+            for paths in part.values():
+                words += [f"{path} {how}" for path, how in paths.items()] if isinstance(paths, dict) else [str(paths)]
+        else:
+            words.append(str(part))
+    return ", ".join(words[:SHOWN])
+
+
+def _system_name(params: Params, track: str) -> str:
+    name = "baseline" if is_baseline(params.enhance.system) else params.enhance.system.rpartition(":")[2]
+    return name if track == "speech" else f"{name}, {params.separate.model}"
+
+
+def _check_system_is_committed(root: Path, dotted: str) -> None:
+    """The code of an own system that lies in this repository must be in git, or nobody else has it."""
+    with contextlib.suppress(ImportError, ValueError):
+        spec = importlib.util.find_spec(dotted.partition(":")[0])
+        if spec is None or not spec.origin:
+            return
+        path = Path(spec.origin).resolve()
+        inside = path.is_relative_to(root.resolve()) and "site-packages" not in path.parts
+        if inside and git(root, "ls-files", "--error-unmatch", "--", str(path)) is None:
+            raise InputError(
+                path.relative_to(root.resolve()), "holds the system and is not in git", advice="git add and commit it"
+            )
+
+
+def _check_free(folder: Path, name: str, track: str) -> None:
+    if (folder / f"{name}.yaml").exists():
+        other = find_entry(folder, name)
+        raise InputError(
+            folder / f"{name}.yaml",
+            f"exists already ({other.track}, {other.score:.4f} of {other.source})",
+            advice=f"--name gives the new {track} entry another name",
+        )

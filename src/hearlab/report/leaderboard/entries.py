@@ -1,0 +1,264 @@
+"""The leaderboard's entries: one YAML file each, with a score and where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from hearlab.errors import InputError
+from hearlab.files import atomic_path
+from hearlab.scores.table import METRICS, Metric
+
+FOLDER = "leaderboard"
+Track = Literal["speech", "music"]
+TRACKS: tuple[Track, ...] = ("speech", "music")
+METRIC_OF: dict[str, Metric] = {"speech": METRICS["haspi"], "music": METRICS["haaqi"]}
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+SHORT = 7  # digits of a commit that are shown
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a score was made from.
+
+    Attributes:
+        commit: of this repository.
+        lock, params: md5 of dvc.lock and params.yaml at that commit.
+        data: path -> md5, as DVC knows it, of what was scored: signals, scenes or songs, listeners.
+        weights: path -> md5 of the weights that were used.
+        scores: md5 of the table of scores.
+    """
+
+    commit: str
+    lock: str
+    params: str
+    data: dict[str, str]
+    weights: dict[str, str]
+    scores: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the leaderboard.
+
+    Attributes:
+        name: of its file, without the suffix.
+        track: 'speech' or 'music'.
+        team, system: who made what.
+        dataset, split: what it was scored on.
+        score: mean over all pairs of the split, better-ear HASPI or HAAQI.
+        interval: 95 %, clustered by scene or song; None where it is not known.
+        units: scored pairs; None where that is not known.
+        published: taken from a publication; nothing here can make it again.
+        source: the publication, or the first digits of the commit.
+        scored: when.
+        spread: published standard deviation of the score over reruns.
+        songs: published average of each song.
+        origin: what it was made from; None for a published one.
+    """
+
+    name: str
+    track: str
+    team: str
+    system: str
+    dataset: str
+    split: str
+    score: float
+    interval: tuple[float, float] | None
+    units: int | None
+    published: bool
+    source: str
+    scored: datetime.date | None = None
+    spread: float | None = None
+    songs: dict[str, float] = field(default_factory=dict)
+    origin: Origin | None = None
+
+    @property
+    def metric(self) -> Metric:
+        return METRIC_OF[self.track]
+
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]([^\p{C}]*[^\s\p{C}])?$", max_length=200)]
+Score = Annotated[float, Field(ge=0, le=1)]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Origin(_Part):
+    published: Text | None = None
+    commit: Commit | None = None
+    lock: Md5 | None = None
+    params: Md5 | None = None
+    data: dict[str, Md5] | None = None
+    weights: dict[str, Md5] | None = None
+    scores: Md5 | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> _Origin:
+        own = {name: value for name, value in self if name != "published"}
+        if self.published is not None:
+            surplus = [name for name, value in own.items() if value is not None]
+            if surplus:
+                raise ValueError(f"{surplus[0]}: does not go with published")
+            return self
+        missing = [name for name, value in own.items() if value is None]
+        if missing:
+            raise ValueError(f"{missing[0]}: key is missing")
+        return self
+
+
+class _File(_Part):
+    team: Text
+    system: Text
+    track: Track
+    dataset: Text
+    split: Text
+    score: Score
+    interval: tuple[Score, Score] | None = None
+    units: Annotated[int, Field(ge=1)] | None = None
+    scored: datetime.date | None = None
+    spread: Annotated[float, Field(ge=0)] | None = None
+    songs: dict[Text, Score] = {}
+    origin: _Origin
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _File:
+        if self.interval and self.interval[0] > self.interval[1]:
+            raise ValueError(f"interval: the first value must not exceed the second, found {list(self.interval)}")
+        if self.origin.published is None:
+            missing = [name for name in ("units", "scored") if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"{missing[0]}: key is missing")
+            surplus = [name for name in ("songs", "spread") if getattr(self, name)]
+            if surplus:
+                raise ValueError(f"{surplus[0]}: goes with published scores only")
+        return self
+
+
+def load_entries(folder: Path) -> list[Entry]:
+    """All entries of a folder, in the order of their files' names; none if there is no such folder.
+
+    Raises:
+        InputError: a file is not as it should be: one line names it, the field, what was found and wanted.
+    """
+    return [load_entry(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def load_entry(path: Path) -> Entry:
+    """One entry.
+
+    Raises:
+        InputError: as `load_entries`.
+    """
+    content = _read(path)
+    try:
+        # JSON mode is strict about types and still takes lists for tuples and text for dates.
+        file = _File.model_validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        raise _line(path, error) from None
+    origin = None
+    if file.origin.published is None:
+        origin = Origin(**file.origin.model_dump(exclude={"published"}))
+    values = file.model_dump(exclude={"origin"})
+    source = file.origin.published or (origin.commit[:SHORT] if origin else "")
+    return Entry(name=path.stem, published=origin is None, source=source, origin=origin, **values)
+
+
+def find_entry(folder: Path, name: str) -> Entry:
+    """The entry of that name; a path to its file is taken too.
+
+    Raises:
+        InputError: there is none, or it is not as it should be.
+    """
+    path = Path(name)
+    if path.suffix != ".yaml" or not path.is_file():
+        path = folder / f"{name.removesuffix('.yaml')}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none is there"
+        raise InputError(folder, "has no such entry", found=name, wanted=f"one of {known}")
+    return load_entry(path)
+
+
+def ranked(entries: Iterable[Entry], track: str) -> list[Entry]:
+    """Entries of a track, best first, as the challenges rank: by the average over all examples."""
+    return sorted((entry for entry in entries if entry.track == track), key=lambda entry: (-entry.score, entry.name))
+
+
+def write_entry(path: Path, entry: Entry) -> None:
+    """Write an entry that has an origin; the text is read again before the file gets its name."""
+    assert entry.origin is not None
+    names = ("team", "system", "track", "dataset", "split", "score", "interval", "units", "scored")
+    content: dict[str, Any] = {name: getattr(entry, name) for name in names}
+    if entry.interval is None:
+        del content["interval"]
+    else:
+        content["interval"] = CommentedSeq(entry.interval)
+        content["interval"].fa.set_flow_style()
+    content["origin"] = vars(entry.origin)
+    yaml = YAML()
+    yaml.allow_unicode = True
+    yaml.width = 4096
+    with atomic_path(path) as temporary:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            yaml.dump(content, file)
+        load_entry(temporary)
+
+
+def entry_name(*parts: str) -> str:
+    """A file's name made of texts: small letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", " ".join(parts)).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80] or "entry"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file") from None
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else None
+        problem = str(error.problem).splitlines()[0].removeprefix("found ")
+        raise InputError(path, f"is not valid YAML: {problem}", field=line) from None
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(path, "is not valid YAML", found=str(error).splitlines()[0][:120]) from None
+    except OSError as error:
+        raise InputError(path, "cannot be read", found=error.strerror) from None
+    if not isinstance(content, dict):
+        raise InputError(path, "must hold keys and values", found=type(content).__name__)
+    return content
+
+
+def _line(path: Path, error: ValidationError) -> InputError:
+    """The first fault, in one line."""
+    detail = error.errors()[0]
+    place = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    found = json.dumps(detail["input"], default=str, ensure_ascii=False)
+    found = found if len(found) <= 60 else found[:57] + "..."
+    if detail["type"] == "value_error":
+        name, _, problem = str(detail["ctx"]["error"]).partition(": ")
+        return InputError(path, problem, field=f"{place}.{name}" if place else name)
+    if detail["type"] == "extra_forbidden":
+        model: type[BaseModel] = _Origin if detail["loc"][0] == "origin" else _File
+        return InputError(path, "unknown key", field=place, wanted=f"one of {', '.join(model.model_fields)}")
+    if detail["type"] == "missing":
+        return InputError(path, "key is missing", field=place)
+    wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")
+    if detail["type"] == "string_pattern_mismatch":
+        hexadecimal = "0-9a-f" in str(detail["ctx"]["pattern"])
+        wanted = "a hash in hexadecimal digits" if hexadecimal else "one line of text"
+    return InputError(path, "wrong value", field=place, found=found, wanted=wanted)

@@ -1,0 +1,292 @@
+"""An entry confirmed or denied: its revision checked out elsewhere, its scores pulled or computed, and made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hearlab.errors import InputError
+from hearlab.report.compare.origins import STAGES
+from hearlab.report.leaderboard.add import mean_of, rounded_interval
+from hearlab.report.leaderboard.entries import METRIC_OF, Entry, Origin
+from hearlab.report.leaderboard.origin import Result, origin_of, result_of
+from hearlab.report.leaderboard.rescore import (
+    Cell,
+    Cells,
+    differing,
+    index_cells,
+    metadata_files,
+    read_cells,
+    rescore,
+)
+from hearlab.scores.table import Pair, parse_scores
+from hearlab.versions.checkout import Checkout
+from hearlab.versions.revisions import RevisionFiles, WorkspaceFiles, find_revision
+
+State = Literal["ok", "note", "differs"]
+SHOWN = 20  # cells that are named
+ROUNDING = 5e-9  # scores are written with 8 decimals
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; `cell` if it names a score."""
+
+    state: State
+    text: str
+    cell: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.state:9}{self.text}"
+
+
+@dataclass
+class Verification:
+    """All that was looked at, and the verdict."""
+
+    entry: Entry
+    checks: list[Check] = field(default_factory=list)
+    how: str = ""
+
+    @property
+    def differences(self) -> list[Check]:
+        return [check for check in self.checks if check.state == "differs"]
+
+    @property
+    def confirmed(self) -> bool:
+        return not self.differences
+
+    def __str__(self) -> str:
+        verdict = "confirmed" if self.confirmed else "denied"
+        line = f"{self.entry.name}: {verdict}: {self.entry.score:.4f} ({self.how})"
+        # A score that differs tells more than a hash that does.
+        told = sorted(self.differences, key=lambda check: not check.cell)
+        return line if self.confirmed else f"{line}; {told[0].text}"
+
+
+def verify(
+    entry: Entry,
+    root: Path,
+    *,
+    units: int | None = 20,
+    seed: int | None = None,
+    recompute: bool = False,
+    tolerance: float = 1e-6,
+    tell: Callable[[Check], None] = lambda check: None,
+) -> Verification:
+    """Confirm or deny an entry.
+
+    Args:
+        root: a clone that has the entry's commit, and DVC's cache or remote.
+        units: pairs to score again, drawn at random; None for all. Pairs that look wrong are always among them.
+        seed: of the draw; None for one that nobody can foresee.
+        recompute: run the revision's whole pipeline with its own code. This is also done where its scores or signals
+            cannot be had from DVC.
+        tolerance: greatest difference of a score that is made again. The same signals give the same scores but for the
+            last bits, in which processors differ.
+        tell: gets each check as it is made.
+
+    Raises:
+        InputError: the entry is a published one, the commit is not here, or nothing can be pulled or computed.
+    """
+    if entry.origin is None:
+        raise InputError(
+            entry.name, "is published: there is no revision to check out", advice="hearlab check-baseline compares it"
+        )
+    with Checkout(root, entry.origin.commit) as copy:
+        found = _Verifier(entry, entry.origin, root, tolerance, tell)
+        found.run(copy, units, secrets.randbelow(10**6) if seed is None else seed, recompute)
+    return found.verification
+
+
+class _Verifier:
+    def __init__(
+        self, entry: Entry, origin: Origin, root: Path, tolerance: float, tell: Callable[[Check], None]
+    ) -> None:
+        self.entry, self.origin, self.root, self.tolerance, self._tell = entry, origin, root, tolerance, tell
+        self.revision: RevisionFiles = find_revision(origin.commit, root)
+        self.short = origin.commit[:7]
+        self.verification = Verification(entry)
+
+    def run(self, copy: Checkout, units: int | None, seed: int, recompute: bool) -> None:
+        result = result_of(self.revision, self.entry.track, self.short)
+        self._identities(result)
+        content, place = copy.stored(self.origin.scores) or (None, "")
+        altered = content is not None and _md5(content) != self.origin.scores
+        cells = read_cells(content, f"{self.short}: {result.scores}") if content is not None else {}
+        index = self._index(copy, result)
+        suspects = differing(cells, index, ROUNDING)
+        if content is None:
+            self.check("note", f"{result.scores} is neither in DVC's cache nor in its remote: it is computed")
+            recompute = True
+        else:
+            if altered:
+                self.check("differs", f"{result.scores}: what {place} gives is not what dvc.lock says")
+            self._table(result, content)
+            self._averages(result)
+        if content is not None and not recompute:
+            everything = units is None or (altered and not suspects)
+            complaint = self._sample(copy, result, cells, suspects, None if everything else units, seed)
+            recompute = complaint is not None
+            if complaint:
+                self.check("note", f"the signals cannot be had ({complaint}): everything is computed again")
+        if recompute:
+            self._recompute(copy, result, cells if content is not None else None)
+        self._workspace(result, None if altered else content)
+
+    def _index(self, copy: Checkout, result: Result) -> Cells:
+        """What the scoring stage remembers of the scores; nothing where it cannot be had."""
+        if copy.pull([result.index]) or copy.damaged([result.index]):
+            return {}
+        return index_cells(copy.files.read(result.index), self.entry.track)
+
+    def check(self, state: State, text: str, *, cell: bool = False) -> None:
+        self.verification.checks.append(Check(state, text, cell))
+        self._tell(self.verification.checks[-1])
+
+    def _same(self, what: str, entry: Any, found: Any) -> None:
+        if entry != found:
+            self.check("differs", f"{what}: the entry says {entry}, {self.short} has {found}")
+
+    def _identities(self, result: Result) -> None:
+        """What the entry says of its commit, against the commit itself."""
+        before = len(self.verification.checks)
+        real = origin_of(self.revision, result)
+        self._same("dvc.lock", self.origin.lock, real.lock)
+        self._same("params.yaml", self.origin.params, real.params)
+        self._same(result.scores, self.origin.scores, real.scores)
+        self._same("data set", self.entry.dataset, result.dataset)
+        self._same("split", self.entry.split, result.split)
+        for kind, own, its in (("data", self.origin.data, real.data), ("weights", self.origin.weights, real.weights)):
+            for path in sorted(own.keys() | its.keys()):
+                self._same(f"{kind} {path}", own.get(path), its.get(path))
+        if len(self.verification.checks) == before:
+            count = 3 + len(real.data) + len(real.weights)
+            self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")
+
+    def _table(self, result: Result, content: bytes) -> None:
+        """The entry's numbers against the table."""
+        table = parse_scores(content, f"{self.short}: {result.scores}")
+        mean = mean_of(table)
+        before = len(self.verification.differences)
+        self._same("pairs", self.entry.units, mean.units)
+        if abs(mean.mean - self.entry.score) > self.tolerance:
+            self.check("differs", f"score: the entry says {self.entry.score:.8f}, the scores' mean is {mean.mean:.8f}")
+        interval = rounded_interval(mean)
+        if (interval is None) != (self.entry.interval is None) or any(
+            abs(one - two) > self.tolerance for one, two in zip(interval or (), self.entry.interval or (), strict=False)
+        ):
+            own = list(self.entry.interval or ())
+            self.check("differs", f"interval: the entry says {own}, the scores give {list(interval or ())}")
+        if len(self.verification.differences) == before:
+            self.check("ok", f"{result.scores}: {mean.units} pairs; mean and interval are the entry's")
+
+    def _averages(self, result: Result) -> None:
+        """The average that is in git beside dvc.lock."""
+        try:
+            content = json.loads(self.revision.read(result.averages) or b"")
+            metric = METRIC_OF[self.entry.track]
+            average = float(content[metric.name]["enhanced" if self.entry.track == "speech" else "score"])
+        except (ValueError, KeyError, TypeError):
+            self.check("note", f"{result.averages} cannot be read at {self.short}")
+            return
+        if abs(average - self.entry.score) > self.tolerance:
+            self.check("differs", f"{result.averages}: says {average:.8f}, the entry {self.entry.score:.8f}")
+
+    def _sample(
+        self, copy: Checkout, result: Result, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int
+    ) -> str | None:
+        """Score pairs again; gives the complaint if their signals cannot be had."""
+        complaint = copy.pull(metadata_files(self.entry.track, result.dataset, result.values))
+        if complaint:
+            return complaint
+        expected = _expected(copy, self.entry.track)
+        self._complete(result, cells, expected)
+        doubted = {cell.pair for cell in suspects}
+        pairs = [pair for pair in expected if pair in cells]
+        drawn = set(pairs) if units is None else set(random.Random(seed).sample(pairs, min(units, len(pairs))))
+        again = rescore(copy, self.entry.track, sorted(drawn | (doubted & set(pairs))))
+        if isinstance(again, str):
+            return again
+        for pair, cause in again.failed.items():
+            self.check("differs", f"{' '.join(pair)} cannot be scored again: {cause}")
+        wrong = differing({pair: cells[pair] for pair in again.cells}, again.cells, self.tolerance)
+        self._cells(result, wrong, "scored again")
+        named = {(cell.pair, cell.column) for cell in wrong}
+        others = [cell for cell in suspects if (cell.pair, cell.column) not in named]
+        for cell in others[:SHOWN]:
+            self.check("note", f"{result.index} remembers another score: {cell.text('there')}")
+        chance = "" if units is None or len(drawn) == len(pairs) else f", drawn with --seed {seed}"
+        self.verification.how = f"{len(again.cells)} of {len(expected)} pairs scored again{chance}"
+        if not wrong and not again.failed:
+            self.check("ok", f"{self.verification.how}: the same within {self.tolerance:g}")
+        return None
+
+    def _complete(self, result: Result, cells: Cells, expected: Sequence[Pair]) -> None:
+        for problem, pairs in (
+            ("has no score of", sorted(set(expected) - cells.keys())),
+            ("has a pair that is not of the split,", sorted(cells.keys() - set(expected))),
+        ):
+            for pair in pairs[:SHOWN]:
+                self.check("differs", f"{result.scores} {problem} {' '.join(pair)}")
+
+    def _recompute(self, copy: Checkout, result: Result, cells: Cells | None) -> None:
+        """Make everything again with the revision's own code."""
+        copy.recompute(self.revision.lock, STAGES[METRIC_OF[self.entry.track].name], result.dataset)
+        content = copy.files.read(result.scores)
+        if content is None:
+            raise InputError(self.short, "made no scores", wanted=result.scores)
+        again = read_cells(content, result.scores)
+        self.verification.how = f"the whole pipeline of {self.short} run again"
+        if _md5(content) == self.origin.scores:
+            self.check("ok", f"computed again: {result.scores} is the same bytes")
+        wrong = differing(cells, again, self.tolerance) if cells is not None else []
+        self._cells(result, wrong, "computed again")
+        if cells is not None:
+            self._complete(result, cells, list(again))
+        mean = mean_of(parse_scores(content, result.scores)).mean
+        if abs(mean - self.entry.score) > self.tolerance:
+            self.check("differs", f"score: the entry says {self.entry.score:.8f}, computed again {mean:.8f}")
+        elif not wrong:
+            self.check("ok", f"computed again: {len(again)} pairs, mean {mean:.8f}, within {self.tolerance:g}")
+
+    def _cells(self, result: Result, wrong: Sequence[Cell], how: str) -> None:
+        for cell in wrong[:SHOWN]:
+            self.check("differs", f"{result.scores}: {cell.text(how)}", cell=True)
+        if len(wrong) > SHOWN:
+            self.check("differs", f"{result.scores}: {len(wrong) - SHOWN} more cells")
+
+    def _workspace(self, result: Result, content: bytes | None) -> None:
+        """The same result may lie in this workspace too; then it must be the same."""
+        own = WorkspaceFiles(self.root)
+        outs = [out for stage in own.lock.values() for out in stage.get("outs") or []]
+        locked = any(out.get("path") == result.scores and out.get("md5") == self.origin.scores for out in outs)
+        here = own.read(result.scores)
+        if not locked or here is None or content is None or here == content:
+            return
+        where = f"{result.scores} of this workspace"
+        try:
+            wrong = differing(read_cells(here, where), read_cells(content, result.scores), 0.0)
+        except InputError as error:
+            self.check("differs", str(error))
+            return
+        for cell in wrong[:SHOWN]:
+            advice = f"dvc checkout {result.scores}"
+            self.check("differs", f"{where}: {cell.text('the entry has')}; {advice}", cell=True)
+
+
+def _expected(copy: Checkout, track: str) -> list[Pair]:
+    from hearlab.params import PARAMS_FILE, load_params
+    from hearlab.report.leaderboard.add import expected_pairs
+
+    return expected_pairs(copy.path, load_params(copy.path / PARAMS_FILE), track)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

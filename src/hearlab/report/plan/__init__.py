@@ -1,0 +1,1 @@
+"""`hearlab plan`: what a run would do, and what it costs."""

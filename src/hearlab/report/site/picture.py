@@ -1,0 +1,145 @@
+"""One picture of a scene or song: waveforms and spectrograms of its versions, audiograms and scores."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearlab.audio import read_audio
+from hearlab.errors import InputError
+from hearlab.files import atomic_path
+from hearlab.report.site.audiogram import LIGHT, draw_audiogram
+from hearlab.report.site.loudness import loudness
+from hearlab.report.site.pages import METRIC_TITLES, grade_text, scene_facts
+from hearlab.report.site.results import Results, Track, read_results
+from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
+from hearlab.report.site.versions import Group, Version, scene_groups, song_groups
+
+LISTENERS = 4  # in one picture
+ROW, WIDTH = 1.35, 12.0  # inches
+DOTS = 110  # per inch
+ENVELOPE = 1200  # columns of a waveform
+TICKS = (250, 1000, 4000)  # Hz
+INK, WAVE = "#22272b", "#14679e"
+
+
+def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> None:
+    """Write the picture of a scene or song as PNG.
+
+    Args:
+        root: the workspace.
+        name: a scene or song that was scored.
+        path: the PNG file.
+        listener: show only this one; else the first four.
+
+    Raises:
+        InputError: the name or the listener is not known, or there are no sounds.
+    """
+    results = read_results(root)
+    track = next((track for track in results.tracks if name in track.units), None)
+    if track is None:
+        known = [unit for track in results.tracks for unit in track.units]
+        raise InputError(
+            "hearlab show", "no scene or song of that name was scored", found=name, wanted=f"such as {known[0]}"
+        )
+    listeners = track.units[name]
+    if listener is not None:
+        if listener not in listeners:
+            raise InputError(name, "was not scored for this listener", found=listener, wanted=", ".join(listeners))
+        listeners = [listener]
+    shown = listeners[:LISTENERS]
+    group = _group(results, track, name, shown)
+    _write(path, results, track, name, shown, group)
+
+
+def _group(results: Results, track: Track, name: str, listeners: list[str]) -> Group:
+    make = scene_groups if track.name == "speech" else song_groups
+    groups = make(results.root, results.files, results.params, name, listeners)
+    if not groups:
+        raise InputError(name, "has no sounds here", advice="dvc pull or dvc repro brings them")
+    kept = [version for version in groups[0].versions if not version.label.startswith(("Target in", "Interferers"))]
+    return Group(groups[0].name, tuple(kept))
+
+
+def _write(path: Path, results: Results, track: Track, name: str, listeners: list[str], group: Group) -> None:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    people = [track.listeners[one] for one in listeners if one in track.listeners]
+    height = ROW * len(group.versions) + (3.0 if people else 0.4) + 0.7
+    # A name is no formula: dollar signs stay what they are.
+    with rc_context({"font.size": 9, "text.parse_math": False, "axes.edgecolor": "#c9ced3"}):
+        figure = Figure(figsize=(WIDTH, height), dpi=DOTS, layout="constrained")
+        rows: Any = figure
+        audiograms: Any = None
+        if people:
+            parts: Any = figure.subfigures(2, 1, height_ratios=[ROW * len(group.versions), 2.9])
+            rows, audiograms = parts
+        facts = scene_facts(track.scenes[name]) if name in track.scenes else []
+        figure.suptitle("   ".join([_short(name), *(f"{label}: {value}" for label, value in facts[:2])]), color=INK)
+        axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])
+        for pair, version in zip(axes, group.versions, strict=True):
+            _version(pair, results.root, track, name, version)
+        for axis in axes[:-1].ravel():
+            axis.set_xticklabels([])
+        for axis in axes[-1]:
+            axis.set_xlabel("time (s)")
+        if audiograms is not None:
+            for axis, person in zip(audiograms.subplots(1, LISTENERS, squeeze=False)[0], people, strict=False):
+                draw_audiogram(axis, person, LIGHT)
+                axis.set_title(f"{person.id}: {grade_text(person)}", fontsize=9)
+            for axis in audiograms.axes[len(people) :]:
+                axis.set_axis_off()
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _version(axes: Any, root: Path, track: Track, name: str, version: Version) -> None:
+    part = version.parts[0]
+    samples, rate = read_audio(root / part.path)
+    first = round(part.start * rate)
+    samples = part.factor * samples[first : None if part.end is None else round(part.end * rate)]
+    seconds = samples.shape[0] / rate
+    mono = samples.mean(axis=1)
+    edges = np.linspace(0, mono.size, min(ENVELOPE, mono.size) + 1).astype(int)[:-1]
+    times = edges / rate
+    axes[0].fill_between(
+        times, np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges), color=WAVE, linewidth=0
+    )
+    peak = max(float(np.abs(mono).max()), 1e-6)
+    axes[0].set_ylim(-1.1 * peak, 1.1 * peak)
+    axes[0].set_xlim(0, seconds)
+    level = loudness(samples, rate)
+    axes[0].set_title(_title(track, name, version, level), loc="left", fontsize=9, color=INK)
+    levels = spectrogram(samples, rate) - (level if math.isfinite(level) else 0.0)
+    axes[1].imshow(
+        levels[::-1],
+        aspect="auto",
+        origin="lower",
+        extent=(0, seconds, 0, 1),
+        cmap="magma",
+        vmin=RANGE[0],
+        vmax=RANGE[1],
+    )
+    places = [math.log(tick / LOWEST) / math.log(HIGHEST / LOWEST) for tick in TICKS]
+    axes[1].set_yticks(places, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in TICKS])
+    axes[1].set_ylabel("Hz")
+
+
+def _title(track: Track, name: str, version: Version, level: float) -> str:
+    heard = f"{level:.1f} LUFS" if math.isfinite(level) else "silent"
+    score = None
+    if version.kind == "enhanced":
+        score = track.score(track.enhanced, (name, version.listener))
+    elif version.kind == "unprocessed":
+        score = track.mean(track.unprocessed, name)
+    scored = f"   {METRIC_TITLES[track.name]} {score:.3f}" if score is not None else ""
+    return f"{version.label}{scored}   {heard}"
+
+
+def _short(name: str, most: int = 70) -> str:
+    clean = "".join(letter if letter.isprintable() else " " for letter in name)
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"

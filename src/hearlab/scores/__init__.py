@@ -1,0 +1,1 @@
+"""Scores: the table of tracks and metrics, score tables, their groups and statistics."""

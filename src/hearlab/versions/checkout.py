@@ -1,0 +1,220 @@
+"""A revision checked out in a folder of its own, with the workspace's DVC cache and remotes."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError
+from hearlab.files import md5_of
+from hearlab.params import PUBLISHED_WEIGHTS
+from hearlab.versions.dvc_files import cache_folder, lock_records
+from hearlab.versions.revisions import Files, WorkspaceFiles, git
+
+PARENT = ".hearlab"  # ignored by git, and on the file system of the workspace: links to the cache work
+PREPARES = ("prepare", "prepare_music")  # they only check data sets that are not made on the spot
+
+
+class Checkout:
+    """A context manager: the files of a commit in `path`; it is removed at the end.
+
+    Nothing of the workspace is changed but DVC's cache, which gets what is pulled.
+
+    Args:
+        root: the workspace.
+        commit: full hash.
+
+    Raises:
+        InputError: the commit is not in this clone.
+    """
+
+    def __init__(self, root: Path, commit: str) -> None:
+        self.root = root.resolve()
+        self.commit = commit
+
+    def __enter__(self) -> Checkout:
+        if git(self.root, "cat-file", "-e", f"{self.commit}^{{commit}}") is None:
+            raise InputError(
+                self.commit[:12],
+                "is no commit of this clone",
+                advice="git fetch --all; was it pushed where you cloned?",
+            )
+        top = (git(self.root, "rev-parse", "--show-toplevel") or b"").decode().strip()
+        prefix = (git(self.root, "rev-parse", "--show-prefix") or b"").decode().strip()
+        parent = self.root / PARENT
+        parent.mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="verify-", dir=parent))
+        try:
+            place = self._folder / "checkout"
+            # A clone and not a worktree: it leaves nothing in the workspace's own .git, even if it is killed.
+            self._git(self._folder, "clone", "--quiet", "--shared", "--no-checkout", top, str(place))
+            self._git(place, "checkout", "--quiet", "--detach", self.commit)
+            self.path = place / prefix
+            self._configure()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def files(self) -> Files:
+        """What lies there now."""
+        return WorkspaceFiles(self.path)
+
+    def pull(self, targets: Sequence[str]) -> str | None:
+        """Get files or folders of the revision from the cache or the remote; gives DVC's complaint if it cannot."""
+        done = self._dvc("pull", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if done.returncode == 0:
+            return None
+        # Without a remote, or without network, the cache may still have everything.
+        if self._dvc("checkout", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode == 0:
+            return None
+        told = done.stderr.partition("ERROR: ")[2].partition("Is your cache")[0]
+        return " ".join(told.split())[:160] or "no reason given"
+
+    def stored(self, md5: str) -> tuple[bytes, str] | None:
+        """The bytes that the cache or else the remote keeps under an md5, right or wrong, and which of them does.
+
+        DVC is not asked: what it finds to be wrong it deletes, and then nobody can say what was altered.
+        """
+        if self._cache is not None:
+            with contextlib.suppress(OSError):
+                return (self._cache / md5[:2] / md5[2:]).read_bytes(), "DVC's cache"
+        repository = importlib.import_module("dvc.repo").Repo
+        try:
+            with repository(str(self.root)) as now:
+                remote = now.cloud.get_remote_odb()
+                content: bytes = remote.fs.cat_file(remote.oid_to_path(md5))
+        except Exception:  # DVC's remotes raise errors of their own kinds; then it is pulled or computed, and told
+            return None
+        return content, "the remote"
+
+    def damaged(self, paths: Sequence[str]) -> list[str]:
+        """Those of the pulled files that are not what dvc.lock says; DVC's cache loses their objects.
+
+        DVC believes a remote's file names, so a file that was altered there reaches the cache under its old name.
+        """
+        wrong = []
+        records = lock_records(self.path, self._cache)
+        for name in paths:
+            path, wanted = self.path / name, records.get(name)
+            if path.is_file() and wanted is not None and md5_of(path) != wanted:
+                wrong.append(name)
+                stored = self._cache / wanted[:2] / wanted[2:] if self._cache else None
+                if stored is not None and stored.is_file() and md5_of(stored) != wanted:
+                    os.replace(path, self._folder / "altered")  # keep its bytes, whatever link it is
+                    stored.chmod(0o644)
+                    stored.unlink()
+                    shutil.copyfile(self._folder / "altered", path)
+        return wrong
+
+    def recompute(self, lock: Mapping[str, Any], stage: str, dataset: str) -> None:
+        """Run a stage and all before it with the revision's own code, whatever is known of their results.
+
+        The stages that check a data set from outside are not run: its files are pulled.
+
+        Raises:
+            InputError: the data cannot be had, or a stage fails.
+        """
+        stages = stages_before(lock, stage)
+        given = [name for name in stages if name in PREPARES and dataset != "demo"]
+        if given:
+            complaint = self.pull(given)
+            if complaint:
+                advice = "dvc add or push the data set where it is, see docs/full-data.md"
+                raise InputError(self.commit[:12], f"needs the data set {dataset}: {complaint}", advice=advice)
+        self._link_weights()
+        made = [name for name in stages if name not in given]
+        done = self._dvc(
+            "repro", "--force", "--single-item", "--no-run-cache", *made, own_code=True, stdout=2, stderr=2
+        )
+        if done.returncode != 0:
+            raise InputError(self.commit[:12], "cannot be recomputed: dvc repro failed", advice="see above")
+
+    def _link_weights(self) -> None:
+        """Published weights are fetched, not versioned: those of the workspace serve."""
+        own = self.root / PUBLISHED_WEIGHTS
+        for path in own.iterdir() if own.is_dir() else ():
+            target = self.path / PUBLISHED_WEIGHTS / path.name
+            if path.is_file() and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(path.resolve())
+
+    def _configure(self) -> None:
+        """The workspace's cache and remotes, which the revision may not know."""
+        repository = importlib.import_module("dvc.repo").Repo
+        with repository(str(self.root)) as now:
+            config = now.config
+        self._cache = cache_folder(self.root)
+        written = configparser.ConfigParser(interpolation=None)
+        cache = {name: value for name, value in config.get("cache", {}).items() if name in ("type", "shared")}
+        if self._cache is not None:
+            cache["dir"] = self._cache.parent.parent.resolve()
+        written["cache"] = _texts(cache)
+        if config.get("core", {}).get("remote"):
+            written["core"] = {"remote": config["core"]["remote"]}
+        for name, values in config.get("remote", {}).items():
+            written[f"'remote \"{name}\"'"] = _texts(values)
+        local = self.path / ".dvc" / "config.local"
+        local.touch(mode=0o600)  # remotes may have passwords
+        with local.open("w", encoding="utf-8") as file:
+            written.write(file)
+
+    def _dvc(self, *arguments: str, own_code: bool = False, **streams: int) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(self._folder / "site")}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        if own_code:
+            environment["PYTHONPATH"] = os.pathsep.join([str(self.path / "src"), str(self.path)])
+            environment["HEARLAB_MEMO"] = "ignore"
+        # -P: no module of the checkout takes the place of one of DVC's.
+        command = (sys.executable, "-P", "-m", "dvc", *arguments)
+        return subprocess.run(command, cwd=self.path, env=environment, text=True, check=False, **streams)  # type: ignore[call-overload]
+
+    @staticmethod
+    def _git(folder: Path, *arguments: str) -> None:
+        done = subprocess.run(("git", "-C", str(folder), *arguments), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+            raise InputError("git", f"{arguments[0]} failed", found=last[:200])
+
+
+def stages_before(lock: Mapping[str, Any], stage: str) -> list[str]:
+    """A stage of dvc.lock and all that it needs, in an order in which they can run."""
+    outs = {str(out["path"]): name for name, entry in lock.items() for out in entry.get("outs") or []}
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        for dep in lock[name].get("deps") or []:
+            path = str(dep["path"])
+            for out, maker in outs.items():
+                if maker != name and (out == path or out.startswith(f"{path}/") or path.startswith(f"{out}/")):
+                    visit(maker)
+        order.append(name)
+
+    visit(stage)
+    return order
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as DVC's configuration files hold them."""
+    texts = {}
+    for name, value in values.items():
+        if isinstance(value, list | tuple):
+            texts[name] = ",".join(str(part) for part in value)
+        elif value is not None:
+            texts[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return texts

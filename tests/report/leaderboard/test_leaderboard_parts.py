@@ -1,0 +1,160 @@
+"""Parts of adding and verifying entries: cells that differ, the order of stages, what decided a score."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hearlab.errors import InputError
+from hearlab.report.leaderboard.add import check_complete
+from hearlab.report.leaderboard.entries import Entry, Origin, find_entry
+from hearlab.report.leaderboard.origin import origin_of, result_of
+from hearlab.report.leaderboard.rescore import Cell, differing, index_cells, read_cells
+from hearlab.report.leaderboard.verify import verify
+from hearlab.scores.table import parse_scores
+from hearlab.versions.checkout import stages_before
+from hearlab.versions.revisions import WorkspaceFiles, find_revision
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MD5 = "0123456789abcdef0123456789abcdef"
+SPEECH = b"scene,listener,haspi\nS1,L1,0.5\nS1,L2,0.25\n"
+MUSIC = b"song,listener,score,left_bass,extra\nA,L1,0.5,0.25,7\n"
+
+
+def test_cells() -> None:
+    assert read_cells(SPEECH, "x") == {("S1", "L1"): {"haspi": 0.5}, ("S1", "L2"): {"haspi": 0.25}}
+    assert read_cells(MUSIC, "x") == {("A", "L1"): {"score": 0.5, "left_bass": 0.25}}
+
+
+def test_differing_cells() -> None:
+    found = read_cells(SPEECH, "x")
+    assert differing(found, found, 0.0) == []
+    wanted = {("S1", "L1"): {"haspi": 0.5 + 1e-7}, ("S1", "L2"): {"haspi": 0.3}, ("S2", "L1"): {"haspi": 0.1}}
+    cells = differing(found, wanted, 1e-6)
+    assert cells == [Cell(("S1", "L2"), "haspi", 0.25, 0.3), Cell(("S2", "L1"), "haspi", None, 0.1)]
+    assert cells[0].text("scored again") == "S1 L2, haspi: found 0.25000000, scored again 0.30000000"
+    assert cells[1].text("scored again") == "S2 L1, haspi: found nothing, scored again 0.10000000"
+    assert differing(found, {("S1", "L1"): {"haspi": float("nan")}}, 1e-6) != []
+
+
+def test_what_the_index_remembers() -> None:
+    unit = {"result": {"scene": "S1", "listener": "L1", "enhanced": 0.5, "unprocessed": 0.1}}
+    assert index_cells(json.dumps({"units": [unit]}).encode(), "speech") == {("S1", "L1"): {"haspi": 0.5}}
+    for foreign in (None, b"", b"[]", b"{", b'{"units": [{}]}'):
+        assert index_cells(foreign, "speech") == {}
+
+
+def test_incomplete_scores() -> None:
+    table = parse_scores(SPEECH, "speech.csv")
+    check_complete(table, [("S1", "L1"), ("S1", "L2")], "speech.csv")
+    with pytest.raises(InputError, match=r"speech.csv: is incomplete: 1 of 3 pairs have no score \(found S2 L1\)"):
+        check_complete(table, [("S1", "L1"), ("S1", "L2"), ("S2", "L1")], "speech.csv")
+    with pytest.raises(InputError, match=r"pairs do not belong to the split \(found S1 L2\)"):
+        check_complete(table, [("S1", "L1")], "speech.csv")
+
+
+def test_stages_before_another() -> None:
+    lock = WorkspaceFiles(REPOSITORY).lock
+    stages = stages_before(lock, "score_speech")
+    assert stages == [
+        "check_params",
+        "prepare",
+        "build_scenes@dev",
+        "render_scenes@dev",
+        "enhance_speech",
+        "score_speech",
+    ]
+    music = stages_before(lock, "score_music")
+    assert music[-1] == "score_music"
+    assert set(music) == {
+        *("check_params", "prepare_music", "train_separator", "separate_music", "enhance_music", "score_music")
+    }
+    assert music.index("train_separator") < music.index("separate_music") < music.index("enhance_music")
+
+
+LOCK = f"""stages:
+  score_music:
+    deps:
+    - path: data/clarity/enhanced_music
+      md5: {MD5}.dir
+    - path: src/hearlab/metrics
+      md5: {MD5}.dir
+    outs:
+    - path: metrics/music.csv
+      md5: {MD5}
+  separate_music:
+    deps:
+    - path: data/clarity/separator
+      md5: {MD5[::-1]}.dir
+    - path: data/weights
+      md5: {MD5}.dir
+"""
+PARAMS = """dataset: clarity
+separate: {model: openunmix, weights: auto}
+enhance: {params: {network: nets/own.pt, layers: 3, name: none}}
+evaluate: {song_split: valid, song_listeners: valid, small_test: false}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "own.pt").write_bytes(b"network")
+    commit(tmp_path)
+    return tmp_path
+
+
+def commit(folder: Path) -> None:
+    own = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+    for command in (("init", "--quiet"), ("add", "--all"), (*own, "commit", "--quiet", "--message", "One")):
+        subprocess.run(("git", "-C", str(folder), *command), check=True)
+
+
+def test_what_decided_a_score(repository: Path) -> None:
+    head = find_revision("HEAD", repository)
+    result = result_of(head, "music", "HEAD")
+    assert (result.dataset, result.split, result.scores) == ("clarity", "valid", "metrics/music.csv")
+    origin = origin_of(head, result)
+    assert origin.data == {"data/clarity/enhanced_music": f"{MD5}.dir"}
+    network = "91e02cd2b8621d0c05197f645668c5c4"  # md5 of b"network"
+    assert origin.weights == {"data/weights": f"{MD5}.dir", "nets/own.pt": network}
+    assert origin.scores == MD5
+    with pytest.raises(InputError, match=r"HEAD: dvc.lock: does not know metrics/speech.csv; dvc repro score_speech"):
+        origin_of(head, result_of(head, "speech", "HEAD"))
+
+
+def test_trained_weights_and_the_small_test(repository: Path) -> None:
+    text = PARAMS.replace("clarity", "demo").replace("small_test: false", "small_test: true")
+    (repository / "params.yaml").write_text(text)
+    (repository / "dvc.lock").write_text(LOCK.replace("clarity", "demo"))
+    commit(repository)
+    head = find_revision("HEAD", repository)
+    result = result_of(head, "music", "HEAD")
+    assert result.split == "valid, every 15th pair"
+    assert origin_of(head, result).weights["data/demo/separator"] == f"{MD5[::-1]}.dir"
+
+
+def test_weights_that_nobody_else_has(repository: Path) -> None:
+    (repository / ".gitignore").write_text("/local/\n")
+    (repository / "local").mkdir()
+    (repository / "local" / "own.pt").write_bytes(b"network")
+    (repository / "params.yaml").write_text(PARAMS.replace("nets/own.pt", "local/own.pt"))
+    commit(repository)
+    head = find_revision("HEAD", repository)
+    with pytest.raises(InputError, match=r"local/own.pt: .*is used and is in neither git nor DVC"):
+        origin_of(head, result_of(head, "music", "HEAD"))
+
+
+def test_entries_that_cannot_be_verified(repository: Path) -> None:
+    with pytest.raises(InputError, match=r"cec2-baseline: is published: there is no revision to check out"):
+        verify(find_entry(REPOSITORY / "leaderboard", "cec2-baseline"), repository)
+    origin = Origin("f" * 40, MD5, MD5, {}, {}, MD5)
+    entry = Entry("x", "music", "T", "S", "demo", "valid", 0.5, None, 1, False, "fffffff", origin=origin)
+    with pytest.raises(InputError, match=r"ffffffffffff: is no commit of this clone; git fetch --all"):
+        verify(entry, repository)
+    assert not (repository / ".hearlab").exists()

@@ -1,0 +1,199 @@
+"""hearlab plan: what it tells before anything runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hearlab.cli import main
+from hearlab.compute.engine import run
+from hearlab.compute.unit_times import read_times
+from hearlab.compute.units import Unit
+from hearlab.errors import InputError
+from hearlab.params import load_params
+from hearlab.report.plan import plan as plan_module
+from hearlab.report.plan.plan import Plan, Row, duration, make_plan, plan_text
+from hearlab.report.plan.stages import PlannedStage
+from hearlab.report.plan.work import Work, Workload
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCENES = 2500
+PAIRS = 7500
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git and DVC repository with the pipeline and its code, in which nothing has run."""
+    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run(("git", "init", "--quiet", str(folder)), check=True)
+    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(folder), "init", "--quiet"), check=True)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(REPOSITORY / name, folder)
+    (folder / "src").symlink_to(REPOSITORY / "src")
+    return folder
+
+
+@pytest.fixture
+def inside(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(fresh)
+    monkeypatch.setenv("HEARLAB_WORKERS", "4")
+    return fresh
+
+
+def rows(plan: Plan) -> dict[str, Row]:
+    return {row.stage.name: row for row in plan.rows}
+
+
+def test_the_full_development_set_with_nothing_here(inside: Path) -> None:
+    before = sorted(path.name for path in inside.iterdir())
+    plan = make_plan(inside, ["score_speech"], ["dataset=clarity"])
+    assert sorted(path.name for path in inside.iterdir()) == before
+    found = rows(plan)
+    assert list(found) == [
+        "check_params",
+        "prepare",
+        "build_scenes@dev",
+        "render_scenes@dev",
+        "enhance_speech",
+        "score_speech",
+    ]
+    assert {row.stage.runs for row in plan.rows} == {"yes"}
+    assert found["render_scenes@dev"].work.units == SCENES
+    assert found["score_speech"].work.units == PAIRS
+    # Linked scenes are not rendered: seconds, and no bytes.
+    assert found["render_scenes@dev"].work.seconds < 60
+    assert found["render_scenes@dev"].work.bytes == 0
+    assert plan.missing == ("missing: package cec2-core, for prepare, build_scenes@dev, render_scenes@dev",)
+    # 7,500 pairs at 0.32 s and 0.1 s: docs/notes/scale.md.
+    assert found["score_speech"].work.seconds == pytest.approx(PAIRS * 0.32)
+    assert found["score_speech"].wall == pytest.approx(10 + PAIRS * 0.32 / 4)
+    assert "0.88 core-hours" in plan_text(plan)
+
+
+def test_everything_at_full_size(inside: Path) -> None:
+    plan = make_plan(inside, [], ["dataset=clarity", "render.source=rendered", "scenes.additional.enabled=true"])
+    found = rows(plan)
+    units = {name: row.work.units for name, row in found.items() if name.startswith("render")}
+    assert units == {
+        "render_scenes@train": 6000,
+        "render_scenes@dev": SCENES,
+        "render_scenes@demo": 100,
+        "render_scenes@train_additional": 10000,
+    }
+    assert found["render_scenes@dev"].work.seconds == pytest.approx(SCENES * 0.27)
+    # The published folder holds 39 GB.
+    assert found["render_scenes@dev"].work.bytes == pytest.approx(39e9, rel=0.01)
+    told = "\n".join(plan.missing)
+    for package in ("cec2-core", "cec2-train", "cec2-hoairs", "cad1-metadata", "musdb18hq"):
+        assert f"package {package}, for " in told
+    assert plan.core_seconds == pytest.approx(sum(row.work.seconds for row in plan.rows))
+
+
+def test_the_command_and_what_it_refuses(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "build_scenes@dev", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [row["stage"]["name"] for row in content["rows"]] == ["check_params", "prepare", "build_scenes@dev"]
+    assert content["dataset"] == "demo"
+    for arguments, message in (
+        (["-S", "enhance.gian=3"], "-S: cannot be applied"),
+        (["-S", "enhance.gain=loud"], "enhance.gain: wrong value"),
+        (["no_such_stage"], "no_such_stage"),
+    ):
+        assert main(["plan", *arguments]) in (1, 2)
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+
+
+def test_a_disk_that_is_too_small_is_warned_of(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hearlab.datasets.packages import space
+
+    real = space.os.statvfs
+
+    def nearly_full(folder: Path) -> object:
+        class Status:
+            f_blocks, f_frsize, f_bavail = real(folder).f_blocks, 4096, 1000
+
+        return Status()
+
+    monkeypatch.setattr(space.os, "statvfs", nearly_full)
+    plan = make_plan(inside, ["score_speech"], ["dataset=clarity"])
+    (warning,) = plan.warnings
+    assert warning.startswith("WARNING: ")
+    assert "4.1 MB free, but 10.0 GB are needed" in warning
+    assert main(["plan", "score_speech"]) == 0
+
+
+def test_outside_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"dvc\.yaml: no such file"):
+        plan_module.check_root(tmp_path)
+
+
+# --- units --------------------------------------------------------------------------------------------------------
+
+
+def double(root: Path, out: Path, *, name: str) -> None:
+    (out / f"{name}.wav").write_bytes(b"x" * 500)
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace without DVC in which some units of enhance_speech have run."""
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    units = [Unit(name, double, {"name": name}, outputs=(f"{name}.wav",)) for name in "abc"]
+    run("enhance_speech", units, Path("out"), Path("data/demo/units/enhance_speech.json"))
+    return tmp_path
+
+
+def test_units_own_times_and_bytes_are_taken(demo: Path) -> None:
+    seconds = read_times(demo / ".hearlab")["data/demo/units/enhance_speech.json"]
+    assert 0 < seconds < 1
+    work = Workload(demo, load_params()).of("enhance_speech", "perhaps")
+    assert work.measured
+    assert work.units == 36  # 12 scenes with 3 listeners each
+    assert work.seconds == pytest.approx(36 * seconds)
+    assert work.bytes == 36 * 500
+    assert work.done is None
+    assert Workload(demo, load_params()).of("score_speech", "perhaps").measured is False
+
+
+def test_units_that_are_done_are_not_counted(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Workload(demo, load_params())
+    from hearlab.stages import enhance_speech
+
+    def lists_five(params: object) -> None:
+        units = [Unit(name, double, {"name": name}, outputs=(f"{name}.wav",)) for name in "abcde"]
+        run("enhance_speech", units, Path("out"), Path("data/demo/units/enhance_speech.json"))
+
+    monkeypatch.setattr(enhance_speech, "run", lists_five)
+    assert load.of("enhance_speech", "yes").done == 3
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.wav", "b.wav", "c.wav"]
+
+
+def test_a_broken_file_of_times_is_not_known(demo: Path) -> None:
+    (demo / ".hearlab" / "unit-times.json").write_text("[")
+    assert read_times(demo / ".hearlab") == {}
+    run("again", [Unit("z", double, {"name": "z"}, outputs=("z.wav",))], Path("other"), Path("other.json"))
+    assert list(read_times(demo / ".hearlab")) == ["other.json"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "< 1 s"), (12.4, "12 s"), (99, "99 s"), (600, "10 min"), (3600, "1 h 0 min"), (19_230, "5 h 20 min")],
+)
+def test_times_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_nothing_to_do() -> None:
+    row = Row(PlannedStage("prepare", "no"), Work(), 0.0)
+    plan = Plan("demo", (row,), 2, (), (), (), "hardlink")
+    assert plan_text(plan) == "data set demo: nothing to do, all 1 stages are up to date"

@@ -1,0 +1,86 @@
+"""What DVC is told of a stage's files it takes, and then it does not read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hearlab.compute.engine import run
+from hearlab.compute.units import Unit
+from hearlab.versions import dvc_state
+
+
+def write(root: Path, out: Path, *, text: str) -> None:
+    (out / f"{text}.txt").write_text(text)
+
+
+def dvc(root: Path, *arguments: str) -> str:
+    command = (sys.executable, "-m", "dvc", *arguments)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("dvc is not installed beside this Python: make test installs it")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    no_scm = True\n[cache]\n    type = hardlink,copy\n")
+    return root
+
+
+def stage(root: Path) -> None:
+    units = [Unit(text, write, {"text": text}, outputs=(f"{text}.txt",)) for text in ("one", "two")]
+    run("write", units, Path("out"), Path("units.json"), root=root)
+
+
+def listed(root: Path) -> dict[str, str]:
+    """What DVC commits of the folder: md5 of each file."""
+    dvc(root, "add", "--quiet", "out")
+    [listing] = (root / ".dvc/cache/files/md5").glob("??/*.dir")
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text())}
+
+
+def test_dvc_takes_what_the_engine_tells(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvc_state, "WORTH_TELLING", 1)
+    stage(root)
+    right = {f"{text}.txt": hashlib.md5(text.encode()).hexdigest() for text in ("one", "two")}
+    # Other bytes of the same size in the same place and time: had DVC read the file, it would list another md5.
+    for path in (root / "out").iterdir():
+        status = path.stat()
+        path.chmod(0o644)
+        with path.open("r+b") as file:
+            file.write(b"xxx")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert listed(root) == right
+
+
+def test_little_is_left_to_dvc(root: Path) -> None:
+    stage(root)
+    for path in (root / "out").iterdir():
+        path.unlink()
+        path.write_text("xxx")
+    assert set(listed(root).values()) == {hashlib.md5(b"xxx").hexdigest()}
+
+
+def test_a_file_that_changed_afterwards_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvc_state, "WORTH_TELLING", 1)
+    stage(root)
+    (root / "out/one.txt").unlink()
+    (root / "out/one.txt").write_text("xxx")
+    assert listed(root)["one.txt"] == hashlib.md5(b"xxx").hexdigest()
+
+
+def test_no_dvc_repository(tmp_path: Path) -> None:
+    assert not dvc_state.tell_dvc(tmp_path, {"a": "0" * 32})
