@@ -20,6 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DATA = "data"  # the folder of the data sets
+METRICS_FOLDER = "metrics"  # the folder of the score tables and their averages
+
 # The split of the published data whose rooms, targets and interferers a split of scenes uses.
 SOURCE_SPLIT = {"train": "train", "dev": "dev", "demo": "dev", "train_additional": "train"}
 
