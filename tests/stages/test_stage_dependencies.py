@@ -11,7 +11,7 @@ from hearlab.compute.code_identity import modules_reached
 ROOT = Path(__file__).resolve().parents[2]
 
 # These name files, tell errors and show progress; no number comes from them.
-HARMLESS = {"hearlab.compute.progress", "hearlab.datasets.layout", "hearlab.errors", "hearlab.files"}
+HARMLESS = {"hearlab.datasets.layout", "hearlab.errors", "hearlab.files", "hearlab.progress", "hearlab.text"}
 
 UNITS = [
     ("render_scenes", "render_unit", ()),

@@ -87,7 +87,8 @@ def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], Places]
 
 def _fetch(options: argparse.Namespace) -> None:
     from hearlab.compute.engine import sigterm_interrupts
-    from hearlab.datasets.packages import ByteProgress, fetch, find_package, parse_checksum
+    from hearlab.datasets.packages import fetch, find_package, parse_checksum
+    from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
     catalogue, places = _catalogue(options)
@@ -113,7 +114,8 @@ def _headers() -> dict[str, str]:
 
 def _unpack(options: argparse.Namespace) -> None:
     from hearlab.compute.engine import sigterm_interrupts
-    from hearlab.datasets.packages import ByteProgress, find_package, unpack
+    from hearlab.datasets.packages import find_package, unpack
+    from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
     catalogue, places = _catalogue(options)
@@ -132,7 +134,8 @@ def _unpack(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from hearlab.datasets.packages import ByteProgress, check, find_package
+    from hearlab.datasets.packages import check, find_package
+    from hearlab.progress import ByteProgress
 
     catalogue, places = _catalogue(options)
     packages = [find_package(catalogue, name) for name in options.packages] or list(catalogue.values())

@@ -39,17 +39,17 @@ def add(commands: Commands) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from hearlab.compute.progress import Progress
     from hearlab.errors import InputError
+    from hearlab.progress import UnitProgress
     from hearlab.report.site.build import build_site
 
     if options.scenes is not None and options.scenes < 0:
         raise InputError("--scenes", "must not be negative", found=options.scenes)
-    shown: list[Progress] = []
+    shown: list[UnitProgress] = []
 
     def progress(done: int, total: int) -> None:
         if not shown:
-            shown.append(Progress("report, sounds", total))
+            shown.append(UnitProgress("report, sounds", total))
         shown[0].advance()
 
     site = build_site(

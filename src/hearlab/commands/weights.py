@@ -43,7 +43,7 @@ class _Shown:
     """A line of progress for each file."""
 
     def __init__(self) -> None:
-        from hearlab.datasets.packages import ByteProgress
+        from hearlab.progress import ByteProgress
 
         self._line = ByteProgress()
         self._name, self._done = "", 0

@@ -29,11 +29,11 @@ from threadpoolctl import threadpool_limits
 from hearlab.compute import timings
 from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, stored_files
-from hearlab.compute.progress import Progress
 from hearlab.compute.unit_times import note_times
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import synced_later
+from hearlab.progress import UnitProgress
 from hearlab.versions import dvc_state
 
 # Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
@@ -135,7 +135,7 @@ class _Run:
         self, stage: str, units: Sequence[Unit], memo: Memo, staging: Path, root: Path, out: Path | None
     ) -> None:
         self.stage, self.units, self.memo, self.staging, self.root, self.out = stage, units, memo, staging, root, out
-        self.progress = Progress(stage, len(units))
+        self.progress = UnitProgress(stage, len(units))
         self.results: dict[str, Any] = {}
         self.failures: dict[str, Failure] = {}
         self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}

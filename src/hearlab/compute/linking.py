@@ -18,9 +18,9 @@ from hearlab.compute.engine import unit_folder
 from hearlab.compute.identity import Identities
 from hearlab.compute.listing import list_only
 from hearlab.compute.memo import Entry, Memo, StoredFile
-from hearlab.compute.progress import Progress
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
+from hearlab.progress import UnitProgress
 
 NAMED = 3  # missing files that the error names
 RESULT = {"source": "packaged"}  # in the versioned index, where a rendered scene has none
@@ -44,7 +44,7 @@ def link_scenes(stage: str, scenes: Mapping[str, Sequence[str]], package: Path, 
     memo = Memo(Path.cwd())
     with memo.locked(stage) as staging:
         memo.load_index(index)
-        progress = Progress(stage, len(scenes))
+        progress = UnitProgress(stage, len(scenes))
         progress.message(f"{stage}: linked from {package}")
         _clear_surplus(out, {name for names in scenes.values() for name in names})
         identities = memo.identities()

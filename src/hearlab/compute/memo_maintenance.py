@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute.memo import Entry, Memo
-from hearlab.compute.progress import Progress
 from hearlab.files import md5_of
+from hearlab.progress import UnitProgress
 from hearlab.text import size_text
 from hearlab.versions.dvc_files import lock_records
 
@@ -115,7 +115,7 @@ def verify(root: Path) -> VerifyResult:
     """
     memo, indexes = open_memo(root)
     sizes = {file.md5: file.size for entry in memo.entries.values() for file in entry.files}
-    progress = Progress("memo verify", len(sizes))
+    progress = UnitProgress("memo verify", len(sizes))
     wrong = []
     for md5 in sorted(sizes):
         path = memo.object_path(md5)

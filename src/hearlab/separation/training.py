@@ -62,7 +62,7 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """Where training stands after a validation."""
 
     target: str
@@ -106,7 +106,7 @@ def train_network(
     readers: int = 0,
     resume: bytes | None = None,
     checkpoint: Callable[[bytes], None] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingState], None] | None = None,
 ) -> TrainedNetwork:
     """Train the network that finds `target` in a mixture.
 
@@ -234,9 +234,9 @@ class _Run:
     def best_loss(self) -> float:
         return min((entry["valid_loss"] for entry in self.history), default=float("inf"))
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingState:
         last = self.history[-1]
-        return Progress(
+        return TrainingState(
             self.target,
             self.step,
             self.settings.steps,

@@ -11,8 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hearlab.compute import progress
-from hearlab.compute.engine import run as run_units
+from hearlab import progress
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song, check_song, read_songs
@@ -20,7 +19,7 @@ from hearlab.errors import InputError
 from hearlab.files import atomic_path, write_json
 from hearlab.params import TRAINED, Params
 from hearlab.separation.openunmix import TARGETS, UnmixShape
-from hearlab.separation.training import Progress, TrainingSettings, separator_description, train_network
+from hearlab.separation.training import TrainingSettings, TrainingState, separator_description, train_network
 from hearlab.separation.training_data import Mixing
 from hearlab.stages.common import workspace
 
@@ -29,13 +28,14 @@ KEPT_BYTES = 1 << 30
 CHECKPOINTS = Path(".hearlab") / "checkpoints"
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
-    units = _units(params) if params.separator_weights == TRAINED else []
-    run_units("train_separator", units, files.separator, files.index("train_separator"))
+def folder(params: Params) -> Path:
+    return workspace(params).separator
 
 
-def _units(params: Params) -> list[Unit]:
+def units(params: Params) -> list[Unit]:
+    """One for each network, and one for what is common to them; none if other weights are used."""
+    if params.separator_weights != TRAINED:
+        return []
     data = workspace(params).cadenza
     if params.separate.model != "openunmix":
         raise InputError(
@@ -58,7 +58,7 @@ def _units(params: Params) -> list[Unit]:
     train = params.separate.train.model_dump(mode="json")
     inputs = tuple(f"{folder}/{stem}.wav" for members in folders.values() for folder in members for stem in STEMS)
     common = {"songs": folders["train"], "validation": folders["valid"], "train": train, "seed": params.seed}
-    units = [
+    networks = [
         Unit(
             target,
             train_unit,
@@ -69,7 +69,7 @@ def _units(params: Params) -> list[Unit]:
         )
         for target in TARGETS
     ]
-    return [*units, Unit("separator", describe_unit, {"train": train}, outputs=("separator.json",))]
+    return [*networks, Unit("separator", describe_unit, {"train": train}, outputs=("separator.json",))]
 
 
 def _folder(params: Params, song: Song) -> str:
@@ -129,7 +129,7 @@ def _save(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _show(state: Progress) -> None:
+def _show(state: TrainingState) -> None:
     progress.note(
         f"{state.target} step {state.step} of at most {state.steps}, "
         f"loss {state.train_loss:.4g}, validation {state.valid_loss:.4g}"

@@ -21,9 +21,10 @@ import pytest
 from archives_made import places_in, some_bytes, some_files, test_package, tree_archive
 from package_server import Site, http_date, serving
 
-from hearlab.datasets.packages import ByteProgress, Fetched, Places, Retry, check, fetch
+from hearlab.datasets.packages import Fetched, Places, Retry, check, fetch
 from hearlab.datasets.packages.fetched import read_fetched, write_fetched
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 
 QUICK = Retry(tries=4, pause=0.01, longest=0.05)
 RANGE = 256 << 10
@@ -417,7 +418,7 @@ def test_rate_and_time_left(site: Site, get: Callable[..., Fetched], monkeypatch
     stream = Terminal()
     site.pause = 0.01
     get(progress=ByteProgress(stream))
-    lines = stream.getvalue().replace("\n", "\r\033[K").split("\r\033[K")
+    lines = [line.rstrip() for line in stream.getvalue().replace("\n", "\r").split("\r")]
     assert any(" of 3.0 MB (" in line and "/s, 0:0" in line and line.endswith(" left") for line in lines), lines
     assert lines[-2].startswith("fetching small.tgz: 3.0 MB of 3.0 MB (100%), ")
     assert "took 0:0" in lines[-2]

@@ -12,11 +12,11 @@ from archives_made import some_bytes, test_package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearlab.datasets.download.byte_progress import ByteProgress
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal, read_journal
 from hearlab.datasets.download.ranges import Intervals
 from hearlab.datasets.packages import Places, Retry, disks, fetching_needs, unpacking_needs, working_link
+from hearlab.progress import ByteProgress
 from hearlab.text import clock_text, size_text
 
 SIZE = 40

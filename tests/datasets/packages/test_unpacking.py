@@ -30,11 +30,12 @@ from archives_made import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearlab.datasets.packages import ByteProgress, Package, Places, check, status, unpack
+from hearlab.datasets.packages import Package, Places, check, status, unpack
 from hearlab.datasets.packages.byte_stream import open_stream
 from hearlab.datasets.packages.receipt import read_receipt
 from hearlab.datasets.packages.tar_reader import TarReader
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 
 FILES = some_files(60, seed=2)
 

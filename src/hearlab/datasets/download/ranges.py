@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-from hearlab.datasets.download.byte_progress import Progress
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal
 from hearlab.datasets.download.retry import Retry
 from hearlab.datasets.download.sources import PassingError, Remote, Source
+from hearlab.progress import ByteProgress
 
 # Bytes after which a range notes how far it is: all connections together lose less than one range if killed.
 NOTE_STEP = 1 << 20
@@ -73,7 +73,7 @@ class RangeFetcher:
         journal: Journal,
         hasher: FollowingHasher,
         retry: Retry,
-        progress: Progress,
+        progress: ByteProgress,
     ) -> None:
         assert remote.size is not None
         self.source, self.remote, self.size = source, remote, remote.size

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from hearlab.datasets.download.byte_progress import Progress
 from hearlab.datasets.download.sources import PassingError
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 
 LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
 
@@ -37,7 +37,7 @@ class Retry:
         own = min(self.longest, self.pause * 2.0 ** (failures - 1)) * random.uniform(0.75, 1.25)
         return max(own, min(asked, LONGEST_WAIT))
 
-    def run(self, action: Callable[[], T], shown: str, progress: Progress) -> T:
+    def run(self, action: Callable[[], T], shown: str, progress: ByteProgress) -> T:
         """Call until it succeeds.
 
         Raises:

@@ -2,12 +2,11 @@
 
 catalogue = load_catalogue()
 places = Places.of(Workspace(Path("data/clarity")))
-fetch(catalogue["cec2-core"], places, "https://.../clarity_CEC2_core.v1_0.tgz", progress=ByteProgress())
+fetch(catalogue["cec2-core"], places, "https://.../clarity_CEC2_core.v1_0.tgz")
 unpack(catalogue["cec2-core"], places)
 check(catalogue["cec2-core"], places, deep=True)
 """
 
-from hearlab.datasets.download.byte_progress import ByteProgress, Progress
 from hearlab.datasets.download.retry import Retry
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits
 from hearlab.datasets.packages.catalogue import Package, find_package, load_catalogue, parse_checksum
@@ -21,14 +20,12 @@ from hearlab.datasets.packages.unpacking import Unpacked, unpack
 
 __all__ = [
     "LINK_TYPES",
-    "ByteProgress",
     "Fetched",
     "HostileArchive",
     "Limits",
     "Package",
     "Places",
     "Problem",
-    "Progress",
     "Retry",
     "Status",
     "Unpacked",

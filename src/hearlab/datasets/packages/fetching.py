@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from hearlab.datasets.download.byte_progress import Progress, Silent
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.download.ranges import Intervals, RangeFetcher, write_all
@@ -36,6 +35,7 @@ from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.space import fetching_needs, reflink, require_space
 from hearlab.datasets.packages.zip_reader import END_MAGIC
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
 CONNECTIONS = 4
@@ -76,7 +76,7 @@ def fetch(
     range_size: int = RANGE,
     timeout: float = 30.0,
     retry: Retry | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> Fetched:
     """Fetch a package, or go on where an earlier call was cut; at once if it is there.
 
@@ -96,7 +96,7 @@ def fetch(
             page or other bytes than published, or does not answer for long. What was fetched is kept, but for wrong
             bytes, which are set aside as `<name>.wrong`.
     """
-    progress, retry = progress or Silent(), retry or Retry()
+    progress, retry = progress or ByteProgress(quiet=True), retry or Retry()
     wanted = dict(package.checksum if checksum is None else checksum)
     path = _destination(package, places, address)
     places.archives.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class _Fetching:
         wanted: Mapping[str, str],
         any_size: bool,
         retry: Retry,
-        progress: Progress,
+        progress: ByteProgress,
     ) -> None:
         self.package, self.path, self.source = package, path, source
         self.wanted, self.any_size, self.retry, self.progress = wanted, any_size, retry, progress
@@ -281,7 +281,7 @@ class _Fetching:
 
 
 def _known(
-    package: Package, path: Path, address: str, wanted: Mapping[str, str], any_size: bool, progress: Progress
+    package: Package, path: Path, address: str, wanted: Mapping[str, str], any_size: bool, progress: ByteProgress
 ) -> FetchedNote:
     """The note of an archive that is there; made, and the archive verified, if there is none."""
     note = read_fetched(path)

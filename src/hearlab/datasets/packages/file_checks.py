@@ -11,13 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from hearlab.datasets.download.byte_progress import Progress, Silent
 from hearlab.datasets.download.journal import read_journal
 from hearlab.datasets.packages.catalogue import Package
 from hearlab.datasets.packages.expectations import files_below
 from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.receipt import FileLine, read_receipt
 from hearlab.datasets.packages.tree import file_md5
+from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
 Wrong = Literal["missing", "truncated", "altered", "surplus", "unreadable"]
@@ -44,7 +44,7 @@ def check_files(
     *,
     deep: bool = False,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> list[Problem]:
     """What is wrong with the unpacked files of a package, by its receipt; nothing without a receipt.
 
@@ -68,11 +68,11 @@ def damaged_files(
     *,
     deep: bool = False,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> list[Problem]:
     """Files that are missing or have another size, or (`deep`) other bytes."""
     lines = list(lines)
-    progress = progress or Silent()
+    progress = progress or ByteProgress(quiet=True)
     found = {line.path: _size_problem(line, root) for line in lines}
     if deep:
         readable = [line for line in lines if found[line.path] is None]
@@ -101,7 +101,7 @@ def _size_problem(line: FileLine, root: Path) -> Problem | None:
 
 
 def _hashed(
-    lines: list[FileLine], root: Path, workers: int, progress: Progress
+    lines: list[FileLine], root: Path, workers: int, progress: ByteProgress
 ) -> Iterator[tuple[FileLine, Problem | None]]:
     waiting = iter(lines)
     with ThreadPoolExecutor(workers, "md5") as pool:
@@ -109,7 +109,7 @@ def _hashed(
             yield from zip(some, pool.map(lambda line: _md5_problem(line, root, progress), some), strict=True)
 
 
-def _md5_problem(line: FileLine, root: Path, progress: Progress) -> Problem | None:
+def _md5_problem(line: FileLine, root: Path, progress: ByteProgress) -> Problem | None:
     try:
         found = file_md5(root / line.path, progress.advance)
     except OSError as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hearlab.datasets.download.byte_progress import Progress, Silent
 from hearlab.datasets.download.journal import read_journal
 from hearlab.datasets.download.ranges import Intervals
 from hearlab.datasets.packages.catalogue import Package
@@ -16,6 +15,7 @@ from hearlab.datasets.packages.file_checks import Problem, check_files
 from hearlab.datasets.packages.folders import Places
 from hearlab.datasets.packages.receipt import read_receipt
 from hearlab.datasets.packages.tree import file_md5
+from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
 State = Literal["absent", "partly fetched", "fetched", "partly unpacked", "unpacked by hand", "complete", "damaged"]
@@ -71,7 +71,7 @@ def status(package: Package, places: Places) -> Status:
     return check(package, places)
 
 
-def check(package: Package, places: Places, *, deep: bool = False, progress: Progress | None = None) -> Status:
+def check(package: Package, places: Places, *, deep: bool = False, progress: ByteProgress | None = None) -> Status:
     """How far a package is, and which files are missing, truncated, altered or surplus.
 
     Args:
@@ -84,7 +84,7 @@ def check(package: Package, places: Places, *, deep: bool = False, progress: Pro
     found = Status(package, "absent")
     if archive.is_file():
         found.state, found.archive, found.fetched = "fetched", archive, archive.stat().st_size
-        found.problems += _archive_problems(package, archive, deep, progress or Silent())
+        found.problems += _archive_problems(package, archive, deep, progress or ByteProgress(quiet=True))
     elif fetched := _partly_fetched(package, places):
         found.state, found.fetched = "partly fetched", fetched
 
@@ -113,7 +113,7 @@ def _partly_fetched(package: Package, places: Places) -> int:
     return max(Intervals([(entry["from"], entry["to"]) for entry in record.trusted]).total() for record in records)
 
 
-def _archive_problems(package: Package, archive: Path, deep: bool, progress: Progress) -> list[Problem]:
+def _archive_problems(package: Package, archive: Path, deep: bool, progress: ByteProgress) -> list[Problem]:
     size = archive.stat().st_size
     if package.size is not None and size != package.size:
         kind: Literal["truncated", "altered"] = "truncated" if size < package.size else "altered"

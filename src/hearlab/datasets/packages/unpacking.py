@@ -17,7 +17,6 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hearlab.datasets.download.byte_progress import Progress, Silent
 from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits, Vetting, is_no_data, shown
 from hearlab.datasets.packages.byte_stream import open_stream
@@ -32,6 +31,7 @@ from hearlab.datasets.packages.tar_reader import Member, TarReader
 from hearlab.datasets.packages.tree import Tree, Written, file_md5
 from hearlab.datasets.packages.zip_reader import Entry, blocks, entries, open_zip
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 
 SYNC_SECONDS = 30.0
 # Published unpacked sizes are rounded, and folders grow with new issues.
@@ -72,7 +72,7 @@ def unpack(
     limits: Limits | None = None,
     repair: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> Unpacked:
     """Unpack a package into its data root, or go on where a killed run stopped.
 
@@ -91,7 +91,7 @@ def unpack(
             too large for the disk; or a file with other bytes is in the way.
     """
     archive = archive or places.archive(package)
-    progress = progress or Silent()
+    progress = progress or ByteProgress(quiet=True)
     if limits is None:
         limits = Limits(size=round(package.unpacked * SIZE_MARGIN) if package.unpacked else None)
     with only_one(places.receipts / f".{package.name}.lock", f"unpacking {package.name}"):
@@ -109,7 +109,7 @@ class _Unpacking:
         archive: Path,
         vetting: Vetting,
         overwrite: bool,
-        progress: Progress,
+        progress: ByteProgress,
     ) -> None:
         self.package, self.places, self.archive = package, places, archive
         self.vetting, self.overwrite, self.progress = vetting, overwrite, progress

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from hearlab.compute.progress import Progress
 from hearlab.errors import InputError
+from hearlab.progress import UnitProgress
 
 FULL_SCALE = 32768  # steps of 16 bits in a signal from 0 to 1
 FEW_SCENES = 8  # for which starting other processes takes longer than reading
@@ -139,7 +139,7 @@ Job = tuple[Path, Path, str, tuple[str, ...]]
 
 
 def _differences(jobs: Sequence[Job], workers: int) -> Iterable[FileDifference]:
-    progress = Progress("data compare", len(jobs))
+    progress = UnitProgress("data compare", len(jobs))
     try:
         if workers == 1 or len(jobs) < FEW_SCENES:
             for job in jobs:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hearlab.compute.engine import outcomes
-from hearlab.compute.progress import Progress
-from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SIDES, STEMS, Workspace
 from hearlab.errors import InputError
 from hearlab.params import PARAMS_FILE, Params, load_params
+from hearlab.progress import UnitProgress
 from hearlab.report.compare.origins import DATA
 from hearlab.scores.table import Pair, parse_scores
+from hearlab.scores.tracks import TRACKS
 from hearlab.versions.checkout import Checkout
 
 Cells: TypeAlias = dict[Pair, dict[str, float]]
@@ -125,7 +126,7 @@ def rescore(copy: Checkout, track: str, pairs: Sequence[Pair]) -> Rescored | str
         pair_of = {unit.id: pair for unit, pair in units}
         staging = copy.path / ".hearlab" / STAGE
         cells: Cells = {}
-        progress = Progress("score again", len(units))
+        progress = UnitProgress("score again", len(units))
         todo = [unit for unit, pair in units if pair not in failed]
         for unit, outcome in outcomes(todo, copy.path, staging, STAGE, idle=lambda: None):
             progress.advance(failed=outcome.failure is not None)
@@ -140,32 +141,13 @@ def rescore(copy: Checkout, track: str, pairs: Sequence[Pair]) -> Rescored | str
 
 def _units(params: Params, track: str, wanted: set[Pair]) -> list[tuple[Unit, Pair]]:
     """The work of the scoring stage, for some pairs; of speech, the enhanced condition alone."""
-    return list(_speech_units(params, wanted) if track == "speech" else _music_units(params, wanted))
+    from hearlab.stages import stage_units
 
-
-def _speech_units(params: Params, wanted: set[Pair]) -> list[tuple[Unit, Pair]]:
-    from hearlab.stages.common import scene_listener_pairs
-    from hearlab.stages.score_speech import pair_unit
-
-    return [
-        (pair_unit(params, scene, listener, ["enhanced"]), (scene, listener.id))
-        for scene, listener in scene_listener_pairs(params)
-        if (scene, listener.id) in wanted
-    ]
-
-
-def _music_units(params: Params, wanted: set[Pair]) -> list[tuple[Unit, Pair]]:
-    from hearlab.stages.common import song_listener_pairs
-    from hearlab.stages.score_music import pair_unit, segments_to_score
-
-    pairs = song_listener_pairs(params)
-    segments = segments_to_score(params, [song for song, _ in pairs])
-    # The songs are not here yet, so how much memory their lengths take is not known.
-    return [
-        (pair_unit(params, song, listener, segments.get(song.name), 2 * GIBIBYTE), (song.name, listener.id))
-        for song, listener in pairs
-        if (song.name, listener.id) in wanted
-    ]
+    chosen = TRACKS[track]
+    evaluate = params.evaluate.model_copy(update={"unprocessed": False})
+    units = stage_units(chosen.scoring_stage, params.model_copy(update={"evaluate": evaluate}))
+    pairs = ((unit, (unit.arguments[chosen.cluster], unit.arguments["listener"]["name"])) for unit in units)
+    return [(unit, pair) for unit, pair in pairs if pair in wanted]
 
 
 def _targets(params: Params, track: str, units: Sequence[tuple[Unit, Pair]]) -> list[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import itertools
+import os
+import struct
+import termios
 
 import pytest
 
-from hearlab.compute import progress as module
-from hearlab.compute.progress import Progress
+from hearlab import progress as module
+from hearlab.progress import UnitProgress
 
 
 class Terminal(io.StringIO):
@@ -19,7 +24,7 @@ def test_a_log_gets_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     clock = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     log = io.StringIO()
-    progress = Progress("render", 100, log)
+    progress = UnitProgress("render", 100, log)
     for _ in range(100):
         clock[0] += 1
         progress.advance()
@@ -38,7 +43,7 @@ def test_slow_units_show_seconds_each_and_failures(monkeypatch: pytest.MonkeyPat
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     log = io.StringIO()
-    progress = Progress("train", 2000, log)
+    progress = UnitProgress("train", 2000, log)
     clock[0] = 40.0
     progress.advance(failed=True)
     assert log.getvalue() == "train: 1/2000, 40.0 s each, 22:12:40 left, 1 failed\n"
@@ -48,7 +53,7 @@ def test_a_terminal_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     terminal = Terminal()
-    progress = Progress("score", 2, terminal)
+    progress = UnitProgress("score", 2, terminal)
     clock[0] = 1.0
     progress.advance()
     progress.message("a warning")
@@ -57,12 +62,29 @@ def test_a_terminal_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None
     progress.finish()
     text = terminal.getvalue()
     assert text.count("\n") == 2  # the message and the end
-    assert "\r\033[Kscore: 1/2, 1.0/s, 0:01 left" in text
-    assert "\r\033[Ka warning\n" in text
-    assert text.endswith("score: 2/2, 1.0/s, took 0:02\n")
+    shown = [line.rstrip() for line in text.replace("\n", "\r").split("\r")]
+    assert [line for line, _ in itertools.groupby(filter(None, shown))] == [
+        "score: 0/2",
+        "score: 1/2, 1.0/s, 0:01 left",
+        "a warning",
+        "score: 1/2, 1.0/s, 0:01 left",  # again, below the message
+        "score: 2/2, 1.0/s",
+        "score: 2/2, 1.0/s, took 0:02",
+    ]
+
+
+def test_a_line_is_cut_to_the_width_of_the_terminal() -> None:
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, 20, 0, 0))
+    with os.fdopen(slave, "w") as terminal:
+        UnitProgress("a stage with a long name", 2, terminal).finish()
+        text = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "a stage with a" in text
+    assert max(len(line) for line in text.replace("\n", "\r").split("\r")) <= 20
 
 
 def test_nothing_to_do() -> None:
     log = io.StringIO()
-    Progress("render", 0, log).finish()
+    UnitProgress("render", 0, log).finish()
     assert log.getvalue() == "render: 0/0\n"
