@@ -1,6 +1,8 @@
-"""Sizes and times as people read them."""
+"""Text for the terminal: sizes and times as people read them, tables, and names that come from files."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 
 def size_text(count: int) -> str:
@@ -20,3 +22,43 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def table(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), most: int | None = None) -> str:
+    """Aligned lines with a rule under the first.
+
+    Args:
+        rows: the headings, then the lines; short ones end early.
+        left: columns whose cells begin together; those of the others end together.
+        most: width of the first column, in which longer cells are shortened.
+    """
+    from tabulate import tabulate  # takes long to import
+
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if most is not None:
+        cells = [[shortened(row[0], most), *row[1:]] for row in cells]
+    sides = ["left" if column in left else "right" for column in range(max(map(len, cells)))]
+    lines = tabulate(cells, tablefmt="plain", colalign=sides, disable_numparse=True).splitlines()
+    lines.insert(1, "-" * max(map(width, lines)))
+    return "\n".join(lines)
+
+
+def width(text: str) -> int:
+    """Columns that a text takes on a terminal: East Asian letters take two, combining marks none."""
+    from wcwidth import wcswidth
+
+    return max(wcswidth(text), 0)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many columns, with an ellipsis where something is cut off."""
+    if width(text) <= most:
+        return text
+    while width(text) > max(most - 1, 1):
+        text = text[:-1]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def printable(text: str) -> str:
+    """A text in which nothing can control the terminal; names come from files."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
