@@ -29,13 +29,14 @@ test-slow: $(INSTALLED_DEV)
 	@pytest -n 2 --dist loadfile -m slow tests
 
 lint: $(INSTALLED_DEV)
-	ruff format --check src tests benchmarks
-	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks tools
+	ruff check src tests benchmarks tools
 	mypy
+	@python tools/house.py --check
 
 format: $(INSTALLED_DEV)
-	ruff format src tests benchmarks
-	ruff check --fix src tests benchmarks
+	ruff format src tests benchmarks tools
+	ruff check --fix src tests benchmarks tools
 
 scores: $(INSTALLED)
 	@hearlab scores
@@ -61,13 +62,13 @@ peer: $(INSTALLED)
 # What can be made again: the environment and caches. Data, results and the DVC cache stay.
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
-	@echo "make lint    format, lint and type checks"
+	@echo "make lint    format, lint, types, and the rules of docs/architecture.md"
 	@echo "make bench   speed and memory beside the published implementation"
 	@echo "make peer    agreement with the published implementation on random cases"
 	@echo "make scores  print the scores of the last run"

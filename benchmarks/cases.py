@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from inputs import SceneData
 from scipy.signal import lfilter, resample_poly
+
+from inputs import SceneData
 from signals import KINDS, Generator
 
 RATES = (16000, 22050, 24000, 32000, 44100, 48000)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from cases import Case, generator
 from inputs import SceneData
 from signals import speech_like

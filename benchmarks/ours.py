@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from payload import read_signals, rendered_values
 from serve import Job, serve
 

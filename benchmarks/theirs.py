@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from payload import read_signals, rendered_values
 from serve import Job, serve
 

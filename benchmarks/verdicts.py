@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from agreement import (
     FITTING_TOLERANCE,
     METRIC_TOLERANCE,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from agreement import differing_share, fitting_difference, metric_difference, rendering_difference
 from verdicts import AGREES, DIFFERS, FAILS, PUBLISHED_FAILS, REFUSED, describe, judge, wrong
 from workers import Reply

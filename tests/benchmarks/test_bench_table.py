@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from agreement import fitting_difference
 from bench_table import failures, results_json, summary, table
 from inputs import Inputs

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from workers import TaskFailedError, Worker, last_core
 
 TASKS = Path(__file__).resolve().parent / "plain_tasks.py"
