@@ -23,6 +23,8 @@ PUBLISHED_LONGEST = 60.0
 REPEATED_BELOW, REPETITIONS = 5.0, 3
 # Lengths that would need more than this share of the machine's memory are left out.
 MEMORY_SHARE = 0.6
+# Colour, marker and label of each implementation in the figure.
+STYLES = {"hearlab": ("#0b6e99", "o", "HearLab"), "published": ("#c25b0e", "s", "pyclarity 0.9.0")}
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,12 @@ def run_scaling(bench: Bench, about: dict[str, Any], folder: Path, rows: set[str
         writer.writeheader()
         writer.writerows(asdict(point) for point in points)
     print(f"Written: {table}")
+    figure = folder / "scaling.svg"
     try:
-        from scaling_figure import draw
+        _draw(points, f"{about['machine']['cpu']}, one thread", figure)
     except ImportError:
         print("No figure: matplotlib is not installed (pip install 'hearlab[pipeline]')")
         return
-    where = about["machine"]
-    figure = folder / "scaling.svg"
-    draw(points, {curve.name: curve.title for curve in CURVES}, f"{where['cpu']}, one thread", figure)
     print(f"Written: {figure}")
 
 
@@ -154,6 +154,49 @@ def _table(points: Sequence[Point]) -> str:
             )
             before = point
     return "\n".join(lines)
+
+
+def _draw(points: Sequence[Point], where: str, path: Path) -> None:
+    """Write the figure as SVG: time above, memory below, one column for each row; a dotted line is linear growth."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "hearlab"  # the same bytes for the same points
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
+    from matplotlib import pyplot, ticker
+
+    titles = {curve.name: curve.title for curve in CURVES}
+    rows = list(dict.fromkeys(point.row for point in points))
+    figure, axes = pyplot.subplots(2, len(rows), figsize=(3.4 * len(rows), 6), squeeze=False, layout="constrained")
+    for column, row in enumerate(rows):
+        for side, (colour, marker, label) in STYLES.items():
+            own = [point for point in points if (point.row, point.implementation) == (row, side)]
+            if not own:
+                continue
+            lengths = [point.length for point in own]
+            for axis, values in (
+                (axes[0][column], [point.seconds for point in own]),
+                (axes[1][column], [point.megabytes for point in own]),
+            ):
+                axis.plot(lengths, values, color=colour, marker=marker, markersize=4, label=label)
+            slope = own[-1].seconds / own[-1].length
+            axes[0][column].plot(lengths, [slope * length for length in lengths], ":", color=colour, linewidth=1)
+        axes[0][column].set_title(titles[row], fontsize=10)
+        for axis in axes[:, column]:
+            axis.set(xscale="log", yscale="log")
+            axis.grid(True, which="major", alpha=0.3)
+            for scale in (axis.xaxis, axis.yaxis):
+                scale.set_major_formatter("{x:g}")
+                scale.set_minor_locator(ticker.NullLocator())
+            axis.set_xticks(sorted({point.length for point in points if point.row == row}))
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=20))
+        axes[1][column].set_xlabel("audio, s")
+    axes[0][0].set_ylabel("time, s")
+    axes[1][0].set_ylabel("peak memory, MB")
+    axes[0][0].legend(fontsize=8, frameon=False)
+    figure.suptitle(f"Cost by length of the input ({where}; dotted: linear)", fontsize=11)
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
 
 
 def _say(line: str) -> None:
