@@ -19,21 +19,12 @@ from typing import Any
 from hearlab.compute.engine import run
 from hearlab.compute.units import Unit
 from hearlab.params import load_params
-from hearlab.stages import score_speech
+from hearlab.stages import stage_units
 from hearlab.stages.common import workspace
 
 
 def units_at(levels: Sequence[int]) -> list[Unit]:
     """The stage's own units at every level."""
-    taken: list[Unit] = []
-    original = score_speech.run_units
-    score_speech.run_units = lambda stage, units, out, index: taken.extend(units) or _stop()  # type: ignore[assignment]
-    try:
-        score_speech.run(load_params())
-    except _TakenError:
-        pass
-    finally:
-        score_speech.run_units = original
     return [
         Unit(
             f"{unit.id} {level}",
@@ -43,16 +34,8 @@ def units_at(levels: Sequence[int]) -> list[Unit]:
             group=f"{unit.group} {level}",
         )
         for level in levels
-        for unit in taken
+        for unit in stage_units("score_speech", load_params())
     ]
-
-
-class _TakenError(Exception):
-    pass
-
-
-def _stop() -> None:
-    raise _TakenError
 
 
 def measure(units: list[Unit], workers: int) -> tuple[float, list[Any]]:

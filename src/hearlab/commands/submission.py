@@ -26,10 +26,10 @@ def add(commands: Commands) -> None:
 def _pack(options: argparse.Namespace) -> int:
     from hearlab.datasets.submission import pack_submission
     from hearlab.params import load_params
-    from hearlab.stages.common import test_songs, workspace
+    from hearlab.stages.common import submission_pairs, workspace
 
     params = load_params()
-    pairs, _ = test_songs(params)
+    pairs, _ = submission_pairs(params)
     path = pack_submission(workspace(params).enhanced_music, pairs, options.team, options.folder)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return _report(path)
@@ -42,9 +42,9 @@ def _check(options: argparse.Namespace) -> int:
 def _report(package: Path) -> int:
     from hearlab.datasets.submission import check_submission
     from hearlab.params import load_params
-    from hearlab.stages.common import test_songs
+    from hearlab.stages.common import submission_pairs
 
-    right, faults = check_submission(package, *test_songs(load_params()))
+    right, faults = check_submission(package, *submission_pairs(load_params()))
     for fault in faults:
         print(fault)
     print(f"{right} audio files are right, {len(faults)} faults")

@@ -1,4 +1,14 @@
-"""The stages that dvc.yaml calls: each reads params.yaml, lists its units and hands them to `compute`."""
+"""The stages that dvc.yaml calls. Each has a module of its name here; `run_stage` runs any of them.
+
+A stage whose work is a list of units has these functions in its module, each with the arguments of `hearlab stage`:
+
+    units(params, *arguments)               the list of units; nothing runs
+    folder(params, *arguments)              where the units' files go; missing where units write no files
+    check(params, *arguments)               optional: raises InputError for what would make every unit fail
+    finish(params, results, *arguments)     optional: writes what is made of all results, in the order of the units
+
+Any other stage has one function `run(params, *arguments)`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +16,16 @@ import difflib
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from hearlab.compute import engine
 from hearlab.compute.timings import timed
+from hearlab.compute.units import Unit
 from hearlab.errors import ParameterError
-from hearlab.params import load_params
+from hearlab.params import Params, load_params
+from hearlab.stages.common import workspace
 
-# Stage name -> how many arguments may follow it. The module of the same name holds `run(params, *arguments)`.
+# Stage name -> how many arguments may follow it.
 STAGES = {
     "check_params": (0,),
     "prepare": (0,),
@@ -34,6 +48,7 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
 
     Raises:
         ParameterError: unknown stage, wrong arguments, or anything wrong in params.yaml.
+        UnitsFailed: units of the stage failed, after all others were run.
     """
     if name not in STAGES:
         near = difflib.get_close_matches(name, STAGES, n=1)
@@ -53,4 +68,43 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
         )
     params = load_params()
     with timed("@".join((name, *arguments)), params.dataset, Path.cwd()):
-        importlib.import_module(f"hearlab.stages.{name}").run(params, *arguments)
+        if has_units(name):
+            _run_units(name, params, *arguments)
+        else:
+            _module(name).run(params, *arguments)
+
+
+def _run_units(name: str, params: Params, *arguments: str) -> None:
+    _optional(name, "check", params, *arguments)
+    units, folder = stage_units(name, params, *arguments), _optional(name, "folder", params, *arguments)
+    results = engine.run(" ".join((name, *arguments)), units, folder, index_file(name, params, *arguments))
+    _optional(name, "finish", params, results, *arguments)
+
+
+def has_units(name: str) -> bool:
+    """Whether a stage is a list of units."""
+    return hasattr(_module(name), "units")
+
+
+def stage_units(name: str, params: Params, *arguments: str) -> list[Unit]:
+    """The units of a stage, in the order in which they run. Nothing is run or written.
+
+    Raises:
+        InputError: what the stage reads to list its units is missing or wrong.
+    """
+    units: list[Unit] = _module(name).units(params, *arguments)
+    return units
+
+
+def index_file(name: str, params: Params, *arguments: str) -> Path:
+    """The stage's versioned index of finished units, relative to the root of the repository."""
+    return workspace(params).index(".".join((name, *arguments)))
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"hearlab.stages.{name}")
+
+
+def _optional(name: str, function: str, *arguments: Any) -> Any:
+    """Call a function that a stage need not have."""
+    return getattr(_module(name), function, lambda *arguments: None)(*arguments)

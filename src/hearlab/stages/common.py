@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hearlab.datasets.layout import Workspace
+import soundfile
+
+from hearlab.compute.units import GIBIBYTE
+from hearlab.datasets.layout import SAMPLE_RATE, Workspace
 from hearlab.datasets.song_lists import Segments, Song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
-from hearlab.params import Enhance, Params
+from hearlab.params import Params
 from hearlab.systems.base import is_baseline
 
 DATA = "data"
@@ -22,6 +26,7 @@ METRICS = "metrics"
 # which processors differ, so that the same experiment has the same hash on another machine.
 DECIMALS = 8
 SMALL_TEST = 15  # the published small test takes every 15th pair
+UNKNOWN_SONG = 300  # s, assumed of a song whose files are not here
 
 
 def workspace(params: Params) -> Workspace:
@@ -66,12 +71,15 @@ def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:
     return pairs
 
 
-def system_params(enhance: Enhance) -> dict[str, Any]:
-    """Constructor parameters of the enhancement system: enhance.params, and for the baseline its own section."""
-    if not is_baseline(enhance.system):
-        return dict(enhance.params)
-    own = enhance.model_dump(include={"gain", "nalr", "compressor", "soft_clip", "music_compressor"})
-    return {**own, **enhance.params}
+def system_arguments(params: Params) -> dict[str, str]:
+    """What `hearlab.systems.base.shared_system` makes the enhancement system of, for the arguments of units.
+
+    The constructor gets enhance.params, and the baseline its own section of params.yaml, too.
+    """
+    enhance = params.enhance
+    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
+    constructor = {**enhance.model_dump(include=own), **enhance.params}
+    return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
 
 
 def songs_to_evaluate(params: Params) -> list[Song]:
@@ -95,7 +103,23 @@ def song_listener_pairs(params: Params) -> list[tuple[Song, Listener]]:
     return pairs[::SMALL_TEST] if params.evaluate.small_test else pairs
 
 
-def test_songs(params: Params) -> tuple[list[tuple[str, str]], dict[str, Segments]]:
+def song_segments(params: Params, songs: Sequence[Song]) -> dict[str, Segments]:
+    """The segments of test songs by their names; songs of other splits are enhanced and scored whole."""
+    if params.evaluate.song_split != "test":
+        return {}
+    return read_segments(workspace(params).cadenza.segments, songs)
+
+
+def song_memory(params: Params, song: Song, bytes_per_frame: int) -> int:
+    """Bytes of memory of a unit that holds a whole song."""
+    try:
+        frames = soundfile.info(workspace(params).cadenza.stem(song.split, song.name, "mixture")).frames
+    except soundfile.SoundFileError:
+        frames = UNKNOWN_SONG * SAMPLE_RATE  # units can be listed before their songs are here
+    return GIBIBYTE + bytes_per_frame * frames
+
+
+def submission_pairs(params: Params) -> tuple[list[tuple[str, str]], dict[str, Segments]]:
     """Names of every test song with every listener, and the segments of the songs."""
     data = workspace(params).cadenza
     songs = read_songs(data.songs("test"))

@@ -2,75 +2,72 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hearlab.audio import Samples, read_audio, resample
-from hearlab.compute.engine import run as run_units
-from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.compute.units import Unit
 from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
-from hearlab.datasets.song_lists import Segments, check_song, read_segments
+from hearlab.datasets.song_lists import check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
-from hearlab.stages.common import song_listener_pairs, system_params, workspace
-from hearlab.systems.base import EnhancementSystem, check_music_output, load_system
+from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, system_arguments, workspace
+from hearlab.systems.base import check_music_output, shared_system
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
-    system = params.enhance.system
-    constructor = json.dumps(system_params(params.enhance), sort_keys=True)
-    _system(system, constructor)  # a wrong system is told once, before any work
+def folder(params: Params) -> Path:
+    return workspace(params).enhanced_music
+
+
+def check(params: Params) -> None:
+    """The system can be constructed, and the songs are there."""
+    shared_system(**system_arguments(params))
+    for song in dict(song_listener_pairs(params)):
+        check_song(workspace(params).cadenza, song, signals=("mixture",))
+
+
+def units(params: Params) -> list[Unit]:
+    """One for each song-listener pair."""
+    separated = workspace(params).separated
     pairs = song_listener_pairs(params)
-    segments: dict[str, Segments] = {}
-    if params.evaluate.song_split == "test":
-        segments = read_segments(files.cadenza.segments, [song for song, _ in pairs])
-    lengths = {song: check_song(files.cadenza, song, signals=("mixture",)) for song, _ in dict(pairs).items()}
-    units = []
+    segments = song_segments(params, [song for song, _ in pairs])
+    memory = {song: song_memory(params, song, BYTES_PER_FRAME) for song in dict(pairs)}
+    listed = []
     for song, listener in pairs:
         cut = segments.get(song.name)
         arguments = {
             "song": song.name,
             "listener": listener.as_entry(),
-            "separated": files.separated.as_posix(),
-            "system": system,
-            "constructor": constructor,
+            "separated": separated.as_posix(),
+            **system_arguments(params),
             "soft_clip": params.enhance.soft_clip,
             "objective": list(cut.objective) if cut else None,
             "subjective": list(cut.subjective) if cut else None,
         }
-        units.append(
+        listed.append(
             Unit(
                 f"{song.name} {listener.id}",
                 enhance_unit,
                 arguments,
-                inputs=tuple((files.separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
+                inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
                 outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
-                code=(system,),
-                memory=GIBIBYTE + BYTES_PER_FRAME * lengths[song],
+                code=(params.enhance.system,),
+                memory=memory[song],
             )
         )
-    run_units("enhance_music", units, files.enhanced_music, files.index("enhance_music"))
+    return listed
 
 
 def outputs(song: str, listener: str) -> list[Path]:
     """Names of the files of a pair: eight stems, their factors, and the remix."""
     stems = [music_file(Path(), listener, song, f"{side}_{stem}") for stem in STEMS for side in SIDES]
     return [*stems, *(factor_file(path) for path in stems), music_file(Path(), listener, song, "remix")]
-
-
-@functools.lru_cache(maxsize=1)
-def _system(name: str, constructor: str) -> EnhancementSystem:
-    """One instance per process, so that a network is loaded once."""
-    return load_system(name, json.loads(constructor))
 
 
 def enhance_unit(
@@ -94,7 +91,7 @@ def enhance_unit(
     stems = {
         stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
     }
-    output = check_music_output(_system(system, constructor).music(stems, SAMPLE_RATE, person), stems, system)
+    output = check_music_output(shared_system(system, constructor).music(stems, SAMPLE_RATE, person), stems, system)
     for stem, samples in output.items():
         for ear, side in enumerate(SIDES):
             path = music_file(out, person.id, song, f"{side}_{stem}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,24 +9,29 @@ from typing import Any
 import numpy as np
 
 from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
-from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
-from hearlab.stages.common import scene_listener_pairs, system_params, workspace
-from hearlab.systems.base import EnhancementSystem, check_speech_output, load_system
+from hearlab.stages.common import scene_listener_pairs, system_arguments, workspace
+from hearlab.systems.base import check_speech_output, shared_system
 
 log = logging.getLogger(__name__)
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
-    system = params.enhance.system
-    constructor = json.dumps(system_params(params.enhance), sort_keys=True)
-    _system(system, constructor)  # a wrong system is told once, before any work
-    scenes = files.rendered(params.evaluate.split)
-    units = [
+def folder(params: Params) -> Path:
+    return workspace(params).enhanced
+
+
+def check(params: Params) -> None:
+    """The system can be constructed."""
+    shared_system(**system_arguments(params))
+
+
+def units(params: Params) -> list[Unit]:
+    """One for each scene-listener pair."""
+    scenes = workspace(params).rendered(params.evaluate.split)
+    return [
         Unit(
             f"{scene} {listener.id}",
             enhance_unit,
@@ -36,22 +39,14 @@ def run(params: Params) -> None:
                 "scene": scene,
                 "listener": listener.as_entry(),
                 "scenes": scenes.as_posix(),
-                "system": system,
-                "constructor": constructor,
+                **system_arguments(params),
             },
             inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
             outputs=(enhanced_file(Path(), scene, listener.id).name,),
-            code=(system,),
+            code=(params.enhance.system,),
         )
         for scene, listener in scene_listener_pairs(params)
     ]
-    run_units("enhance_speech", units, files.enhanced, files.index("enhance_speech"))
-
-
-@functools.lru_cache(maxsize=1)
-def _system(name: str, constructor: str) -> EnhancementSystem:
-    """One instance per process, so that a network is loaded once."""
-    return load_system(name, json.loads(constructor))
 
 
 def enhance_unit(
@@ -63,7 +58,7 @@ def enhance_unit(
         name: read_audio(scene_file(root / scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
         for k, name in enumerate(CHANNELS)
     }
-    output = check_speech_output(_system(system, constructor).speech(microphones, SAMPLE_RATE, person), system)
+    output = check_speech_output(shared_system(system, constructor).speech(microphones, SAMPLE_RATE, person), system)
     path = enhanced_file(out, scene, person.id)
     clipped = int(np.sum(np.abs(output) > 1.0))
     if clipped:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from hearlab.audio import read_audio
-from hearlab.compute.engine import run as run_units
-from hearlab.compute.units import GIBIBYTE, Unit
+from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
-from hearlab.datasets.song_lists import Segments, Song, check_song, read_segments
+from hearlab.datasets.song_lists import Segments, Song, check_song
 from hearlab.datasets.stem_files import factor_file, read_stem
 from hearlab.errors import InputError
 from hearlab.files import write_json
@@ -22,7 +21,15 @@ from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
-from hearlab.stages.common import DECIMALS, METRICS, song_listener_pairs, workspace, write_table
+from hearlab.stages.common import (
+    DECIMALS,
+    METRICS,
+    song_listener_pairs,
+    song_memory,
+    song_segments,
+    workspace,
+    write_table,
+)
 
 # The published order of the columns; the order of scoring is that of STEMS, left before right.
 COLUMNS = tuple(f"{side}_{stem}" for stem in sorted(STEMS) for side in SIDES)
@@ -30,28 +37,26 @@ COLUMNS = tuple(f"{side}_{stem}" for stem in sorted(STEMS) for side in SIDES)
 BYTES_PER_FRAME = 80
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
+def check(params: Params) -> None:
+    """The songs are whole."""
+    for song in dict(song_listener_pairs(params)):
+        check_song(workspace(params).cadenza, song, signals=STEMS)
+
+
+def units(params: Params) -> list[Unit]:
+    """One for each song-listener pair."""
     pairs = song_listener_pairs(params)
-    segments = segments_to_score(params, [song for song, _ in pairs])
-    lengths = {song: check_song(files.cadenza, song, signals=STEMS) for song, _ in pairs}
-    units = [
-        pair_unit(params, song, listener, segments.get(song.name), GIBIBYTE + BYTES_PER_FRAME * lengths[song])
-        for song, listener in pairs
-    ]
-    scores = run_units("score_music", units, None, files.index("score_music"))
-    write_results(Path(METRICS), scores)
+    segments = song_segments(params, [song for song, _ in pairs])
+    memory = {song: song_memory(params, song, BYTES_PER_FRAME) for song in dict(pairs)}
+    return [_pair_unit(params, song, listener, segments.get(song.name), memory[song]) for song, listener in pairs]
 
 
-def segments_to_score(params: Params, songs: Sequence[Song]) -> dict[str, Segments]:
-    """The seconds of each test song that are scored; songs of other splits are scored whole."""
-    if params.evaluate.song_split != "test":
-        return {}
-    return read_segments(workspace(params).cadenza.segments, songs)
+def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
+    """Write the score tables."""
+    write_results(Path(METRICS), results)
 
 
-def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int) -> Unit:
-    """The unit that scores a pair; `memory` in bytes."""
+def _pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int) -> Unit:
     files = workspace(params)
     references = [files.cadenza.stem(song.split, song.name, stem) for stem in STEMS]
     processed = [

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.audio import read_audio, rms
-from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
@@ -26,18 +25,20 @@ from hearlab.stages.common import DECIMALS, METRICS, read_list, scene_listener_p
 CONDITIONS = ("enhanced", "unprocessed")
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
-    conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
-    units = [pair_unit(params, scene, listener, conditions) for scene, listener in scene_listener_pairs(params)]
-    scores = run_units("score_speech", units, None, files.index("score_speech"))
-    snrs = {scene["scene"]: scene.get("SNR") for scene in read_list(files.scenes(params.evaluate.split), "scene")}
-    write_results(Path(METRICS), scores, snrs)
+def units(params: Params) -> list[Unit]:
+    """One for each scene-listener pair."""
+    return [_pair_unit(params, scene, listener) for scene, listener in scene_listener_pairs(params)]
 
 
-def pair_unit(params: Params, scene: str, listener: Listener, conditions: Sequence[str]) -> Unit:
-    """The unit that scores a pair in some of the CONDITIONS."""
+def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
+    """Write the score tables."""
+    scenes = read_list(workspace(params).scenes(params.evaluate.split), "scene")
+    write_results(Path(METRICS), results, {scene["scene"]: scene.get("SNR") for scene in scenes})
+
+
+def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
     files, channel = workspace(params), params.render.reference_channel
+    conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
     scenes, enhanced = files.rendered(params.evaluate.split), files.enhanced
     arguments = {
         "scene": scene,

@@ -9,26 +9,35 @@ from pathlib import Path
 import soundfile
 
 from hearlab.audio import float_wav, read_audio
-from hearlab.compute.engine import run as run_units
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import check_song
 from hearlab.params import TRAINED, Params
 from hearlab.separation import Separator, load_separator, weights_files
+from hearlab.separation.loading import loader
 from hearlab.stages.common import songs_to_evaluate, workspace
 
 # What the networks and a chunk need, Hybrid Demucs on the CPU most of all: measured 2.6 GB, whatever the song's length.
 MEMORY = 3 * GIBIBYTE
 
 
-def run(params: Params) -> None:
-    files = workspace(params)
-    separate = params.separate
+def folder(params: Params) -> Path:
+    return workspace(params).separated
+
+
+def check(params: Params) -> None:
+    """The songs are there."""
+    for song in songs_to_evaluate(params):
+        check_song(workspace(params).cadenza, song, signals=("mixture",))
+
+
+def units(params: Params) -> list[Unit]:
+    """One for each song."""
+    files, separate = workspace(params), params.separate
     weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
     needed = tuple(path.as_posix() for path in weights_files(separate.model, weights))
-    units = []
+    listed = []
     for song in songs_to_evaluate(params):
-        check_song(files.cadenza, song, signals=("mixture",))
         mixture = files.cadenza.stem(song.split, song.name, "mixture").as_posix()
         arguments = {
             "song": song.name,
@@ -39,18 +48,19 @@ def run(params: Params) -> None:
             "segment": separate.segment,
             "overlap": separate.overlap,
         }
-        units.append(
+        listed.append(
             Unit(
                 song.name,
                 separate_unit,
                 arguments,
                 inputs=(mixture, *needed),
                 outputs=tuple(f"{song.name}/{stem}.wav" for stem in STEMS),
+                code=(loader(separate.model),),
                 memory=MEMORY,
                 gpus=_gpus(separate.device),
             )
         )
-    run_units("separate_music", units, files.separated, files.index("separate_music"))
+    return listed
 
 
 def _gpus(device: str) -> float:

@@ -21,6 +21,7 @@ from hearlab.params import TRAINED, Params
 from hearlab.separation.openunmix import TARGETS, UnmixShape
 from hearlab.separation.training import TrainingSettings, TrainingState, separator_description, train_network
 from hearlab.separation.training_data import Mixing
+from hearlab.separators import SEPARATORS
 from hearlab.stages.common import workspace
 
 MEMORY = 3 * GIBIBYTE
@@ -37,10 +38,10 @@ def units(params: Params) -> list[Unit]:
     if params.separator_weights != TRAINED:
         return []
     data = workspace(params).cadenza
-    if params.separate.model != "openunmix":
+    if not SEPARATORS[params.separate.model].trainable:
         raise InputError(
             "params.yaml",
-            "only Open-Unmix can be trained here",
+            f"only {' and '.join(model.title for model in SEPARATORS.values() if model.trainable)} can be trained here",
             field="separate.weights",
             found=f"{TRAINED} with model {params.separate.model}",
             wanted="the folder or file of its weights",

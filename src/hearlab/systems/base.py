@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -94,6 +96,15 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     except Exception as error:  # an entrant's code may raise anything; the cause stays attached
         raise ParameterError(dotted, "could not be constructed", found=_told(error)) from error
     return system
+
+
+@functools.lru_cache(maxsize=1)
+def shared_system(system: str, constructor: str) -> EnhancementSystem:
+    """The one instance of this process, so that a network is loaded once; `constructor` is JSON.
+
+    Raises as `load_system`.
+    """
+    return load_system(system, json.loads(constructor))
 
 
 def _find_class(dotted: str) -> type[Any]:

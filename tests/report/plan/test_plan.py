@@ -21,7 +21,7 @@ from hearlab.report.plan.plan import Plan, Row, duration, make_plan, plan_text
 from hearlab.report.plan.stages import PlannedStage
 from hearlab.report.plan.work import Work, Workload
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SCENES = 2500
 PAIRS = 7500
 
@@ -169,11 +169,10 @@ def test_units_that_are_done_are_not_counted(demo: Path, monkeypatch: pytest.Mon
     load = Workload(demo, load_params())
     from hearlab.stages import enhance_speech
 
-    def lists_five(params: object) -> None:
-        units = [Unit(name, double, {"name": name}, outputs=(f"{name}.wav",)) for name in "abcde"]
-        run("enhance_speech", units, Path("out"), Path("data/demo/units/enhance_speech.json"))
+    def lists_five(params: object) -> list[Unit]:
+        return [Unit(name, double, {"name": name}, outputs=(f"{name}.wav",)) for name in "abcde"]
 
-    monkeypatch.setattr(enhance_speech, "run", lists_five)
+    monkeypatch.setattr(enhance_speech, "units", lists_five)
     assert load.of("enhance_speech", "yes").done == 3
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.wav", "b.wav", "c.wav"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import statistics
 import tomllib
@@ -13,27 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute.identity import Identities
-from hearlab.compute.listing import Listed, units_listed_only
 from hearlab.compute.memo import Memo
 from hearlab.compute.unit_times import read_times
+from hearlab.compute.units import Unit
 from hearlab.datasets.song_lists import read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
 from hearlab.params import TRAINED, Params
+from hearlab.separators import SEPARATORS
+from hearlab.stages import has_units, stage_units
 from hearlab.stages.common import SMALL_TEST, workspace
 
 COSTS = "unit_costs.toml"
-# Stages whose `run` does nothing but list units before it hands them over.
-UNIT_STAGES = (
-    "render_scenes",
-    "enhance_speech",
-    "score_speech",
-    "train_separator",
-    "separate_music",
-    "enhance_music",
-    "score_music",
-)
 MUSIC_STAGES = ("separate_music", "enhance_music", "score_music")
 
 
@@ -155,28 +146,26 @@ class Workload:
 
     def _done(self, stage: str, index: Path) -> int | None:
         """How many units the memo has; None if a unit's inputs are not all there, or would have to be read."""
-        listed = self._list(stage)
-        if listed is None:
+        units = self._list(stage)
+        if units is None:
             return None
         self.memo.load_index(self.root / index)
         try:
-            return sum(self.memo.find(unit.key(self._identities)[0]) is not None for unit in listed.units)
+            return sum(self.memo.find(unit.key(self._identities)[0]) is not None for unit in units)
         except (InputError, _NotRead):
             return None
 
-    def _list(self, stage: str) -> Listed | None:
-        name, _, split = stage.partition("@")
-        if name not in UNIT_STAGES:
+    def _list(self, stage: str) -> list[Unit] | None:
+        name, *arguments = stage.split("@")
+        if not has_units(name):
             return None
         try:
-            with units_listed_only() as listed:
-                importlib.import_module(f"hearlab.stages.{name}").run(self.params, *([split] if split else []))
+            return stage_units(name, self.params, *arguments)
         except (InputError, OSError, ImportError):
             return None  # what it reads is still to be made
-        return listed[0] if listed else None
 
     def _known_identities(self) -> Identities:
-        from hearlab.versions.dvc_files import lock_records
+        from hearlab.versions.lock import lock_records
 
         memo = self.memo
         return _KnownIdentities(
@@ -196,7 +185,7 @@ class Workload:
         """Seconds of one core and bytes of a unit, and where they come from."""
         cost = self.costs[cost_name]
         if name == "separate_music":
-            cost = cost[self.params.separate.model]
+            cost = {**cost, "seconds_per_second": SEPARATORS[self.params.separate.model].seconds_per_second}
         factor = self._song_seconds() if name in MUSIC_STAGES else 1.0
         seconds = cost.get("seconds", 0.0) + factor * cost.get("seconds_per_second", 0.0)
         if name == "score_speech" and self.params.evaluate.unprocessed:
