@@ -1,4 +1,4 @@
-"""Reading and writing files: atomic writes, the md5 of a file, JSON with errors that name the place."""
+"""Files: atomic writes, text, JSON and YAML with errors that name the place, md5."""
 
 from __future__ import annotations
 
@@ -75,27 +75,90 @@ def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1) -> 
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
+def read_text(
+    path: str | os.PathLike[str],
+    *,
+    wanted: str | None = None,
+    advice: str | None = None,
+    error: type[InputError] = InputError,
+) -> str:
+    """Read a file of UTF-8 text.
+
+    Args:
+        path: the file.
+        wanted, advice: for the error of a missing file.
+        error: the kind of error.
+
+    Raises:
+        InputError: the file is missing, cannot be read or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(path, "no such file", wanted=wanted, advice=advice) from None
+    except UnicodeDecodeError as problem:
+        raise error(path, "is not UTF-8 text", found=f"byte {problem.start} is invalid") from None
+    except OSError as problem:
+        raise error(path, "cannot be read", found=problem.strerror) from None
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 
     Raises:
         InputError: the file is missing, is not UTF-8 or is not JSON (with line and column).
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(path, "no such file", wanted="a JSON file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(path, "is not UTF-8 text", found=f"byte {error.start} is invalid") from None
-    except OSError as error:
-        raise InputError(path, "cannot be read", found=error.strerror) from None
+    text = read_text(path, wanted="a JSON file")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(
-            path, "is not valid JSON", field=f"line {error.lineno} column {error.colno}", found=error.msg
-        ) from None
+        place = f"line {error.lineno} column {error.colno}"
+        raise InputError(path, "is not valid JSON", field=place, found=error.msg) from None
+
+
+def read_yaml(
+    path: str | os.PathLike[str], *, advice: str | None = None, error: type[InputError] = InputError
+) -> dict[str, Any]:
+    """Read a YAML file that holds keys and values.
+
+    Args:
+        path: the file.
+        advice: for the error of a missing file.
+        error: the kind of error.
+
+    Raises:
+        InputError: the file is missing, is not UTF-8, is not YAML (with its line) or holds something else.
+    """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    text = read_text(path, advice=advice, error=error)
+    try:
+        content = _load_yaml(text)
+    except MarkedYAMLError as problem:
+        line = f"line {problem.problem_mark.line + 1}" if problem.problem_mark else None
+        what = str(problem.problem).splitlines()[0].removeprefix("found ")
+        raise error(path, f"is not valid YAML: {what}", field=line) from None
+    except (YAMLError, ValueError) as problem:
+        raise error(path, "is not valid YAML", found=str(problem).splitlines()[0][:120]) from None
+    if not isinstance(content, dict):
+        raise error(path, "must hold keys and values", found=type(content).__name__)
+    return content
+
+
+def parse_yaml(content: bytes | None) -> Any:
+    """The value of a YAML text; None where it is absent or is not YAML."""
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return None if content is None else _load_yaml(content.decode("utf-8"))
+    except (YAMLError, ValueError):
+        return None
+
+
+def _load_yaml(text: str) -> Any:
+    from ruamel.yaml import YAML  # not needed by most commands
+
+    return YAML(typ="safe", pure=True).load(text)  # pure: the errors name the line in the same way everywhere
 
 
 def md5_of(path: str | os.PathLike[str]) -> str:
@@ -105,3 +168,8 @@ def md5_of(path: str | os.PathLike[str]) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def md5_of_bytes(content: bytes) -> str:
+    """md5 of bytes, as `md5_of` gives it of a file."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hearlab.files import read_json
-from hearlab.report.doctor.doctor import dvc_config
+from hearlab.versions.dvc_files import dvc_config
 
 pytestmark = pytest.mark.slow
 NAMES = 0.05  # dvc.lock and the folder's list, beside 4 MB of data

@@ -11,7 +11,8 @@ import pytest
 
 from hearlab.compute.identity import Identities
 from hearlab.errors import InputError
-from hearlab.versions.dvc_files import cache_folder, lock_records
+from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.lock import lock_records
 
 
 def md5(text: str) -> str:

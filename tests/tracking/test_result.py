@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from tracking_support import make_result
 
 from hearlab.errors import InputError
-from hearlab.tracking.result import current_result, stages_behind
+from hearlab.tracking.result import current_result
+from hearlab.versions.lock import stages_behind
 
 
 def edit_lock(root: Path, change) -> None:

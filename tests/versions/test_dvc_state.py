@@ -53,7 +53,7 @@ def listed(root: Path) -> dict[str, str]:
 
 
 def test_dvc_takes_what_the_engine_tells(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dvc_state, "WORTH_TELLING", 1)
+    monkeypatch.setattr(dvc_state, "LEAST_BYTES", 1)
     stage(root)
     right = {f"{text}.txt": hashlib.md5(text.encode()).hexdigest() for text in ("one", "two")}
     # Other bytes of the same size in the same place and time: had DVC read the file, it would list another md5.
@@ -75,7 +75,7 @@ def test_little_is_left_to_dvc(root: Path) -> None:
 
 
 def test_a_file_that_changed_afterwards_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dvc_state, "WORTH_TELLING", 1)
+    monkeypatch.setattr(dvc_state, "LEAST_BYTES", 1)
     stage(root)
     (root / "out/one.txt").unlink()
     (root / "out/one.txt").write_text("xxx")
@@ -83,4 +83,4 @@ def test_a_file_that_changed_afterwards_is_read(root: Path, monkeypatch: pytest.
 
 
 def test_no_dvc_repository(tmp_path: Path) -> None:
-    assert not dvc_state.tell_dvc(tmp_path, {"a": "0" * 32})
+    assert not dvc_state.note_md5(tmp_path, {"a": "0" * 32})

@@ -14,7 +14,7 @@ from hearlab.compute.memo import Entry, Memo
 from hearlab.files import md5_of
 from hearlab.progress import UnitProgress
 from hearlab.text import size_text
-from hearlab.versions.dvc_files import lock_records
+from hearlab.versions.lock import lock_records
 
 INDEX_PATTERN = "data/*/units/*.json"
 

@@ -6,16 +6,15 @@ import getpass
 import importlib.metadata
 import os
 import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from hearlab.compute.engine import worker_count
-from hearlab.params import flat
-from hearlab.tracking.result import LOCK_FILE, PARAMS_FILE, Result
+from hearlab.compute.process import worker_count
+from hearlab.files import parse_yaml
+from hearlab.params import PARAMS_FILE, flat
+from hearlab.tracking.result import Result
+from hearlab.versions.git import git_text
+from hearlab.versions.lock import LOCK_FILE
 
 PACKAGES = ("hearlab", "numpy", "scipy", "numba", "soxr", "soundfile", "torch", "openunmix", "dvc", "ray", "mlflow")
 CHANGES_SHOWN = 20
@@ -48,37 +47,33 @@ def run_name(result: Result) -> str:
 
 def changed_params(result: Result) -> dict[str, Any]:
     """Parameters whose values are not those of the commit."""
-    committed = git(result.root, "show", f"HEAD:./{PARAMS_FILE}")
-    if committed is None:
-        return {}
-    try:
-        before = flat(YAML(typ="safe").load(committed))
-    except YAMLError:
+    before = flat(parse_yaml(git_text(result.root, "show", f"HEAD:./{PARAMS_FILE}").encode()))
+    if not before:
         return {}
     return {name: value for name, value in result.params.items() if name not in before or before[name] != value}
 
 
 def _git_tags(result: Result) -> dict[str, str]:
-    commit = git(result.root, "rev-parse", "HEAD")
-    if commit is None:
+    commit = git_text(result.root, "rev-parse", "HEAD")
+    if not commit:
         return {}
     changed = [path for path in changed_files(result.root) if path != LOCK_FILE and path not in result.files]
-    found = {"git.commit": commit.strip(), "git.dirty": str(bool(changed)).lower()}
-    found["mlflow.source.git.commit"] = commit.strip()  # which MLflow shows
+    found = {"git.commit": commit, "git.dirty": str(bool(changed)).lower()}
+    found["mlflow.source.git.commit"] = commit  # which MLflow shows
     if changed:
         more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
         found["git.changed"] = ", ".join(changed[:CHANGES_SHOWN]) + more
-    branch = git(result.root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    branch = git_text(result.root, "symbolic-ref", "--quiet", "--short", "HEAD")
     if branch:
-        found["git.branch"] = branch.strip()
+        found["git.branch"] = branch
     return found
 
 
 def changed_files(root: Path) -> list[str]:
     """Files below `root` that are not as in the commit: changed, new and not ignored, or deleted."""
-    listed = git(root, "-c", "core.quotePath=false", "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
-    prefix = (git(root, "rev-parse", "--show-prefix") or "").strip()
-    entries = iter((listed or "").split("\0"))
+    listed = git_text(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+    prefix = git_text(root, "rev-parse", "--show-prefix")
+    entries = iter(listed.split("\0"))
     found = []
     for entry in entries:
         if entry:
@@ -119,11 +114,3 @@ def _processor() -> str:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{len(names)} x {names[0]}" if names else f"{os.cpu_count()} x {platform.processor() or platform.machine()}"
 
-
-def git(root: Path, *arguments: str) -> str | None:
-    """What git printed; None if it failed, or is not installed."""
-    try:
-        done = subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None

@@ -18,9 +18,11 @@ from hearlab.compute.memo import FOLDER
 from hearlab.compute.timings import stage_times
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json, write_text
+from hearlab.params import PARAMS_FILE
 from hearlab.tracking import provenance, summary
 from hearlab.tracking.figures import FIGURES, draw
-from hearlab.tracking.result import LOCK_FILE, PARAMS_FILE, Result
+from hearlab.tracking.result import Result
+from hearlab.versions.lock import LOCK_FILE
 
 RECORD = "record.json"
 ARTEFACTS = "artefacts"

@@ -9,21 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from hearlab.errors import InputError
-from hearlab.files import md5_of
-from hearlab.params import flat
-from hearlab.versions.dvc_files import lock_stages
+from hearlab.files import md5_of, read_yaml
+from hearlab.params import PARAMS_FILE, flat
+from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
 
-PARAMS_FILE = "params.yaml"
-LOCK_FILE = "dvc.lock"
 CODE = "src/"
 WEIGHTS = ("separator", "weights")  # last parts of the paths at which networks lie
 # Of the description that an identity is the hash of: a new number makes new results of all.
 IDENTITY_VERSION = 1
-
-Lock = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -96,28 +90,13 @@ def current_result(root: Path) -> Result:
         described[track.name] = _description(lock, track, behind)
         stages.update({name: _index(lock[name]) for name in behind})
         data.update(_data(lock, behind))
-        files += [path for path in _outs(lock[track.stage]) if path.startswith("metrics/") and (root / path).is_file()]
+        files += [path for path in outs(lock[track.stage]) if path.startswith("metrics/") and (root / path).is_file()]
     if not tracks:
         reasons = ", ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(root / "metrics", "holds no finished result", found=reasons, advice="run dvc repro")
     text = json.dumps({"version": IDENTITY_VERSION, **described}, sort_keys=True, default=str)
     identity = hashlib.sha256(text.encode()).hexdigest()
     return Result(root, tuple(tracks), left_out, params, identity, data, tuple(files), stages)
-
-
-def stages_behind(lock: Lock, stage: str) -> list[str]:
-    """The stage and all stages whose outputs it or they read, in the order of dvc.lock; empty if it never ran."""
-    found: set[str] = set()
-    pending = [stage] if stage in lock else []
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            deps = _paths(lock[name], "deps")
-            pending += [
-                other for other in lock if any(_overlap(dep, out) for dep in deps for out in _outs(lock[other]))
-            ]
-    return [name for name in lock if name in found]
 
 
 def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Mapping[str, Any]) -> str | None:
@@ -128,7 +107,7 @@ def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Ma
         for name, value in _stage_params(lock[stage]).items():
             if name not in params or params[name] != value:
                 return f"its scores are of {name} {_text(value)}, params.yaml says {_text(params.get(name))}"
-    for path, identity in _outs(lock[track.stage]).items():
+    for path, identity in outs(lock[track.stage]).items():
         if not path.startswith("metrics/"):
             continue
         if not (root / path).is_file():
@@ -144,58 +123,39 @@ def _description(lock: Lock, track: Track, behind: list[str]) -> dict[str, Any]:
     Not the source code: a change of it makes another result if it changes what is scored or a score.
     """
     params = {name: value for stage in behind for name, value in _stage_params(lock[stage]).items()}
-    deps = _paths(lock[track.stage], "deps")
-    outs = _outs(lock[track.stage])
+    scorer = lock[track.stage]
     return {
         "params": params,
-        "scored": {path: identity for path, identity in deps.items() if not path.startswith(CODE)},
-        "scores": {path: identity for path, identity in outs.items() if path.startswith("metrics/")},
+        "scored": {path: identity for path, identity in deps(scorer).items() if not path.startswith(CODE)},
+        "scores": {path: identity for path, identity in outs(scorer).items() if path.startswith("metrics/")},
     }
 
 
 def _data(lock: Lock, behind: list[str]) -> dict[str, str]:
     """Identities of the data sets (what the prepare stages give, and what no stage makes) and of weights."""
-    made = {out for stage in behind for out in _outs(lock[stage])}
+    made = {out for stage in behind for out in outs(lock[stage])}
     data: dict[str, str] = {}
     for stage in behind:
-        for path, identity in _outs(lock[stage]).items():
+        for path, identity in outs(lock[stage]).items():
             if stage.startswith("prepare") or path.endswith(WEIGHTS):
                 data[path] = identity
-        for path, identity in _paths(lock[stage], "deps").items():
+        for path, identity in deps(lock[stage]).items():
             source = path.startswith(CODE) or path == PARAMS_FILE
-            if not source and not any(_overlap(path, out) for out in made):
+            if not source and not any(overlap(path, out) for out in made):
                 data[path] = identity
     return data
 
 
 def _index(stage: Mapping[str, Any]) -> str | None:
-    return next((identity for path, identity in _outs(stage).items() if "/units/" in path), None)
-
-
-def _outs(stage: Mapping[str, Any]) -> dict[str, str]:
-    return _paths(stage, "outs")
-
-
-def _paths(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
-    entries = stage.get(kind) or []
-    return {str(entry.get("path")): str(entry.get("md5")) for entry in entries if isinstance(entry, dict)}
+    return next((identity for path, identity in outs(stage).items() if "/units/" in path), None)
 
 
 def _stage_params(stage: Mapping[str, Any]) -> dict[str, Any]:
     return flat((stage.get("params") or {}).get(PARAMS_FILE))
 
 
-def _overlap(one: str, two: str) -> bool:
-    """One of the paths is the other, or lies below it."""
-    return one == two or one.startswith(f"{two}/") or two.startswith(f"{one}/")
-
-
 def _params(root: Path) -> dict[str, Any]:
-    path = root / PARAMS_FILE
-    try:
-        return flat(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise InputError(path, "no such file", advice="run from the root of the repository") from None
+    return flat(read_yaml(root / PARAMS_FILE, advice="run from the root of the repository"))
 
 
 def _text(value: Any) -> str:

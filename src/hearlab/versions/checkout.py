@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import contextlib
-import importlib
 import os
 import shutil
 import subprocess
@@ -17,8 +16,11 @@ from typing import Any
 from hearlab.errors import InputError
 from hearlab.files import md5_of
 from hearlab.params import PUBLISHED_WEIGHTS
-from hearlab.versions.dvc_files import cache_folder, lock_records
-from hearlab.versions.revisions import Files, WorkspaceFiles, git
+from hearlab.versions.dvc_command import full_config, repository, run_dvc
+from hearlab.versions.dvc_files import cache_folder, cached_object
+from hearlab.versions.git import git, git_text, run_git
+from hearlab.versions.lock import lock_records, stages_behind
+from hearlab.versions.revisions import Files, WorkspaceFiles
 
 PARENT = ".hearlab"  # ignored by git, and on the file system of the workspace: links to the cache work
 PREPARES = ("prepare", "prepare_music")  # they only check data sets that are not made on the spot
@@ -43,22 +45,18 @@ class Checkout:
 
     def __enter__(self) -> Checkout:
         if git(self.root, "cat-file", "-e", f"{self.commit}^{{commit}}") is None:
-            raise InputError(
-                self.commit[:12],
-                "is no commit of this clone",
-                advice="git fetch --all; was it pushed where you cloned?",
-            )
-        top = (git(self.root, "rev-parse", "--show-toplevel") or b"").decode().strip()
-        prefix = (git(self.root, "rev-parse", "--show-prefix") or b"").decode().strip()
+            advice = "git fetch --all; was it pushed where you cloned?"
+            raise InputError(self.commit[:12], "is no commit of this clone", advice=advice)
         parent = self.root / PARENT
         parent.mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="verify-", dir=parent))
         try:
             place = self._folder / "checkout"
             # A clone and not a worktree: it leaves nothing in the workspace's own .git, even if it is killed.
-            self._git(self._folder, "clone", "--quiet", "--shared", "--no-checkout", top, str(place))
-            self._git(place, "checkout", "--quiet", "--detach", self.commit)
-            self.path = place / prefix
+            top = git_text(self.root, "rev-parse", "--show-toplevel")
+            run_git(self._folder, "clone", "--quiet", "--shared", "--no-checkout", top, str(place))
+            run_git(place, "checkout", "--quiet", "--detach", self.commit)
+            self.path = place / git_text(self.root, "rev-parse", "--show-prefix")
             self._configure()
         except BaseException:
             self.__exit__()
@@ -70,19 +68,17 @@ class Checkout:
 
     @property
     def files(self) -> Files:
-        """What lies there now."""
+        """The files that are there now."""
         return WorkspaceFiles(self.path)
 
     def pull(self, targets: Sequence[str]) -> str | None:
         """Get files or folders of the revision from the cache or the remote; gives DVC's complaint if it cannot."""
-        done = self._dvc("pull", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        if done.returncode == 0:
-            return None
+        done = self._dvc("pull", *targets)
         # Without a remote, or without network, the cache may still have everything.
-        if self._dvc("checkout", *targets, stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode == 0:
+        if done.returncode == 0 or self._dvc("checkout", *targets).returncode == 0:
             return None
-        told = done.stderr.partition("ERROR: ")[2].partition("Is your cache")[0]
-        return " ".join(told.split())[:160] or "no reason given"
+        complaint = done.stderr.partition("ERROR: ")[2].partition("Is your cache")[0]
+        return " ".join(complaint.split())[:160] or "no reason given"
 
     def stored(self, md5: str) -> tuple[bytes, str] | None:
         """The bytes that the cache or else the remote keeps under an md5, right or wrong, and which of them does.
@@ -91,13 +87,12 @@ class Checkout:
         """
         if self._cache is not None:
             with contextlib.suppress(OSError):
-                return (self._cache / md5[:2] / md5[2:]).read_bytes(), "DVC's cache"
-        repository = importlib.import_module("dvc.repo").Repo
+                return cached_object(self._cache, md5).read_bytes(), "DVC's cache"
         try:
-            with repository(str(self.root)) as now:
+            with repository(self.root) as now:
                 remote = now.cloud.get_remote_odb()
                 content: bytes = remote.fs.cat_file(remote.oid_to_path(md5))
-        except Exception:  # DVC's remotes raise errors of their own kinds; then it is pulled or computed, and told
+        except Exception:  # DVC's remotes raise errors of their own kinds; then the file is pulled or computed
             return None
         return content, "the remote"
 
@@ -112,7 +107,7 @@ class Checkout:
             path, wanted = self.path / name, records.get(name)
             if path.is_file() and wanted is not None and md5_of(path) != wanted:
                 wrong.append(name)
-                stored = self._cache / wanted[:2] / wanted[2:] if self._cache else None
+                stored = cached_object(self._cache, wanted) if self._cache else None
                 if stored is not None and stored.is_file() and md5_of(stored) != wanted:
                     os.replace(path, self._folder / "altered")  # keep its bytes, whatever link it is
                     stored.chmod(0o644)
@@ -126,20 +121,17 @@ class Checkout:
         The stages that check a data set from outside are not run: its files are pulled.
 
         Raises:
-            InputError: the data cannot be had, or a stage fails.
+            InputError: the data cannot be pulled, or a stage fails.
         """
-        stages = stages_before(lock, stage)
+        stages = stages_behind(lock, stage)
         given = [name for name in stages if name in PREPARES and dataset != "demo"]
-        if given:
-            complaint = self.pull(given)
-            if complaint:
-                advice = "dvc add or push the data set where it is, see docs/full-data.md"
-                raise InputError(self.commit[:12], f"needs the data set {dataset}: {complaint}", advice=advice)
+        complaint = self.pull(given) if given else None
+        if complaint:
+            advice = "dvc add or push the data set where it is, see docs/full-data.md"
+            raise InputError(self.commit[:12], f"needs the data set {dataset}: {complaint}", advice=advice)
         self._link_weights()
         made = [name for name in stages if name not in given]
-        done = self._dvc(
-            "repro", "--force", "--single-item", "--no-run-cache", *made, own_code=True, stdout=2, stderr=2
-        )
+        done = self._dvc("repro", "--force", "--single-item", "--no-run-cache", *made, own_code=True)
         if done.returncode != 0:
             raise InputError(self.commit[:12], "cannot be recomputed: dvc repro failed", advice="see above")
 
@@ -154,9 +146,7 @@ class Checkout:
 
     def _configure(self) -> None:
         """The workspace's cache and remotes, which the revision may not know."""
-        repository = importlib.import_module("dvc.repo").Repo
-        with repository(str(self.root)) as now:
-            config = now.config
+        config = full_config(self.root)
         self._cache = cache_folder(self.root)
         written = configparser.ConfigParser(interpolation=None)
         cache = {name: value for name, value in config.get("cache", {}).items() if name in ("type", "shared")}
@@ -172,41 +162,13 @@ class Checkout:
         with local.open("w", encoding="utf-8") as file:
             written.write(file)
 
-    def _dvc(self, *arguments: str, own_code: bool = False, **streams: int) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(self._folder / "site")}
+    def _dvc(self, *arguments: str, own_code: bool = False) -> subprocess.CompletedProcess[str]:
+        environment = {"DVC_SITE_CACHE_DIR": str(self._folder / "site")}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         if own_code:
             environment["PYTHONPATH"] = os.pathsep.join([str(self.path / "src"), str(self.path)])
             environment["HEARLAB_MEMO"] = "ignore"
-        # -P: no module of the checkout takes the place of one of DVC's.
-        command = (sys.executable, "-P", "-m", "dvc", *arguments)
-        return subprocess.run(command, cwd=self.path, env=environment, text=True, check=False, **streams)  # type: ignore[call-overload]
-
-    @staticmethod
-    def _git(folder: Path, *arguments: str) -> None:
-        done = subprocess.run(("git", "-C", str(folder), *arguments), capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-            raise InputError("git", f"{arguments[0]} failed", found=last[:200])
-
-
-def stages_before(lock: Mapping[str, Any], stage: str) -> list[str]:
-    """A stage of dvc.lock and all that it needs, in an order in which they can run."""
-    outs = {str(out["path"]): name for name, entry in lock.items() for out in entry.get("outs") or []}
-    order: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in order:
-            return
-        for dep in lock[name].get("deps") or []:
-            path = str(dep["path"])
-            for out, maker in outs.items():
-                if maker != name and (out == path or out.startswith(f"{path}/") or path.startswith(f"{out}/")):
-                    visit(maker)
-        order.append(name)
-
-    visit(stage)
-    return order
+        return run_dvc(self.path, *arguments, environment=environment, shown=own_code)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Telling DVC the identities of files that a stage has made, so that it need not read them again.
+"""The md5 of files that a stage has made, handed to DVC so that it need not read the files again.
 
-DVC keeps, per machine, which md5 a file of that inode, time and size has. After a stage it reads every file of the
-outputs that it finds no such note of. The engine has read them already, when it stored them.
+DVC notes, on each machine, which md5 a file of that inode, time and size has. After a stage it reads every output file
+that it has no such note of. The engine has read them already, when it stored them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from hearlab.versions.dvc_command import repository
+
 # Importing DVC takes one to two seconds, in which two cores read about this much.
-WORTH_TELLING = 1 << 30
+LEAST_BYTES = 1 << 30
 
 _log = logging.getLogger(__name__)
 
 
-def tell_dvc(root: Path, files: Mapping[str, str]) -> bool:
-    """Give DVC the md5 of files in the workspace; whether it took them.
+def note_md5(root: Path, files: Mapping[str, str]) -> bool:
+    """Give DVC the md5 of files in the workspace; returns whether it took them.
 
     It only saves time: with another version of DVC, or where its notes cannot be written, DVC reads the files.
 
@@ -27,13 +29,12 @@ def tell_dvc(root: Path, files: Mapping[str, str]) -> bool:
         files: md5 of each file, by its path relative to `root`.
     """
     try:
-        from dvc.repo import Repo  # type: ignore[import-untyped,unused-ignore]
         from dvc_data.hashfile.hash_info import HashInfo  # type: ignore[import-untyped,unused-ignore]
 
-        with Repo(os.fspath(root)) as repo:
+        with repository(root) as repo:
             known = ((os.path.join(repo.root_dir, name), HashInfo("md5", md5), None) for name, md5 in files.items())
             repo.state.save_many(known, repo.fs)
     except Exception as error:
-        _log.debug("DVC was not told of %d files: %s", len(files), error)
+        _log.debug("DVC did not take the md5 of %d files: %s", len(files), error)
         return False
     return True

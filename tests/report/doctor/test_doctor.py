@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.report.doctor.doctor import Finding, dvc_config, examine
+from hearlab.report.doctor.doctor import Finding, examine
+from hearlab.versions.dvc_files import dvc_config
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def by_subject(root: Path) -> dict[str, Finding]:

@@ -15,7 +15,7 @@ from hearlab.report.leaderboard.origin import origin_of, result_of
 from hearlab.report.leaderboard.rescore import Cell, differing, index_cells, read_cells
 from hearlab.report.leaderboard.verify import verify
 from hearlab.scores.table import parse_scores
-from hearlab.versions.checkout import stages_before
+from hearlab.versions.lock import stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def test_incomplete_scores() -> None:
 
 def test_stages_before_another() -> None:
     lock = WorkspaceFiles(REPOSITORY).lock
-    stages = stages_before(lock, "score_speech")
+    stages = stages_behind(lock, "score_speech")
     assert stages == [
         "check_params",
         "prepare",
@@ -67,7 +67,7 @@ def test_stages_before_another() -> None:
         "enhance_speech",
         "score_speech",
     ]
-    music = stages_before(lock, "score_music")
+    music = stages_behind(lock, "score_music")
     assert music[-1] == "score_music"
     assert set(music) == {
         *("check_params", "prepare_music", "train_separator", "separate_music", "enhance_music", "score_music")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hearlab.datasets.layout import SAMPLE_RATE, Workspace
-from hearlab.datasets.packages import LINK_TYPES, Places, load_catalogue, status
+from hearlab.datasets.packages import PackageFolders, load_catalogue, status
 from hearlab.datasets.packages.catalogue import Package
 from hearlab.datasets.packages.space import Need, device, disks, fetching_needs, unpacking_needs
 from hearlab.datasets.packages.status import Status
@@ -17,7 +17,7 @@ from hearlab.errors import InputError
 from hearlab.params import Params
 from hearlab.report.doctor.finding import Finding
 from hearlab.text import size_text
-from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.dvc_files import cache_folder, link_types
 
 DATA = "data"  # as in hearlab.stages.common, which takes long to import
 LEAST_FREE = 5 << 30
@@ -39,13 +39,14 @@ class Standing:
         found: status of each, or the line why it cannot be told.
     """
 
-    places: Places
+    places: PackageFolders
     found: tuple[tuple[Package, Status | InputError], ...]
 
 
-def standing(root: Path, links: tuple[str, ...] = LINK_TYPES) -> Standing:
+def standing(root: Path) -> Standing:
     """Look at the packages that the stages need; unpacked files are compared by size."""
-    places = Places.of(Workspace(root / DATA / "clarity"), cache=cache_folder(root), link_types=links)
+    files = Workspace(root / DATA / "clarity")
+    places = PackageFolders.of(files, cache=cache_folder(root), link_types=link_types(root))
     catalogue = load_catalogue()
     found: dict[str, tuple[Package, Status | InputError]] = {}
     for package in catalogue.values():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
-import contextlib
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import socket
 import subprocess
@@ -18,12 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hearlab.datasets.packages import LINK_TYPES, working_link
+from hearlab.datasets.links import working_link
 from hearlab.errors import InputError
 from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.finding import Finding, State
 from hearlab.text import size_text
-from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.dvc_command import remote_problem
+from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 
 CORE = ("numpy", "scipy", "numba", "soundfile", "soxr", "pydantic", "ruamel.yaml")
 # What a group of functions needs -> where its packages come from.
@@ -126,49 +124,15 @@ def _links(cache: Path, root: Path) -> list[str]:
     return [kind for kind in LINK_TYPES if working_link(root, cache, (kind,)) is not None]
 
 
-def dvc_config(root: Path, name: str) -> str | None:
-    """A value of DVC's configuration in the repository, such as 'cache.type'; config.local comes last."""
-    section, key = name.split(".")
-    value = _configuration(root).get(section, key, fallback=None)
-    return value.strip("\"'") if value else value  # DVC quotes what holds a comma
-
-
-def link_types(root: Path) -> tuple[str, ...]:
-    """Kinds of link that DVC tries here, in its order."""
-    return tuple((dvc_config(root, "cache.type") or "reflink,copy").replace(" ", "").split(","))
-
-
-def _configuration(root: Path) -> configparser.ConfigParser:
-    # Read from DVC's own files: asking DVC takes seconds.
-    config = configparser.ConfigParser(interpolation=None)
-    for file in ("config", "config.local"):
-        with contextlib.suppress(OSError, configparser.Error):
-            text = (root / ".dvc" / file).read_text(encoding="utf-8")
-            config.read_string("\n".join(line.strip() for line in text.splitlines()))
-    return config
-
-
-def _settings(root: Path) -> dict[str, dict[str, str]]:
-    """Settings of each remote, by its name."""
-    config = _configuration(root)
-    sections = {re.fullmatch(r"'?remote \"(.+)\"'?", section): section for section in config.sections()}
-    return {match[1]: dict(config.items(section)) for match, section in sections.items() if match}
-
-
 def _remotes(root: Path) -> Iterator[Finding]:
     """Ask each remote for one object that no remote has: the answer 'no' means that it can be reached."""
     if _version("dvc") is None or not (root / ".dvc").is_dir():
         return
-    program = (
-        "import sys; from dvc.repo import Repo\n"
-        "with Repo(sys.argv[1]) as repo:\n"
-        "  odb = repo.cloud.get_remote_odb(sys.argv[2]); odb.fs.exists(odb.path)\n"
-    )
-    remotes = _settings(root)
-    if not remotes:
+    configured = remotes(root)
+    if not configured:
         advice = "dvc remote add --default NAME ADDRESS, see docs/remotes.md"
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
-    for name, settings in remotes.items():
+    for name, settings in configured.items():
         address = settings.get("url", "")
         unreachable = _unreachable(address)
         if unreachable:
@@ -179,22 +143,9 @@ def _remotes(root: Path) -> Iterator[Finding]:
                 "check the network and docs/remotes.md",
             )
             continue
-        try:
-            done = subprocess.run(
-                (sys.executable, "-c", program, str(root), name),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=3 * SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            yield Finding(
-                f"remote {name}", "error", f"no answer in {3 * SECONDS:g} s", "check the network and docs/remotes.md"
-            )
-            continue
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["unknown error"])[-1]
-            yield Finding(f"remote {name}", "error", last[:200], "see docs/remotes.md")
+        problem = remote_problem(root, name, 3 * SECONDS)
+        if problem:
+            yield Finding(f"remote {name}", "error", problem, "check the network and docs/remotes.md")
         elif settings.get("verify", "").lower() != "true":
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
@@ -299,7 +250,7 @@ def _data_and_disk(root: Path, params: Params | None) -> Iterator[Finding]:
 
     packages = None
     if params is not None and params.dataset != "demo":
-        packages = standing(root, link_types(root))
+        packages = standing(root)
         yield from package_findings(packages)
     elif params is not None:
         yield from demo_findings(root)

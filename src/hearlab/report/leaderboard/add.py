@@ -7,8 +7,6 @@ import datetime
 import hashlib
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,9 @@ from hearlab.report.leaderboard.origin import Result, origin_of, result_of
 from hearlab.scores.statistics import ClusteredMean, clustered_mean
 from hearlab.scores.table import Pair, ScoreTable, parse_scores
 from hearlab.systems.base import is_baseline
-from hearlab.versions.revisions import RevisionFiles, find_revision, git
+from hearlab.versions.dvc_command import run_dvc
+from hearlab.versions.git import git
+from hearlab.versions.revisions import RevisionFiles, find_revision
 
 DECIMALS = 8  # of scores, as the stages write them
 SHOWN = 3  # names in a line
@@ -154,8 +154,7 @@ def _scores(root: Path, result: Result, md5: str) -> ScoreTable:
 
 
 def _check_up_to_date(root: Path, stage: str) -> None:
-    command = (sys.executable, "-P", "-m", "dvc", "status", "--with-deps", "--json", stage)
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = run_dvc(root, "status", "--with-deps", "--json", stage)
     try:
         changed: dict[str, list[Any]] = json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
+from hearlab.files import parse_yaml
 from hearlab.params import flat
 from hearlab.report.compare.origins import PARAMS_FILE
-from hearlab.versions.revisions import EXPERIMENT, Files, RevisionFiles, WorkspaceFiles, git, read_yaml
+from hearlab.versions.git import git_text
+from hearlab.versions.revisions import Files, RevisionFiles, WorkspaceFiles, experiment_commits
 
 COMMITS = 50  # the newest that changed a score
 AVERAGES = {
@@ -49,18 +51,14 @@ def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
     Lines without scores are left out, and so are commits whose parameters and scores are those of the next older one.
     """
     found = [_experiment("workspace", "workspace", "", None, WorkspaceFiles(root))]
-    listed = _git(root, "for-each-ref", "--format=%(objectname) %(committerdate:unix) %(refname)", "refs/exps")
-    for line in listed:
-        commit, seconds, reference = line.split(" ", 2)
-        match = EXPERIMENT.fullmatch(reference)
-        if match:
-            files = RevisionFiles(root, match[3], commit, True)
-            found.append(_experiment(match[3], "experiment", commit[:7], seconds, files))
+    for each in experiment_commits(root):
+        files = RevisionFiles(root, each.name, each.commit, True)
+        found.append(_experiment(each.name, "experiment", each.commit[:7], each.time, files))
     log = ("log", f"--max-count={COMMITS}", "--format=%H %ct %s", "--", "metrics/speech.json", "metrics/music.json")
     before: Experiment | None = None
-    for line in _git(root, *log):
+    for line in git_text(root, *log).splitlines():
         commit, seconds, subject = line.split(" ", 2)
-        own = _experiment(subject, "commit", commit[:7], seconds, RevisionFiles(root, commit[:7], commit))
+        own = _experiment(subject, "commit", commit[:7], int(seconds), RevisionFiles(root, commit[:7], commit))
         if before is not None and (own.scores, own.parameters) == (before.scores, before.parameters):
             found.pop()
         found.append(own)
@@ -86,14 +84,7 @@ def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]
     return [replace(one, parameters={name: one.parameters.get(name) for name in kept}) for one in found], kept
 
 
-def _git(root: Path, *arguments: str) -> list[str]:
-    output: bytes | None = None
-    with contextlib.suppress(InputError):  # without git there is the workspace
-        output = git(root, *arguments)
-    return (output or b"").decode("utf-8", errors="replace").splitlines()
-
-
-def _experiment(name: str, kind: str, commit: str, seconds: str | None, files: Files) -> Experiment:
+def _experiment(name: str, kind: str, commit: str, seconds: int | None, files: Files) -> Experiment:
     scores = {}
     for title, (path, keys) in AVERAGES.items():
         content: Any = None
@@ -105,6 +96,6 @@ def _experiment(name: str, kind: str, commit: str, seconds: str | None, files: F
             scores[title] = float(content)
     parameters: Any = None
     with contextlib.suppress(InputError):
-        parameters = read_yaml(files.read(PARAMS_FILE))
-    date = None if seconds is None else datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+        parameters = parse_yaml(files.read(PARAMS_FILE))
+    date = None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return Experiment(name, kind, commit, date, scores, flat(parameters))

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hearlab.datasets.layout import Workspace, enhanced_file
-from hearlab.files import atomic_path
+from hearlab.files import atomic_path, parse_yaml
 from hearlab.params import flat
 from hearlab.report.compare.origins import DATA, PARAMS_FILE
 from hearlab.report.site.results import Results
 from hearlab.report.site.versions import Part, Version
-from hearlab.versions.revisions import RevisionFiles, read_yaml
+from hearlab.versions.revisions import RevisionFiles
 
 FOLDER = "against"
 SHORT = 12  # digits of a commit that name its folder
@@ -35,7 +35,7 @@ def other_versions(results: Results, scene: str, listeners: Sequence[str], out: 
     source = results.against
     if source is None or not isinstance(source.files, RevisionFiles):
         return []
-    dataset = flat(read_yaml(source.files.read(PARAMS_FILE))).get("dataset")
+    dataset = flat(parse_yaml(source.files.read(PARAMS_FILE))).get("dataset")
     if dataset != results.params.dataset:
         return []
     folder = Workspace(Path(DATA) / str(dataset)).enhanced

@@ -1,0 +1,103 @@
+"""dvc.lock: which stages have run, on what, and the identity (md5) of every file that they made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hearlab.files import parse_yaml
+from hearlab.versions.dvc_files import cached_object
+
+LOCK_FILE = "dvc.lock"
+
+Lock = Mapping[str, Mapping[str, Any]]
+
+
+def parse_lock(content: bytes | None) -> dict[str, dict[str, Any]]:
+    """The stages of a dvc.lock; none where it is absent or holds nothing that can be read."""
+    lock = parse_yaml(content)
+    stages = lock.get("stages") if isinstance(lock, dict) else None
+    if not isinstance(stages, dict):
+        return {}
+    return {str(name): stage for name, stage in stages.items() if isinstance(stage, dict)}
+
+
+def lock_stages(root: Path) -> dict[str, dict[str, Any]]:
+    """The stages of the dvc.lock that lies in `root`; none where there is no such file."""
+    try:
+        return parse_lock((root / LOCK_FILE).read_bytes())
+    except OSError:
+        return {}
+
+
+def outs(stage: Mapping[str, Any]) -> dict[str, str]:
+    """md5 of each file or folder that a stage made, by its path; that of a folder ends in '.dir'."""
+    return _identities(stage, "outs")
+
+
+def deps(stage: Mapping[str, Any]) -> dict[str, str]:
+    """md5 of each file or folder that a stage read, by its path; 'None' where dvc.lock holds none."""
+    return _identities(stage, "deps")
+
+
+def _identities(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
+    entries = stage.get(kind) or []
+    return {str(entry.get("path")): str(entry.get("md5")) for entry in entries if isinstance(entry, dict)}
+
+
+def all_outs(lock: Lock) -> dict[str, str]:
+    """md5 of everything that any stage made, by its path."""
+    return {path: identity for stage in lock.values() for path, identity in outs(stage).items()}
+
+
+def lock_records(root: Path, cache: Path | None) -> dict[str, str]:
+    """md5 of each file that dvc.lock names, by its path; files inside folders as DVC's cache lists them."""
+    records: dict[str, str] = {}
+    for path, identity in all_outs(lock_stages(root)).items():
+        if not identity.endswith(".dir"):
+            records[path] = identity
+        elif cache is not None:
+            with contextlib.suppress(OSError):
+                files = listing(cached_object(cache, identity).read_bytes())
+                records |= {f"{path}/{name}": md5 for name, md5 in files.items()}
+    return records
+
+
+def listing(content: bytes) -> dict[str, str]:
+    """What DVC notes of a folder: md5 of each file in it, by its path there; nothing where that cannot be read."""
+    try:
+        return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def stages_behind(lock: Lock, stage: str) -> list[str]:
+    """A stage and all stages that it needs, in an order in which they can run; none if the stage never ran.
+
+    Where dvc.lock still holds a stage that no longer exists, the later one that makes the same path is taken.
+    """
+    makers = {path: name for name, entry in lock.items() for path in outs(entry)}
+    seen: set[str] = set()
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        for dep in deps(lock[name]):
+            for path, maker in makers.items():
+                if overlap(dep, path):
+                    visit(maker)
+        order.append(name)
+
+    if stage in lock:
+        visit(stage)
+    return order
+
+
+def overlap(one: str, two: str) -> bool:
+    """Whether one of two paths is the other, or lies below it."""
+    return one == two or one.startswith(f"{two}/") or two.startswith(f"{one}/")
