@@ -114,13 +114,13 @@ def test_a_server_that_is_down_does_not_stop_the_pipeline(project: Path, monkeyp
 def test_another_separator_changes_the_music_only(project: Path) -> None:
     """Hybrid Demucs with weights in place (random ones): separated again, the speech track untouched."""
     torch = pytest.importorskip("torch", reason="the music track needs torch")
-    from hearlab.separation.hdemucs import build_hdemucs, hdemucs_file
+    from hearlab.separation.hdemucs import build_hdemucs, weights_files
 
     before = json.loads((project / "metrics" / "music.json").read_text())
     torch.manual_seed(0)
     weights = project / "data" / "weights" / "hdemucs_high_musdbhq_only.pt"
     torch.save(build_hdemucs().state_dict(), weights)
-    assert hdemucs_file(weights.parent) == weights
+    assert weights_files(weights.parent) == [weights]
     try:
         output = run(project, "dvc", "exp", "run", "-S", "separate.model=hdemucs", "-S", "separate.segment=4")
         ran = re.findall(r"Running stage '([\w@]+)'", output)

@@ -11,13 +11,14 @@ import json
 import os
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from hearlab.errors import ParameterError
+from hearlab.files import read_yaml
+from hearlab.separators import SEPARATORS
 
 PARAMS_FILE = "params.yaml"
 # Weights of separators: those of the stage train_separator, and the folder of the published ones.
@@ -31,14 +32,18 @@ NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 SceneIndex = Annotated[int, Field(ge=0, le=99999)]
 Selection = Literal["SEQUENTIAL", "RANDOM"]
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+S = TypeVar("S", bound="Section")
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section whose keys and values are checked; the first value of a `..._range` must not exceed the second."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _ranges_ascend(self) -> _Section:
+    def _ranges_ascend(self) -> Section:
         for name, value in self:
             is_range = name.endswith("_range") and isinstance(value, tuple) and len(value) == 2
             if is_range and value[0] > value[1]:
@@ -46,7 +51,13 @@ class _Section(BaseModel):
         return self
 
 
-class Interferers(_Section):
+def _known_separator(name: str) -> str:
+    if name not in SEPARATORS:
+        raise PydanticCustomError("literal_error", "Input should be " + " or ".join(map(repr, SEPARATORS)))
+    return name
+
+
+class Interferers(Section):
     """How the interferers of a scene are drawn; times in samples at 44.1 kHz."""
 
     number: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
@@ -54,7 +65,7 @@ class Interferers(_Section):
     end_early_time_range: tuple[Count, Count]
 
 
-class HeadTurn(_Section):
+class HeadTurn(Section):
     """The head turn of CEC2; times in samples at 44.1 kHz, angles in degrees."""
 
     relative_start_time_range: tuple[float, float]
@@ -65,7 +76,7 @@ class HeadTurn(_Section):
     angle_final_range: tuple[float, float]
 
 
-class AdditionalScenes(_Section):
+class AdditionalScenes(Section):
     """The additional training scenes; none are built unless `enabled`."""
 
     enabled: bool
@@ -74,7 +85,7 @@ class AdditionalScenes(_Section):
     shuffle_rooms: bool
 
 
-class Scenes(_Section):
+class Scenes(Section):
     target_selection: Selection
     shuffle_rooms: bool
     snr_range: tuple[float, float]
@@ -84,7 +95,7 @@ class Scenes(_Section):
     additional: AdditionalScenes
 
 
-class Render(_Section):
+class Render(Section):
     """Where the microphone files come from; the other keys: see `hearlab.scenes.RenderOptions`."""
 
     source: Literal["auto", "rendered", "packaged"]
@@ -106,11 +117,11 @@ class Render(_Section):
         return self
 
 
-class NalRParams(_Section):
+class NalRParams(Section):
     taps: Annotated[int, Field(ge=2, multiple_of=2)]
 
 
-class CompressorParams(_Section):
+class CompressorParams(Section):
     threshold: Positive
     attenuation: Annotated[float, Field(ge=0, le=1)]
     attack: Positive
@@ -119,7 +130,7 @@ class CompressorParams(_Section):
     makeup_gain: Positive
 
 
-class Enhance(_Section):
+class Enhance(Section):
     system: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     gain: Annotated[float, Field(ge=-100, le=100)]
     nalr: NalRParams
@@ -129,7 +140,7 @@ class Enhance(_Section):
     params: dict[str, Any]
 
 
-class Train(_Section):
+class Train(Section):
     """See `hearlab.separation.training.TrainingSettings`, `UnmixShape` and `Mixing`."""
 
     hidden_size: Annotated[int, Field(ge=2, multiple_of=2)]
@@ -152,18 +163,18 @@ class Train(_Section):
     stop_patience: Annotated[int, Field(ge=1)]
 
 
-class Separate(_Section):
+class Separate(Section):
     """How songs are separated; segment and overlap in seconds."""
 
-    model: Literal["openunmix", "hdemucs"]
-    weights: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, AfterValidator(_known_separator)]
+    weights: Name
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     segment: Positive
     overlap: NonNegative
     train: Train
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     split: Literal["train", "dev"]
     unprocessed: bool
     level: Annotated[float, Field(ge=0, le=200)]
@@ -172,7 +183,7 @@ class Evaluate(_Section):
     small_test: bool
 
 
-class SplitCounts(_Section):
+class SplitCounts(Section):
     """Rooms and scenes of one split: how many, and the number of the first."""
 
     rooms: Count
@@ -182,12 +193,12 @@ class SplitCounts(_Section):
     room_selection: Selection
 
 
-class AdditionalCounts(_Section):
+class AdditionalCounts(Section):
     scenes: Count
     first_scene: SceneIndex
 
 
-class Splits(_Section):
+class Splits(Section):
     """In the order in which the published pipeline draws them from its one random stream."""
 
     train: SplitCounts
@@ -195,7 +206,7 @@ class Splits(_Section):
     demo: SplitCounts
 
 
-class SongCounts(_Section):
+class SongCounts(Section):
     """How many songs the demo composes."""
 
     train: Annotated[int, Field(ge=1)]
@@ -203,7 +214,7 @@ class SongCounts(_Section):
     test: Count
 
 
-class DataSet(_Section):
+class DataSet(Section):
     """What differs between the demo and the real data."""
 
     seed_offset: Count
@@ -215,12 +226,12 @@ class DataSet(_Section):
     songs: SongCounts | None = None
 
 
-class DataSets(_Section):
+class DataSets(Section):
     demo: DataSet
     clarity: DataSet
 
 
-class Params(_Section):
+class Params(Section):
     dataset: Literal["demo", "clarity"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     scenes: Scenes
@@ -240,7 +251,7 @@ class Params(_Section):
         """Where the separator's weights come from: 'trained' (by train_separator) or a folder or file."""
         if self.separate.weights != "auto":
             return self.separate.weights
-        return TRAINED if (self.separate.model, self.dataset) == ("openunmix", "demo") else PUBLISHED_WEIGHTS
+        return automatic_weights(self.separate.model, self.dataset)
 
     def scene_source(self, split: str) -> Literal["rendered", "packaged"]:
         """Where the microphone files of a split come from; scenes that no package holds are always rendered."""
@@ -262,35 +273,31 @@ class Params(_Section):
         return chosen
 
 
+def automatic_weights(model: str, dataset: str) -> str:
+    """What `separate.weights: auto` means."""
+    trained = dataset == "demo" and model in SEPARATORS and SEPARATORS[model].trainable
+    return TRAINED if trained else PUBLISHED_WEIGHTS
+
+
 def load_params(path: str | os.PathLike[str] = PARAMS_FILE) -> Params:
     """Read and check params.yaml.
 
     Raises:
         ParameterError: the file is missing, not YAML, or has wrong keys or values: one line for each.
     """
-    path = Path(path)
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParameterError(path, "no such file", advice="run from the root of the repository") from None
-    except MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else None
-        problem = str(error.problem).removeprefix("found ")
-        raise ParameterError(path, f"is not valid YAML: {problem}", field=line) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(path, "is not valid YAML", found=str(error)) from None
-    return check_params(content, path)
+    advice = "run from the root of the repository"
+    return check_params(read_yaml(path, advice=advice, error=ParameterError), Path(path))
 
 
 def check_params(content: Any, path: Path = Path(PARAMS_FILE)) -> Params:
-    """What stands in a params.yaml, checked; `path` is for messages. Raises as `load_params`."""
+    """The content of a params.yaml, checked; `path` is for messages. Raises as `load_params`."""
     if not isinstance(content, dict):
         raise ParameterError(path, "must hold keys and values", found=type(content).__name__)
     try:
-        # JSON mode is strict about types and still takes lists for tuples.
-        return Params.model_validate_json(json.dumps(content, default=str), strict=True)
+        return validated(Params, content)
     except ValidationError as error:
-        raise _as_lines(path, error) from None
+        lines = [ParameterError(path, **mistake) for mistake in mistakes(error, Params)]
+        raise lines[0] if len(lines) == 1 else ParameterErrors(lines) from None
 
 
 class ParameterErrors(ParameterError):
@@ -300,69 +307,71 @@ class ParameterErrors(ParameterError):
         self.errors = errors
         first = errors[0]
         super().__init__(
-            first.where,
-            first.problem,
-            field=first.field,
-            found=first.found,
-            wanted=first.wanted,
-            advice=first.advice,
+            first.where, first.problem, field=first.field, found=first.found, wanted=first.wanted, advice=first.advice
         )
 
     def __str__(self) -> str:
         return "\n".join(str(error) for error in self.errors)
 
 
-def _as_lines(path: Path, error: ValidationError) -> ParameterError:
+def validated(section: type[S], content: Any) -> S:
+    """A section with its values. JSON mode is strict about types and still takes lists for tuples.
+
+    Raises:
+        ValidationError: see `mistakes`.
+    """
+    return section.model_validate_json(json.dumps(content, default=str), strict=True)
+
+
+def mistakes(error: ValidationError, section: type[Section]) -> list[dict[str, Any]]:
+    """Wrong keys and values in the words of `InputError`: its keyword arguments without the place."""
     details = error.errors()
     # A misspelt key is unknown and, under its right name, missing: the first line says both.
-    misspelt = {_meant(detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
-    lines = [
-        _as_line(path, detail) for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt
+    misspelt = {_nearest(section, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
+    return [
+        _mistake(section, detail) for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt
     ]
-    return lines[0] if len(lines) == 1 else ParameterErrors(lines)
 
 
-def _meant(location: tuple[Any, ...]) -> tuple[Any, ...] | None:
+def _nearest(section: type[Section], location: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """The known key nearest to an unknown one."""
-    near = difflib.get_close_matches(str(location[-1]), list(_fields_at(location[:-1])), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(location[-1]), _keys(section, location[:-1]), n=1, cutoff=0.5)
     return (*location[:-1], near[0]) if near else None
 
 
-def _as_line(path: Path, detail: Any) -> ParameterError:
+def _mistake(section: type[Section], detail: Any) -> dict[str, Any]:
     location = detail["loc"]
-    field = ".".join(str(part) for part in location)
-    found = json.dumps(detail["input"], default=str)
-    found = found if len(found) <= 60 else found[:57] + "..."
+    field = ".".join(map(str, location))
     if detail["type"] == "extra_forbidden":
-        meant = _meant(location)
-        return ParameterError(
-            path,
-            "unknown key",
-            field=field,
-            wanted=f"one of {', '.join(_fields_at(location[:-1]))}",
-            advice=f"did you mean {meant[-1]}?" if meant else None,
-        )
+        near = _nearest(section, location)
+        wanted = f"one of {', '.join(_keys(section, location[:-1]))}"
+        return {
+            "problem": "unknown key",
+            "field": field,
+            "wanted": wanted,
+            "advice": f"did you mean {near[-1]}?" if near else None,
+        }
     if detail["type"] == "missing":
-        return ParameterError(path, "key is missing", field=field)
+        return {"problem": "key is missing", "field": field}
     if detail["type"] == "value_error":
         name, _, problem = str(detail["ctx"]["error"]).partition(": ")
-        return ParameterError(path, problem, field=".".join([*(str(part) for part in location), name]))
+        return {"problem": problem, "field": ".".join(map(str, [*location, name]))}
     wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")
     if detail["type"] == "string_pattern_mismatch":
         wanted = "a name of the form package.module:Class"
-    return ParameterError(path, "wrong value", field=field, found=found, wanted=wanted)
+    found = json.dumps(detail["input"], default=str)
+    found = found if len(found) <= 60 else found[:57] + "..."
+    return {"problem": "wrong value", "field": field, "found": found, "wanted": wanted}
 
 
-def _fields_at(location: tuple[Any, ...]) -> dict[str, Any]:
+def _keys(section: Any, location: tuple[Any, ...]) -> list[str]:
     """Known keys of the section at `location`."""
-    model: Any = Params
     for part in location:
-        annotation = model.model_fields[part].annotation
-        model = next((a for a in (annotation, *typing.get_args(annotation)) if hasattr(a, "model_fields")), None)
-        if model is None:
-            return {}
-    fields: dict[str, Any] = model.model_fields
-    return fields
+        annotation = section.model_fields[part].annotation
+        section = next((a for a in (annotation, *typing.get_args(annotation)) if hasattr(a, "model_fields")), None)
+        if section is None:
+            return []
+    return list(section.model_fields)
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

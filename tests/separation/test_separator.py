@@ -7,7 +7,7 @@ import pytest
 
 from hearlab.errors import InputError
 from hearlab.separation.overlap_add import Chunks
-from hearlab.separation.separator import ChunkedSeparator, Standardisation
+from hearlab.separation.separator import Separator, level_of
 
 RATE = 44100
 # Single precision of samples of order 1.
@@ -23,7 +23,7 @@ def reading(song):
 
 
 def separator(network, *, chunk=9000, overlap=100, standardise=False):
-    return ChunkedSeparator(RATE, ("loud", "soft"), network, Chunks(chunk, overlap), standardise)
+    return Separator(RATE, ("loud", "soft"), network, Chunks(chunk, overlap), standardise)
 
 
 def close(found, wanted, tolerance=SAMPLE_TOLERANCE):
@@ -94,9 +94,9 @@ def test_the_scale_of_a_song_does_not_reach_the_network():
 def test_channels_that_cancel_are_standardised_by_both():
     left = noise(20_000)[:, 0]
     song = np.stack([left, -left], axis=1)
-    standard = Standardisation.of_song(reading(song), song.shape[0])
-    assert standard.mean == pytest.approx(0, abs=1e-9)
-    assert standard.deviation == pytest.approx(song.std(), rel=1e-5)
+    mean, deviation = level_of(reading(song), song.shape[0])
+    assert mean == pytest.approx(0, abs=1e-9)
+    assert deviation == pytest.approx(song.std(), rel=1e-5)
     stems = separator(halves, standardise=True).separate_array(song, RATE)
     assert close(stems["loud"], 0.75 * song)
 

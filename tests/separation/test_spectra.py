@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from song_arrays import SongArrays
 
 from hearlab.errors import InputError
 from hearlab.separation.openunmix import TARGETS, UnmixShape
 from hearlab.separation.spectra import block_frames, magnitude, mixture_statistics
-from hearlab.separation.training_data import SongArrays
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 

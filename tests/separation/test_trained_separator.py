@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from song_arrays import SongArrays
 
 from hearlab.audio import read_audio
 from hearlab.datasets.demo import make_demo_music
@@ -15,7 +16,6 @@ from hearlab.datasets.layout import CadenzaData
 from hearlab.separation import load_separator
 from hearlab.separation.openunmix import TARGETS
 from hearlab.separation.training import TrainingSettings, mixture_statistics, separator_description, train_network
-from hearlab.separation.training_data import SongArrays
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 audio_metrics = pytest.importorskip("torchmetrics.functional.audio", reason="needs torchmetrics")

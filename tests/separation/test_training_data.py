@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
+from song_arrays import SongArrays
 
 from hearlab.errors import InputError
-from hearlab.separation.training_data import Mixing, SongArrays, blocks, draw_batch, excerpt
+from hearlab.separation.training_data import Mixing, blocks, draw_batch, excerpt
 
 STEMS = ("vocals", "drums")
 PLAIN = Mixing(mix_songs=0, gains=(1, 1), swap_channels=0)
@@ -53,12 +52,10 @@ def test_the_same_seed_draws_the_same_and_another_step_or_target_something_else(
     assert not np.array_equal(first[0], draw(source, Mixing(), target="drums")[0])
 
 
-def test_an_item_does_not_depend_on_the_batch_or_on_readers():
+def test_an_item_does_not_depend_on_the_batch():
     source = counting_song()
     few, many = draw(source, Mixing(), items=3), draw(source, Mixing(), items=9)
     assert np.array_equal(few[0], many[0][:3])
-    with ThreadPoolExecutor(4) as readers:
-        assert np.array_equal(many[0], draw(source, Mixing(), items=9, readers=readers)[0])
 
 
 def test_no_global_random_state_is_used():

@@ -10,12 +10,12 @@ import pytest
 
 from hearlab.errors import InputError, ParameterError
 from hearlab.separation.weights import (
-    PUBLISHED,
     check_parameters,
     known_hash,
     load_weights,
     published_files,
 )
+from hearlab.separators import SEPARATORS
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 
@@ -54,7 +54,7 @@ def test_a_good_file_is_loaded_on_the_cpu(tmp_path, legacy):
 
 
 def test_the_published_files_are_known_by_their_names():
-    umxhq = [file for file in PUBLISHED if file.model == "openunmix"]
+    umxhq = list(SEPARATORS["openunmix"].weights)
     assert [file.name.split("-")[0] for file in umxhq] == ["vocals", "drums", "bass", "other"]
     for file in umxhq:
         digits = file.name.split("-")[1].removesuffix(".pth")
@@ -63,7 +63,7 @@ def test_the_published_files_are_known_by_their_names():
         assert file.url.endswith(file.name)
         assert file.size == 35_637_796
     assert {file.name for file in published_files(["hdemucs"])} == {"hdemucs_high_musdbhq_only.pt"}
-    assert published_files([]) == list(PUBLISHED)
+    assert published_files([]) == [file for model in SEPARATORS.values() for file in model.weights]
     assert published_files(["drums-9619578f.pth", "openunmix"]) == [umxhq[1], umxhq[0], umxhq[2], umxhq[3]]
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hearlab.separators import SEPARATORS
+
 if TYPE_CHECKING:
     from hearlab.commands import Commands
 
@@ -29,7 +31,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--unprocessed", type=Path, metavar="CSV", help="published scores of the unprocessed signals, pair by pair"
     )
-    parser.add_argument("--model", choices=("openunmix", "hdemucs"), help="that separated the songs of --scores")
+    parser.add_argument("--model", choices=tuple(SEPARATORS), help="that separated the songs of --scores")
     parser.set_defaults(run=_check)
 
 

@@ -1,16 +1,21 @@
-"""From a model's name and the place of its weights to a separator."""
+"""From a model's name and the location of its weights to a separator.
+
+A model is a row of `hearlab.separators.SEPARATORS` and the module of its name in this package, which has
+
+- `weights_files(weights)`: all files that the result depends on, found without torch,
+- `load(weights, device, *, segment, overlap, threads)`: the separator.
+"""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
-from hearlab.errors import InputError, ParameterError
+from hearlab.errors import ParameterError
 from hearlab.separation.device import choose_device
-from hearlab.separation.hdemucs import hdemucs_file, load_hdemucs
-from hearlab.separation.openunmix import load_openunmix, openunmix_files
 from hearlab.separation.separator import Separator
-
-MODELS = ("openunmix", "hdemucs")
+from hearlab.separators import SEPARATORS
 
 
 def load_separator(
@@ -25,7 +30,7 @@ def load_separator(
     """A separator with its weights.
 
     Args:
-        model: 'openunmix' or 'hdemucs'.
+        model: a key of `SEPARATORS`.
         weights: the folder of the four Open-Unmix networks; the file of Hybrid Demucs, or its folder.
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         segment: length of a chunk in seconds, see `hearlab.separation.overlap_add`.
@@ -37,9 +42,9 @@ def load_separator(
         ParameterError: unknown model or device, impossible segment or overlap.
         InputError: missing, damaged or wrong weights; torch or what it needs is not installed.
     """
-    place = choose_device(device)
-    load = {"openunmix": load_openunmix, "hdemucs": load_hdemucs}[_known(model)]
-    return load(weights, place, segment=segment, overlap=overlap, threads=threads)
+    module, chosen = _module(model), choose_device(device)
+    separator: Separator = module.load(weights, chosen, segment=segment, overlap=overlap, threads=threads)
+    return separator
 
 
 def weights_files(model: str, weights: Path) -> list[Path]:
@@ -49,20 +54,16 @@ def weights_files(model: str, weights: Path) -> list[Path]:
         ParameterError: unknown model.
         InputError: a file is missing.
     """
-    if _known(model) == "hdemucs":
-        return [hdemucs_file(weights)]
-    files = openunmix_files(weights)
-    whole = weights / "separator.json"
-    if not whole.exists():
-        return list(files.values())
-    descriptions = [whole, *(weights / f"{target}.json" for target in files)]
-    for path in descriptions:
-        if not path.is_file():
-            raise InputError(path, "no such file", wanted="the description of a network")
-    return [*files.values(), *descriptions]
+    files: list[Path] = _module(model).weights_files(weights)
+    return files
 
 
-def _known(model: str) -> str:
-    if model not in MODELS:
-        raise ParameterError("model", "is unknown", found=repr(model), wanted=" or ".join(MODELS))
-    return model
+def loader(model: str) -> str:
+    """'package.module:function' of a model: the code that a unit runs which loads it. Raises as `load_separator`."""
+    return f"{_module(model).__name__}:load"
+
+
+def _module(model: str) -> Any:
+    if model not in SEPARATORS:
+        raise ParameterError("model", "is unknown", found=repr(model), wanted=" or ".join(SEPARATORS))
+    return importlib.import_module(f"hearlab.separation.{model}")

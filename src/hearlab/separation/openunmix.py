@@ -1,9 +1,9 @@
 """Open-Unmix: one network per stem that estimates the stem's magnitude spectrum from the mixture's.
 
 As published (`umxhq` with `niter=0`): the estimates keep the mixture's phase, without Wiener filtering and without a
-residual stem. Weights lie in a folder, `<target>.pth` or `<target>-<first digits of the sha256>.pth` for each target.
-The published ones need nothing else. Those of another shape have the description beside them that openunmix itself
-and `hearlab.separation.training` write: `separator.json` and one `<target>.json` per target.
+residual stem. The weights are files of one folder, `<target>.pth` or `<target>-<first digits of the sha256>.pth`. The
+published ones need nothing else. Networks of another shape are described by files beside them, as openunmix itself and
+`hearlab.separation.training` write them: `separator.json` and one `<target>.json` per target.
 
 Stöter, Uhlich, Liutkus, Mitsufuji, Open-Unmix - A Reference Implementation for Music Source Separation, JOSS 2019.
 """
@@ -21,9 +21,10 @@ import numpy as np
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.separation.overlap_add import Chunks
-from hearlab.separation.separator import ChunkedSeparator, chunk_model
+from hearlab.separation.separator import Separator, chunk_model
 from hearlab.separation.torch_audio import require_openunmix
-from hearlab.separation.weights import PUBLISHED, check_parameters, load_weights, missing_file
+from hearlab.separation.weights import check_parameters, load_weights, missing_file
+from hearlab.separators import SEPARATORS
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ OBSOLETE = ("sample_rate", "stft.window", "transform.0.window")
 class UnmixShape:
     """The shape of an Open-Unmix network; the defaults are those of `umxhq`.
 
-    `nfft` and `nhop` in samples, `bandwidth` in Hz: higher bins of the mixture are not shown to the network.
+    `nfft` and `nhop` in samples, `bandwidth` in Hz: the network does not see higher bins of the mixture.
     """
 
     sample_rate: int = 44100
@@ -84,7 +85,23 @@ class UnmixShape:
         return separator
 
 
-def openunmix_files(folder: Path) -> dict[str, Path]:
+def weights_files(folder: Path) -> list[Path]:
+    """The weights files of all targets, and the descriptions beside them if there are any.
+
+    Raises:
+        InputError: no such folder, no file or several for a target, or a description is missing.
+    """
+    files = list(target_files(folder).values())
+    if not (folder / "separator.json").exists():
+        return files
+    descriptions = [folder / f"{name}.json" for name in ("separator", *TARGETS)]
+    for path in descriptions:
+        if not path.is_file():
+            raise InputError(path, "no such file", wanted="the description of a network")
+    return [*files, *descriptions]
+
+
+def target_files(folder: Path) -> dict[str, Path]:
     """The weights file of each target in `folder`.
 
     Raises:
@@ -100,23 +117,21 @@ def openunmix_files(folder: Path) -> dict[str, Path]:
                 folder, "has several weights files of one target", field=target, found=", ".join(p.name for p in found)
             )
         if not found:
-            default = next(file.name for file in PUBLISHED if file.name.startswith(target))
             described = (folder / "separator.json").exists()
-            raise missing_file(folder / (f"{target}.pth" if described else default))
+            published = (file.name for file in SEPARATORS["openunmix"].weights if file.name.startswith(target))
+            raise missing_file(folder / (f"{target}.pth" if described else next(published)))
         files[target] = found[0]
     return files
 
 
-def load_openunmix(
-    folder: Path, device: torch.device, *, segment: float = 10.0, overlap: float = 0.1, threads: int | None = None
-) -> ChunkedSeparator:
-    """The separator whose weights lie in `folder`; for the arguments see `hearlab.separation.load_separator`.
+def load(folder: Path, device: torch.device, *, segment: float, overlap: float, threads: int | None) -> Separator:
+    """The separator whose weights are in `folder`; for the arguments see `hearlab.separation.load_separator`.
 
     Raises:
         InputError: missing, damaged or wrong weights, a wrong description.
     """
     networks, shapes = {}, {}
-    for target, path in openunmix_files(folder).items():
+    for target, path in target_files(folder).items():
         shape, hash_ = read_description(folder, target)
         state = load_weights(path, hash_)
         network = shape.network()
@@ -124,15 +139,14 @@ def load_openunmix(
         check_parameters(state, wanted, path, obsolete=OBSOLETE)
         network.load_state_dict({name: state[name] for name in wanted})
         networks[target], shapes[target] = network, shape
-    shape = shapes[TARGETS[0]]  # they share what the separator takes from it: rate and spectra
+    shape = shapes[TARGETS[0]]  # rate and spectra are the same for all targets
     # The spectra mirror half a window at either end, so a chunk must be longer than that.
-    model = chunk_model(shape.separator(networks), device, least=shape.nfft, threads=threads)
-    chunks = Chunks.of_seconds(shape.sample_rate, segment, overlap)
-    return ChunkedSeparator(shape.sample_rate, TARGETS, model, chunks)
+    model = chunk_model(shape.separator(networks), device, shortest=shape.nfft, threads=threads)
+    return Separator(shape.sample_rate, TARGETS, model, Chunks.of_seconds(shape.sample_rate, segment, overlap))
 
 
 def read_description(folder: Path, target: str) -> tuple[UnmixShape, str | None]:
-    """The shape of a target's network and the sha256 of its weights, as the files beside them say.
+    """The shape of a target's network and the sha256 of its weights, from the description beside them.
 
     Raises:
         InputError: a description is missing, or has no such value.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,9 @@ from hearlab.separation.training_data import SongSource, blocks
 if TYPE_CHECKING:
     import torch
 
-# A bin that hardly varies is not scaled up beyond this part of the most varying one's (as in Open-Unmix).
+# The deviation of a bin is at least this part of the largest deviation (as in Open-Unmix).
 _LEAST_SCALE = 1e-4
-# Seconds of a song that are looked at together.
+# Seconds of a song that are analysed together.
 _BLOCK = 10.0
 
 
@@ -31,12 +30,12 @@ class Statistics:
     deviation: NDArray[np.float64]
 
 
-def mixture_statistics(source: SongSource, shape: UnmixShape, stems: Sequence[str] = TARGETS) -> Statistics:
+def mixture_statistics(source: SongSource, shape: UnmixShape) -> Statistics:
     """Statistics of the songs' mixtures, averaged over both channels; all targets of one separator can share them."""
     torch = require_torch()
     total, squares, count = np.zeros(shape.bins), np.zeros(shape.bins), 0
     with torch.inference_mode():
-        for mixture, _ in blocks(source, stems, None, block_frames(shape)):
+        for mixture, _ in blocks(source, TARGETS, None, block_frames(shape)):
             if mixture.shape[1] < shape.nfft:
                 continue
             spectra = magnitude(torch.from_numpy(mixture), shape).mean(dim=0).numpy().astype(np.float64)
@@ -51,7 +50,7 @@ def mixture_statistics(source: SongSource, shape: UnmixShape, stems: Sequence[st
 
 
 def block_frames(shape: UnmixShape) -> int:
-    """Samples of a song that are looked at together, in validation and statistics."""
+    """Samples of a song that are analysed together, in validation and statistics."""
     return max(int(_BLOCK * shape.sample_rate), shape.nfft)
 
 

@@ -1,22 +1,20 @@
 """Training one target's Open-Unmix network.
 
-The loss is the mean squared error of the magnitude spectrum, the optimiser Adam; the learning rate falls when the
-validation loss stands still, and training ends early when it keeps standing still. The weights are those of the best
-validation. The budget is a number of steps, never a time, and every random number comes from the seed, the target and
-the step: so a run that was stopped and goes on from its checkpoint ends with the same bytes as one that was not, on
-the same machine with the same number of threads.
+The loss is the mean squared error of the magnitude spectrum, the optimiser Adam. The learning rate falls when the
+validation loss stops falling, and training ends early when that lasts. The weights are those of the best validation.
+The budget is a number of steps, never a time, and every random number comes from the seed, the target and the step: so
+a run that was stopped and resumed from its checkpoint gives the same bytes as one that was not, on the same machine
+with the same number of threads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +61,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where training stands after a validation."""
+    """The state of a training after a validation."""
 
     target: str
     step: int
@@ -99,11 +97,9 @@ def train_network(
     validation: SongSource,
     settings: TrainingSettings,
     *,
-    stems: Sequence[str] = TARGETS,
     statistics: Statistics | None = None,
     device: str = "auto",
     threads: int | None = 1,
-    readers: int = 0,
     resume: bytes | None = None,
     checkpoint: Callable[[bytes], None] | None = None,
     progress: Callable[[TrainingState], None] | None = None,
@@ -111,16 +107,14 @@ def train_network(
     """Train the network that finds `target` in a mixture.
 
     Args:
-        target: the stem to find, one of `stems`.
+        target: the stem to find, one of `TARGETS`.
         songs: training songs.
         validation: validation songs; their mixtures are the sums of their stems.
         settings: what decides the result.
-        stems: all stems of a mixture.
-        statistics: of the training songs, if they are known already (see `mixture_statistics`).
+        statistics: of the training songs, if already known (see `mixture_statistics`).
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         threads: torch threads on the CPU; None leaves torch's number.
-        readers: threads that read excerpts; 0 reads in this one. They cannot change the result.
-        resume: a checkpoint to go on from; one of other settings or songs is ignored.
+        resume: a checkpoint to resume from; it is ignored if its settings or songs are others.
         checkpoint: called with the bytes of a checkpoint after each validation.
         progress: called after each validation.
 
@@ -129,35 +123,34 @@ def train_network(
         InputError: no songs, songs that are too short, a damaged checkpoint, a loss that is not finite.
     """
     torch = require_torch()
-    _check(target, songs, validation, settings, stems)
-    place = choose_device(device)
-    identity = _identity(target, songs, validation, settings, stems)
-    with repeatable(threads), torch.random.fork_rng([place] if place.type == "cuda" else []):
+    _check(target, songs, validation, settings)
+    chosen = choose_device(device)
+    identity = _identity(target, songs, validation, settings)
+    frames = max(int(settings.mixing.excerpt * settings.shape.sample_rate), settings.shape.nfft)
+    with repeatable(threads), torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
         torch.manual_seed(_seed(settings, target, -1))  # of the first weights
-        run = _Run(target, settings, place)
+        run = _Run(target, settings, chosen)
         if resume is None or not run.restore(resume, identity):
-            run.prepare(statistics or mixture_statistics(songs, settings.shape, stems), share=1 / len(stems))
-        with _threads(readers) as pool:
-            while not run.finished:
-                losses = []
-                for step in range(run.step, min(run.step + settings.validate_every, settings.steps)):
-                    mixtures, targets = draw_batch(
-                        songs,
-                        stems,
-                        target,
-                        settings.mixing,
-                        items=settings.batch_size,
-                        frames=_excerpt_frames(settings),
-                        seed=(settings.seed, step),
-                        readers=pool,
-                    )
-                    torch.manual_seed(_seed(settings, target, step))  # of the dropout
-                    losses.append(run.learn(mixtures, targets))
-                run.validate(float(np.mean(losses)), blocks(validation, stems, target, block_frames(settings.shape)))
-                if progress:
-                    progress(run.progress())
-                if checkpoint:
-                    checkpoint(run.checkpoint(identity))
+            run.prepare(statistics or mixture_statistics(songs, settings.shape))
+        while not run.finished:
+            losses = []
+            for step in range(run.step, min(run.step + settings.validate_every, settings.steps)):
+                batch = draw_batch(
+                    songs,
+                    TARGETS,
+                    target,
+                    settings.mixing,
+                    items=settings.batch_size,
+                    frames=frames,
+                    seed=(settings.seed, step),
+                )
+                torch.manual_seed(_seed(settings, target, step))  # of the dropout
+                losses.append(run.learn(*batch))
+            run.validate(float(np.mean(losses)), blocks(validation, TARGETS, target, block_frames(settings.shape)))
+            if progress:
+                progress(run.state())
+            if checkpoint:
+                checkpoint(run.checkpoint(identity))
     return run.result()
 
 
@@ -183,14 +176,14 @@ class _Run:
     def finished(self) -> bool:
         return self.step >= self.settings.steps or self._validations_since_best() >= self.settings.stop_patience
 
-    def prepare(self, statistics: Statistics, share: float) -> None:
-        """Set what need not be learnt: the scale of the input, and an output that begins at `share` of the mixture.
+    def prepare(self, statistics: Statistics) -> None:
+        """Set what need not be learnt: the scale of the input, and an output that begins at an equal share per stem.
 
         Open-Unmix begins at the whole mixture. An equal share for each stem spares a short training its first steps:
         0.3 dB of SDR on the demo.
         """
         torch = require_torch()
-        used = self.settings.shape.bins_used
+        used, share = self.settings.shape.bins_used, 1 / len(TARGETS)
         with torch.no_grad():
             parameters = dict(self.network.named_parameters())
             parameters["input_mean"].copy_(torch.from_numpy(-statistics.mean[:used]))
@@ -234,30 +227,24 @@ class _Run:
     def best_loss(self) -> float:
         return min((entry["valid_loss"] for entry in self.history), default=float("inf"))
 
-    def progress(self) -> TrainingState:
+    def state(self) -> TrainingState:
         last = self.history[-1]
-        return TrainingState(
-            self.target,
-            self.step,
-            self.settings.steps,
-            last["train_loss"],
-            last["valid_loss"],
-            self.best_loss,
-            last["learning_rate"],
-        )
+        losses = last["train_loss"], last["valid_loss"], self.best_loss
+        return TrainingState(self.target, self.step, self.settings.steps, *losses, last["learning_rate"])
 
     def checkpoint(self, identity: str) -> bytes:
-        state = {
-            "identity": identity,
-            "network": self._weights(),
-            "optimiser": self.optimiser.state_dict(),
-            "best": self.best,
-            "history": json.dumps(self.history),
-        }
-        return _saved(state)
+        return _saved(
+            {
+                "identity": identity,
+                "network": self._weights(),
+                "optimiser": self.optimiser.state_dict(),
+                "best": self.best,
+                "history": json.dumps(self.history),
+            }
+        )
 
     def restore(self, checkpoint: bytes, identity: str) -> bool:
-        """Go on from a checkpoint, if it is of this very run."""
+        """Resume from a checkpoint, if it is of this very run."""
         torch = require_torch()
         try:
             state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
@@ -300,15 +287,9 @@ class _Run:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
 
 
-def _excerpt_frames(settings: TrainingSettings) -> int:
-    return max(int(settings.mixing.excerpt * settings.shape.sample_rate), settings.shape.nfft)
-
-
-def _check(
-    target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings, stems: Sequence[str]
-) -> None:
-    if target not in stems:
-        raise ParameterError("target", "is not a stem", found=target, wanted=", ".join(stems))
+def _check(target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings) -> None:
+    if target not in TARGETS:
+        raise ParameterError("target", "is not a stem", found=target, wanted=", ".join(TARGETS))
     for name in ("batch_size", "steps", "validate_every", "decay_patience", "stop_patience"):
         if getattr(settings, name) < 1:
             raise ParameterError("training", "is too small", field=name, found=getattr(settings, name), wanted=1)
@@ -317,12 +298,10 @@ def _check(
             raise InputError(where, "no song is long enough", wanted=f"one of {settings.shape.nfft} samples or more")
 
 
-def _identity(
-    target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings, stems: Sequence[str]
-) -> str:
+def _identity(target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings) -> str:
     """What a checkpoint must agree with: settings and songs."""
-    heard = [fingerprint(source, stems) for source in (songs, validation)]
-    run = [target, list(stems), dataclasses.asdict(settings), heard]
+    fingerprints = [fingerprint(source, TARGETS) for source in (songs, validation)]
+    run = [target, list(TARGETS), dataclasses.asdict(settings), fingerprints]
     return hashlib.sha256(json.dumps(run).encode()).hexdigest()
 
 
@@ -332,16 +311,7 @@ def _seed(settings: TrainingSettings, target: str, step: int) -> int:
 
 
 def _saved(state: dict[str, Any]) -> bytes:
-    # Into memory, because torch.save puts the name of a file into the file.
+    # In memory, because torch.save writes the name of a file into the file.
     buffer = io.BytesIO()
     require_torch().save(state, buffer)
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def _threads(number: int) -> Iterator[ThreadPoolExecutor | None]:
-    if number < 1:
-        yield None
-        return
-    with ThreadPoolExecutor(number) as pool:
-        yield pool

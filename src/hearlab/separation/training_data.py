@@ -1,16 +1,15 @@
-"""What a separator learns from: excerpts of stems, mixed anew for every step.
+"""Training data of a separator: excerpts of stems, mixed anew for every step.
 
-Random mixing (stems of different songs at different places, with random gains and swapped channels) is what lets a
-network learn from few songs: Uhlich et al., Improving music source separation based on deep neural networks through
+Random mixing (stems of different songs from different times, with random gains and swapped channels) lets a network
+learn from few songs: Uhlich et al., Improving music source separation based on deep neural networks through
 data augmentation and network blending, ICASSP 2017. What is drawn for an item depends on the seed, the target, the
-step and the item's place in the batch, and on nothing that happened before.
+step and the item's index in the batch only.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,8 +20,8 @@ from hearlab.errors import InputError
 
 Signal = NDArray[np.float32]
 
-# Samples that are looked at in each of four places of a stem to tell songs apart.
-_LOOK = 4096
+# Samples from each of four places of a stem that identify a song.
+_PROBE = 4096
 
 
 class SongSource(Protocol):
@@ -36,24 +35,7 @@ class SongSource(Protocol):
         """Length of a song in samples."""
 
     def excerpt(self, song: str, stem: str, start: int, frames: int) -> Signal:
-        """`frames` samples of a stem from `start` on, shape (frames, 2), float32. May be called by several threads."""
-
-
-@dataclass(frozen=True)
-class SongArrays:
-    """A `SongSource` in memory: song -> stem -> samples of shape (n, 2)."""
-
-    stems: Mapping[str, Mapping[str, NDArray[np.floating]]]
-
-    @property
-    def songs(self) -> Sequence[str]:
-        return list(self.stems)
-
-    def frames(self, song: str) -> int:
-        return next(iter(self.stems[song].values())).shape[0]
-
-    def excerpt(self, song: str, stem: str, start: int, frames: int) -> Signal:
-        return np.asarray(self.stems[song][stem][start : start + frames], np.float32)
+        """`frames` samples of a stem from `start` on, shape (frames, 2), float32."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +61,8 @@ def draw_batch(
     items: int,
     frames: int,
     seed: Sequence[int],
-    readers: Executor | None = None,
 ) -> tuple[Signal, Signal]:
-    """Draw mixtures and the stem that shall be found in them.
+    """Draw mixtures and the stem that is to be found in them.
 
     Args:
         source: the training songs.
@@ -91,18 +72,14 @@ def draw_batch(
         items: number of mixtures.
         frames: length of each in samples.
         seed: whole numbers that decide the draw, for instance (seed, step).
-        readers: threads that read; they do not change what is drawn.
 
     Returns:
         mixtures and targets, shape (items, 2, frames) each.
     """
-
-    def item(number: int) -> tuple[Signal, Signal]:
-        # The generator's version is part of what a seed means, so it is named.
-        rng = np.random.Generator(np.random.PCG64([*seed, _number(target), number]))
-        return _draw(source, stems, target, mixing, frames, rng)
-
-    drawn = list((readers.map if readers else map)(item, range(items)))
+    number = int.from_bytes(hashlib.sha256(target.encode()).digest()[:8], "big")
+    # The generator is named because a seed means something else to another one.
+    streams = (np.random.Generator(np.random.PCG64([*seed, number, item])) for item in range(items))
+    drawn = [_draw(source, stems, target, mixing, frames, rng) for rng in streams]
     return np.stack([mixture for mixture, _ in drawn]), np.stack([wanted for _, wanted in drawn])
 
 
@@ -162,7 +139,7 @@ def blocks(
 
 
 def fingerprint(source: SongSource, stems: Sequence[str]) -> str:
-    """Tells songs apart by their names, lengths, and a few samples of every stem."""
+    """Identifies songs by their names, lengths, and a few samples of every stem."""
     digest = hashlib.sha256()
     for song in source.songs:
         frames = source.frames(song)
@@ -170,10 +147,5 @@ def fingerprint(source: SongSource, stems: Sequence[str]) -> str:
         for stem in stems:
             for eighth in (1, 3, 5, 7):
                 start = frames * eighth // 8
-                digest.update(excerpt(source, song, stem, start, min(_LOOK, frames - start)).tobytes())
+                digest.update(excerpt(source, song, stem, start, min(_PROBE, frames - start)).tobytes())
     return digest.hexdigest()
-
-
-def _number(name: str) -> int:
-    """A whole number that stands for a name in a seed."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

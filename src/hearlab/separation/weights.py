@@ -1,7 +1,7 @@
-"""Trained weights: which files are published, how they are fetched, and how they are loaded without trusting them.
+"""Trained weights: fetching published files, and loading any file without trusting it.
 
-A wrong weights file is the quietest error there is, and a pickled one can run code. So a file's hash is checked
-before it is opened, wherever a hash is known: from the table below, from its name (`vocals-b62c91ce.pth` carries the
+A wrong weights file causes errors that nobody sees, and a pickled one can run code. So a file's hash is checked
+before it is opened, wherever a hash is known: from `hearlab.separators`, from its name (`vocals-b62c91ce.pth` has the
 first digits of its sha256), or from the `<name>.sha256` that `fetch_weights` leaves beside it. Then it is read with
 torch's restricted unpickler, which builds tensors and nothing else, and its parameters are compared with the network's.
 """
@@ -13,14 +13,16 @@ import re
 import warnings
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hearlab.datasets.download.file import Download, Progress, download, sha256_of
+from hearlab.datasets.download.checksums import file_digests
+from hearlab.datasets.download.file import Connection, download
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import write_text
+from hearlab.progress import ByteProgress
 from hearlab.separation.torch_audio import require_torch
+from hearlab.separators import SEPARATORS, WeightsFile
 
 if TYPE_CHECKING:
     import torch
@@ -30,69 +32,39 @@ State = dict[str, "torch.Tensor"]
 _WANTED = "tensors by name (a state_dict)"
 
 
-@dataclass(frozen=True)
-class PublishedFile:
-    """A published weights file: its size in bytes and its whole sha256, where they are known."""
-
-    name: str
-    model: str
-    url: str
-    size: int | None = None
-    sha256: str | None = None
-
-
-# Addresses of umxhq as openunmix 1.3.0 has them; size and hash as three independent public projects give them that
-# fetched the files (the hashes begin with the digits in the names).
-_UMXHQ = "https://zenodo.org/records/3370489/files"
-_UMXHQ_SIZE = 35_637_796
-_UMXHQ_FILES = {
-    "vocals-b62c91ce.pth": "b62c91cedbc7a066f1778ead5b5cecb377aa3a46a31af1cce7c5c8769339d083",
-    "drums-9619578f.pth": "9619578f885c54737cb0234f9f9a4a679ee4f31438fd77fd1dbe02bb16c2da0a",
-    "bass-8d85a5bd.pth": "8d85a5bd3f996a8867fca0e8442e077e5a3f5ec747a6112742452a8f347b39c8",
-    "other-b52fbbf7.pth": "b52fbbf76479e752bd72e02304c602ac7802aa5bfbfb9cd12054b2695d5093ab",
-}
-# Name and address as torchaudio 2.11 has them (HDEMUCS_HIGH_MUSDB); it publishes neither size nor hash. Its sister
-# hdemucs_high_trained.pt, of the same structure, has 334,697,255 bytes.
-PUBLISHED = (
-    *(PublishedFile(name, "openunmix", f"{_UMXHQ}/{name}", _UMXHQ_SIZE, hash_) for name, hash_ in _UMXHQ_FILES.items()),
-    PublishedFile(
-        "hdemucs_high_musdbhq_only.pt",
-        "hdemucs",
-        "https://download.pytorch.org/torchaudio/models/hdemucs_high_musdbhq_only.pt",
-    ),
-)
-
-
-def published_files(names: Sequence[str]) -> list[PublishedFile]:
+def published_files(names: Sequence[str]) -> list[WeightsFile]:
     """The published files of these names, each the name of a file or of a model with all its files; none means all.
 
     Raises:
         ParameterError: a name that is neither.
     """
-    chosen: list[PublishedFile] = []
-    for name in names or [file.name for file in PUBLISHED]:
-        found = [file for file in PUBLISHED if name in (file.name, file.model)]
-        if not found:
-            known = ", ".join([*dict.fromkeys(file.model for file in PUBLISHED), *(file.name for file in PUBLISHED)])
-            raise ParameterError("weights", "no such published file", found=name, wanted=known)
-        chosen += [file for file in found if file not in chosen]
-    return chosen
+    named = {name: list(model.weights) for name, model in SEPARATORS.items()}
+    named |= {file.name: [file] for files in list(named.values()) for file in files}
+    for name in names:
+        if name not in named:
+            raise ParameterError("weights", "no such published file", found=name, wanted=", ".join(named))
+    return list(dict.fromkeys(file for name in names or SEPARATORS for file in named[name]))
 
 
 def fetch_weights(
-    names: Sequence[str], folder: Path, *, base_url: str | None = None, progress: Progress | None = None
+    names: Sequence[str],
+    folder: Path,
+    *,
+    base_url: str | None = None,
+    connection: Connection | None = None,
+    progress: ByteProgress | None = None,
 ) -> list[Path]:
     """Fetch published weights into `folder`; files that are there and right are not fetched again.
 
-    The sha256 of each file is left beside it, in `<name>.sha256`, in the format of sha256sum. Of a file whose
-    published hash is unknown only the size that the server announces and its checksums inside can be verified the
-    first time; from then on it is that hash that is checked.
+    The sha256 of each file is left beside it, in `<name>.sha256`, in the format of sha256sum. If no
+    hash is published for a file, only the size that the server announces and the file's own checksums can be verified
+    the first time; from then on the recorded hash is checked.
 
     Args:
         names: names of files or models (see `published_files`); none means all.
-        folder: where they shall stand.
+        folder: where they are put.
         base_url: take them from `<base_url>/<name>` instead, for instance a mirror.
-        progress: called with (file name, bytes here, bytes in all) as they come.
+        connection: how to talk to the server.
 
     Raises:
         ParameterError: an unknown name.
@@ -102,31 +74,39 @@ def fetch_weights(
     for file in published_files(names):
         path = folder / file.name
         hash_ = file.sha256 or _recorded_hash(path)
-        if not (path.is_file() and (hash_ is None or sha256_of(path) == hash_)):
-            url = file.url if base_url is None else f"{base_url.rstrip('/')}/{file.name}"
-            digest = download(Download(url, file.size, file.sha256), path, check=_fault, progress=progress)
-            write_text(_record(path), f"{digest}  {path.name}\n")
+        if not (path.is_file() and (hash_ is None or _sha256(path) == hash_)):
+            done = download(
+                file.url if base_url is None else f"{base_url.rstrip('/')}/{file.name}",
+                path,
+                size=file.size,
+                checksum={"sha256": file.sha256} if file.sha256 else None,
+                algorithms=["sha256"],
+                check=_fault,
+                connection=connection,
+                progress=progress,
+            )
+            write_text(_record(path), f"{done.digests['sha256']}  {path.name}\n")
         paths.append(path)
     return paths
 
 
 def known_hash(path: Path) -> str | None:
-    """The sha256 that a weights file must have (or its first digits); None where nothing says it."""
-    for file in PUBLISHED:
-        if file.name == path.name and file.sha256:
-            return file.sha256
+    """The sha256 that a weights file must have (or its first digits); None if it is not known."""
+    for model in SEPARATORS.values():
+        for file in model.weights:
+            if file.name == path.name and file.sha256:
+                return file.sha256
     in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
     return in_name[1] if in_name else _recorded_hash(path)
 
 
 def missing_file(path: Path) -> InputError:
-    """What to tell of a weights file that is not there."""
-    for file in PUBLISHED:
-        if file.name == path.name:
-            advice = (
-                f"put it there; on a connected machine `hearlab weights fetch {file.model}` fetches it from {file.url}"
-            )
-            return InputError(path, "no such weights file", advice=advice)
+    """The error for a weights file that does not exist."""
+    for name, model in SEPARATORS.items():
+        for file in model.weights:
+            if file.name == path.name:
+                fetch = f"on a connected machine `hearlab weights fetch {name}` fetches it from {file.url}"
+                return InputError(path, "no such weights file", advice=f"put it there; {fetch}")
     return InputError(path, "no such weights file", wanted="a file of trained weights")
 
 
@@ -148,7 +128,7 @@ def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State
     if expected is None and _fault(path):
         raise _damaged(path)
     if expected is not None:
-        digest = sha256_of(path)
+        digest = _sha256(path)
         if not digest.startswith(expected.lower()):
             raise InputError(
                 path,
@@ -185,7 +165,7 @@ def check_parameters(
     """Compare parameters with those of the network they are for; `obsolete` names may be there too.
 
     Raises:
-        InputError: names the first parameter that is missing, has another shape or does not belong to the network.
+        InputError: names the first parameter that is missing, of another shape or unknown to the network.
     """
     for name, parameter in wanted.items():
         if name not in state:
@@ -226,6 +206,10 @@ def _shape(tensor: torch.Tensor) -> str:
     return f"shape {tuple(tensor.shape)}"
 
 
+def _sha256(path: Path) -> str:
+    return file_digests(path, ["sha256"])["sha256"]
+
+
 def _record(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
@@ -242,7 +226,7 @@ def _recorded_hash(path: Path) -> str | None:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a file of unknown hash, as far as its own checksums tell."""
+    """What is wrong with a file of unknown hash, according to its own checksums."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

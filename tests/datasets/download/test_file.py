@@ -16,8 +16,8 @@ import pytest
 
 from hearlab.datasets.download.file import Download, download
 from hearlab.errors import InputError
-from hearlab.separation import weights
 from hearlab.separation.weights import fetch_weights
+from hearlab.separators import SEPARATORS
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 SIZE = len(CONTENT)
@@ -245,7 +245,7 @@ def test_a_web_page_or_a_damaged_archive_is_no_weights_file(server, tmp_path):
 def test_published_weights_are_checked_by_size_and_hash(server, tmp_path):
     with pytest.raises(InputError, match=r"found 700000 bytes, wanted 35637796 bytes"):
         fetch_weights(["bass-8d85a5bd.pth"], tmp_path, base_url=mirror(server))
-    server.content = bytes(weights.PUBLISHED[0].size)
+    server.content = bytes(SEPARATORS["openunmix"].weights[0].size)
     with pytest.raises(InputError, match=r"wanted sha256 b62c91ce"):
         fetch_weights(["vocals-b62c91ce.pth"], tmp_path, base_url=mirror(server))
     assert not list(tmp_path.glob("*.pth"))

@@ -20,11 +20,11 @@ from hearlab.report.leaderboard.entries import FOLDER, METRIC_OF, Entry, load_en
 from hearlab.scores.rerun_noise import RERUN_NOISE
 from hearlab.scores.statistics import noise_floor
 from hearlab.scores.table import ScoreTable, parse_scores
+from hearlab.separators import SEPARATORS
 from hearlab.systems.base import BASELINE
-from hearlab.versions.checkout import stages_before
+from hearlab.versions.lock import stages_behind
 from hearlab.versions.revisions import WorkspaceFiles
 
-SYSTEMS = {"hdemucs": "Demucs", "openunmix": "Open-Unmix"}  # separation model -> published name
 DEVIATIONS = 3.0  # of a rerun that still count as the same
 FALSE_ALARM = 2 * float(scipy.special.ndtr(-DEVIATIONS))
 LEVEL = 1 - FALSE_ALARM
@@ -110,7 +110,7 @@ def check_baseline(
         scores: a CSV file or a folder of them, instead of the workspace's; nothing is known of its parameters then.
         published, unprocessed: CSV files of the published scores of the baseline and of the unprocessed signals, pair
             by pair.
-        model: of separation, for music of `scores`: 'openunmix' or 'hdemucs'.
+        model: of separation, for music of `scores`, a key of `SEPARATORS`.
 
     Raises:
         InputError: the scores are of other data or of other parameters, pairs are missing, or a file is wrong.
@@ -180,9 +180,11 @@ def _pairs(system: str, table: ScoreTable, published: ScoreTable, where: str, sp
 
 
 def _music(root: Path, tables: Mapping[str, ScoreTable], model: str | None) -> Iterator[Line]:
-    if model is None:
-        raise InputError("--model", "is not said", wanted=f"one of {', '.join(SYSTEMS)}: which separated the songs")
-    system = SYSTEMS[model]
+    if model not in SEPARATORS:
+        problem = "is missing" if model is None else "is unknown"
+        wanted = f"one of {', '.join(SEPARATORS)}: which separated the songs"
+        raise InputError("--model", problem, found=model, wanted=wanted)
+    system = SEPARATORS[model].title
     entry = _entry(root, "music", system)
     table = tables["enhanced"]
     songs = table.averaged()
@@ -241,7 +243,7 @@ def _workspace_values(root: Path, track: str) -> dict[str, Any]:
     if stage not in lock:
         raise InputError(root / "dvc.lock", f"does not know {stage}", advice=f"dvc repro {stage}")
     values: dict[str, Any] = {}
-    for name in stages_before(lock, stage):
+    for name in stages_behind(lock, stage):
         for params in (lock[name].get("params") or {}).values():
             for key, value in params.items():
                 values |= {key: value, **flat({key: value})}

@@ -10,11 +10,12 @@ from typing import Any
 
 from hearlab.datasets.layout import Workspace
 from hearlab.errors import InputError
-from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, flat
+from hearlab.files import parse_yaml
+from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
 from hearlab.report.compare.origins import DATA, STAGES
 from hearlab.report.compare.sources import FOLDER as METRICS_FOLDER
 from hearlab.report.leaderboard.entries import METRIC_OF, Origin
-from hearlab.versions.revisions import Files, RevisionFiles, read_yaml
+from hearlab.versions.revisions import Files, RevisionFiles
 
 LOCK_FILE = "dvc.lock"
 SMALL_TEST = ", every 15th pair"
@@ -46,7 +47,7 @@ def result_of(files: Files, track: str, where: str) -> Result:
     Raises:
         InputError: there is no params.yaml, or it names no data set.
     """
-    values = flat(read_yaml(files.read(PARAMS_FILE)))
+    values = flat(parse_yaml(files.read(PARAMS_FILE)))
     dataset = values.get("dataset")
     if not isinstance(dataset, str):
         raise InputError(f"{where}: {PARAMS_FILE}", "names no data set", field="dataset")
@@ -98,9 +99,8 @@ def _weights(files: RevisionFiles, result: Result) -> Iterator[tuple[str, str]]:
             PUBLISHED_WEIGHTS: PUBLISHED_WEIGHTS,
         }
         chosen = result.values.get("separate.weights")
-        if chosen == "auto":  # as `Params.separator_weights` decides
-            own = (result.values.get("separate.model"), result.dataset) == ("openunmix", "demo")
-            chosen = TRAINED if own else PUBLISHED_WEIGHTS
+        if chosen == "auto":
+            chosen = automatic_weights(str(result.values.get("separate.model")), result.dataset)
         place = places.get(str(chosen))
         for dep in _parts(files.lock.get("separate_music", {}), "deps"):
             if dep["path"] == place:
@@ -116,7 +116,7 @@ def _own_file(files: RevisionFiles, name: Any) -> Iterator[tuple[str, str]]:
     """The identity of a file below the root that a parameter names; what is elsewhere cannot be known."""
     if not isinstance(name, str) or not name or Path(name).is_absolute() or ".." in Path(name).parts:
         return
-    pointer = read_yaml(files.read(f"{name}.dvc") if files.holds(f"{name}.dvc") else None)
+    pointer = parse_yaml(files.read(f"{name}.dvc") if files.holds(f"{name}.dvc") else None)
     if isinstance(pointer, dict):
         yield from ((name, str(out["md5"])) for out in (pointer.get("outs") or [])[:1] if "md5" in out)
         return
