@@ -38,9 +38,9 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     },
     {"files": "atomic writing, hashes", "progress": "lines while it runs"},
     {"audio": "WAV, FLAC, levels", "listeners": "audiograms", "params": "params.yaml, validated"},
-    {"fitting": "NAL-R, compressor", "datasets": "where files lie, demo", "versions": "git and DVC"},
+    {"fitting": "NAL-R, compressor", "versions": "git and DVC"},
+    {"compute": "units, memo, Ray", "datasets": "where files lie, demo"},
     {
-        "compute": "units, memo, Ray",
         "ear": "the auditory model",
         "scenes": "build and render scenes",
         "separation": "songs into stems",
@@ -166,11 +166,9 @@ def _way_back(start: str, arrows: list[tuple[str, str]]) -> list[str]:
     return []
 
 
-def upward_imports(
-    modules: Modules, floors: tuple[Mapping[str, str], ...] = FLOORS, package: str = PACKAGE
-) -> list[str]:
+def upward_imports(modules: Modules) -> list[str]:
     """Imports from a room's own floor or a higher one, modules that are in no room, and rooms that do not exist."""
-    floor_of = {f"{package}.{room}": floor for floor, rooms in enumerate(floors) for room in rooms}
+    floor_of = {f"{PACKAGE}.{room}": floor for floor, rooms in enumerate(FLOORS) for room in rooms}
     found = [
         f"{_short(room)} has a floor in tools/house.py but does not exist" for room in floor_of if room not in modules
     ]
@@ -212,7 +210,7 @@ def crowded_folders(modules: Modules, limit: int = FULLEST_FOLDER) -> list[str]:
     ]
 
 
-def broken_rules(repository: Path = REPOSITORY) -> list[str]:
+def broken_rules(repository: Path) -> list[str]:
     """One line for each place in the repository where a rule is broken."""
     found = []
     for root in ROOTS:
@@ -257,7 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if something is wrong")
     check = parser.parse_args(arguments).check
     modules = read(REPOSITORY / "src")
-    wrong = broken_rules()
+    wrong = broken_rules(REPOSITORY)
     svg = picture(modules)
     if not check:
         PICTURE.write_text(svg, encoding="utf-8")

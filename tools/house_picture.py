@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-WIDTH, BOX_WIDTH, BOX_HEIGHT, GAP, FLOOR_HEIGHT = 1240, 160, 56, 20, 112
+WIDTH, BOX_WIDTH, BOX_HEIGHT, GAP, FLOOR_HEIGHT = 1100, 160, 56, 20, 112
 MARGIN, ROOF_HEIGHT = 30, 40
 # One colour for the arrows that leave a floor; floor after floor in turn.
 COLOURS = ("#3b6fb6", "#b5562b", "#3c8a5a", "#8a5aa8", "#a8842c", "#2f8c96")
@@ -143,7 +143,9 @@ def _places(rows: list[list[Node]], ways: Mapping[Arrow, list[Node]]) -> dict[No
             weights = [1.0 if isinstance(node, str) else 4.0 for node in row]
             for node, place in zip(row, _apart(row, wanted, weights), strict=True):
                 x[node] = place
-    return x
+    ends = [(x[node] - _width(node) / 2, x[node] + _width(node) / 2) for node in x]
+    aside = (WIDTH - min(left for left, _ in ends) - max(right for _, right in ends)) / 2
+    return {node: place + aside for node, place in x.items()}
 
 
 def _apart(row: list[Node], wanted: list[float], weights: list[float]) -> list[float]:

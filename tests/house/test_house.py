@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -62,111 +62,121 @@ def test_the_picture_shows_the_house_that_is_there() -> None:
     }
 
 
-# The script on small trees, to see that it can fail.
-
-FLOORS = ({"ground": "", "tools": ""}, {"hall": ""}, {"roof": ""})
+# The script on small trees: it can fail.
 
 
-def tree(folder: Path, **files: str) -> house.Modules:
-    """Modules of a package `home`; `__` in a name is a folder, `x__init` is the `__init__.py` of x."""
-    root = folder / "home"
-    for name, text in files.items():
-        path = root / (name.replace("__init", "/__init__").replace("__", "/", 0 if "__init" in name else -1) + ".py")
+@pytest.fixture(autouse=True)
+def small_house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "tmp_path" in request.fixturenames:
+        monkeypatch.setattr(house, "FLOORS", ({"ground": "", "cellar": ""}, {"hall": "the way in"}, {"roof": ""}))
+
+
+def tree(root: Path, files: Mapping[str, str]) -> house.Modules:
+    """Modules of a package named hearlab below `root`."""
+    for name, text in {"__init__.py": "", **files}.items():
+        path = root / "hearlab" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    (root / "__init__.py").touch()
-    return house.read(folder)
+    return house.read(root)
 
 
 def test_a_circle_is_found(tmp_path: Path) -> None:
-    modules = tree(
-        tmp_path,
-        ground="import os\nfrom home import hall\n",
-        hall="def late() -> None:\n    from home.roof import top\n",
-        roof="from home.ground import low\n",
-    )
-    (found,) = house.circles(modules)
-    for line in ("ground.py:2 imports home.hall", "hall.py:2 imports home.roof", "roof.py:1 imports home.ground"):
-        assert line in found
+    files = {
+        "ground.py": "import os\nfrom hearlab import hall\n",
+        "hall.py": "def late() -> None:\n    from hearlab.roof import top\n",
+        "roof.py": "from hearlab.ground import low\n",
+    }
+    (found,) = house.circles(tree(tmp_path, files))
+    for part in (
+        "ground.py:2 imports hearlab.hall",
+        "hall.py:2 imports hearlab.roof",
+        "roof.py:1 imports hearlab.ground",
+    ):
+        assert part in found
 
 
 @pytest.mark.parametrize(
     "closing",
     [
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from home.b.two import Two\n",
-        "import importlib\nimportlib.import_module('home.b.two')\n",
-        "from ..b import two\n",
-        "import home.b.two as other\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hearlab.roof.two import Two\n",
+        "import importlib\nimportlib.import_module('hearlab.roof.two')\n",
+        "from ..roof import two\n",
+        "import hearlab.roof.two as other\n",
     ],
 )
 def test_a_circle_between_folders_is_found_however_it_is_imported(tmp_path: Path, closing: str) -> None:
-    """No two modules import each other here: the folders do."""
-    modules = tree(tmp_path, a__one="import home.b.three\n", b__three="", b__two="", a__four=closing)
-    assert not house.circles({name: module for name, module in modules.items() if name != "home.a.four"})
-    modules = tree(tmp_path, b__two="from home.a.one import x\n")
-    (found,) = house.circles(modules)
-    assert "home.b" in found
-    assert "home.a" in found
+    """No two modules import each other here, but the folders do."""
+    files = {"hall/one.py": "", "hall/three.py": closing, "roof/two.py": ""}
+    assert not house.circles(tree(tmp_path, files))
+    (found,) = house.circles(tree(tmp_path, {"roof/four.py": "from hearlab.hall.one import x\n"}))
+    assert "hall/three.py" in found
+    assert "roof/four.py" in found
 
 
-def test_a_package_and_its_module_are_a_circle(tmp_path: Path) -> None:
-    assert house.circles(tree(tmp_path, hall__init="from .door import x\n", hall__door="from home.hall import x\n"))
+def test_a_package_and_its_module_can_be_a_circle(tmp_path: Path) -> None:
+    files = {"hall/__init__.py": "from .door import x\n", "hall/door.py": ""}
+    assert not house.circles(tree(tmp_path, files))
+    assert house.circles(tree(tmp_path, {"hall/door.py": "from hearlab.hall import y\n"}))
 
 
 def test_an_upward_import_is_found(tmp_path: Path) -> None:
+    files = {
+        "ground.py": "",
+        "cellar.py": "",
+        "hall/__init__.py": "",
+        "hall/door.py": "import hearlab.ground\n",
+        "roof.py": "from hearlab import ground\nfrom hearlab.hall.door import handle\n",
+    }
+    assert not house.upward_imports(tree(tmp_path, files))
     modules = tree(
         tmp_path,
-        ground="",
-        tools="",
-        hall__init="",
-        hall__door="import home.ground\n",
-        roof="from home import ground\nfrom home.hall.door import handle\n",
+        {"hall/door.py": "\n\nfrom hearlab.roof import chimney\n", "cellar.py": "import hearlab.ground\n"},
     )
-    assert not house.upward_imports(modules, FLOORS, "home")
-    modules = tree(tmp_path, hall__door="\n\nfrom home.roof import chimney\n", tools="import home.ground\n")
-    upward, same_floor = sorted(house.upward_imports(modules, FLOORS, "home"))
-    assert "hall/door.py:3 imports home.roof" in upward
-    assert "tools.py:1 imports home.ground" in same_floor
+    same_floor, upward = house.upward_imports(modules)
+    assert "cellar.py:1 imports hearlab.ground" in same_floor
+    assert "hall/door.py:3 imports hearlab.roof" in upward
 
 
 def test_a_module_without_a_room_and_a_room_without_a_module_are_found(tmp_path: Path) -> None:
-    missing, homeless = house.upward_imports(tree(tmp_path, ground="", hall="", roof="", shed=""), FLOORS, "home")
-    assert "tools has a floor" in missing
+    files = dict.fromkeys(("ground.py", "hall.py", "roof.py", "shed.py"), "")
+    missing, homeless = house.upward_imports(tree(tmp_path, files))
+    assert "cellar has a floor" in missing
     assert "shed" in homeless
 
 
 def test_long_modules_and_crowded_folders_are_found(tmp_path: Path) -> None:
-    modules = tree(tmp_path, hall="x = 1\n" * 401, roof="x = 1\n" * 400, **{f"shed__tool{n}": "" for n in range(16)})
+    files = {"hall.py": "x = 1\n" * 401, "roof.py": "x = 1\n" * 400}
+    files |= {f"shed/tool{number}.py": "" for number in range(16)}
+    modules = tree(tmp_path, files)
     (long,) = house.long_modules(modules)
     assert "hall.py has 401 lines" in long
     (crowded,) = house.crowded_folders(modules)
     assert "shed has 16 modules" in crowded
 
 
-def test_check_fails_where_the_picture_is_old(
+def test_check_fails_for_an_old_picture_and_a_broken_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for root in house.ROOTS:
-        (tmp_path / root).mkdir()
-    package = tmp_path / "src/hearlab"
-    tree(tmp_path / "src", x="")
-    (tmp_path / "src/home").rename(package)
-    (package / "x.py").unlink()
-    (package / "low.py").write_text("")
-    (package / "high.py").write_text("from hearlab.low import x\n")
     monkeypatch.setattr(house, "REPOSITORY", tmp_path)
     monkeypatch.setattr(house, "PICTURE", tmp_path / "house.svg")
-    monkeypatch.setattr(house, "FLOORS", ({"low": "below"}, {"high": "above"}))
-    monkeypatch.setattr(house.broken_rules, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(house.upward_imports, "__defaults__", (house.FLOORS, "hearlab"))
+    files = {
+        "ground.py": "",
+        "cellar.py": "",
+        "hall/__init__.py": "",
+        "hall/door.py": "import hearlab.ground\n",
+        "roof.py": "",
+    }
+    tree(tmp_path / "src", files)
     assert house.main(["--check"]) == 1
     assert "house.svg is out of date" in capsys.readouterr().err
     assert house.main([]) == 0
-    assert "2 modules in 2 rooms on 2 floors, 1 arrows between rooms" in capsys.readouterr().out
+    assert "4 modules in 4 rooms on 3 floors, 1 lines; 1 arrows between rooms" in capsys.readouterr().out
     assert house.main(["--check"]) == 0
-    (package / "low.py").write_text("from hearlab import high\n")
+    tree(tmp_path / "src", {"hall/window.py": "from hearlab import roof\n"})
     assert house.main(["--check"]) == 1
-    assert "upward: src/hearlab/low.py:1 imports hearlab.high" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert "upward: src/hearlab/hall/window.py:1 imports hearlab.roof" in errors
+    assert "house.svg is out of date" in errors  # two modules in the hall
 
 
 def test_arrows_that_follow_from_others_are_not_drawn() -> None:
