@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hearlab.commands import Commands
-    from hearlab.datasets.packages import Package, Places
+    from hearlab.datasets.packages import Package, PackageFolders
 
 DATASET = "clarity"
 SHOWN = 20  # wrong files that are named
@@ -71,36 +71,32 @@ def add(commands: Commands) -> None:
         action.add_argument("--archives", type=Path, help=f"where archives lie (default: data/{DATASET}/packages)")
 
 
-def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], Places]:
+def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], PackageFolders]:
     from hearlab.datasets.layout import Workspace
-    from hearlab.datasets.packages import LINK_TYPES, Places, load_catalogue
-    from hearlab.report.doctor.doctor import dvc_config
-    from hearlab.versions.dvc_files import cache_folder
+    from hearlab.datasets.packages import PackageFolders, load_catalogue
+    from hearlab.versions.dvc_files import cache_folder, link_types
 
     root = Path.cwd()
-    links = tuple((dvc_config(root, "cache.type") or ",".join(LINK_TYPES)).replace(" ", "").split(","))
-    places = Places.of(
-        Workspace(Path("data") / DATASET), archives=options.archives, cache=cache_folder(root), link_types=links
-    )
-    return load_catalogue(options.catalogue), places
+    files = Workspace(Path("data") / DATASET)
+    folders = PackageFolders.of(files, archives=options.archives, cache=cache_folder(root), link_types=link_types(root))
+    return load_catalogue(options.catalogue), folders
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from hearlab.compute.engine import sigterm_interrupts
-    from hearlab.datasets.packages import fetch, find_package, parse_checksum
+    from hearlab.compute.process import sigterm_interrupts
+    from hearlab.datasets.packages import Connection, fetch, find_package, parse_checksum
     from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
-    catalogue, places = _catalogue(options)
+    catalogue, folders = _catalogue(options)
     with sigterm_interrupts():
         fetched = fetch(
             find_package(catalogue, options.package),
-            places,
+            folders,
             options.address,
             checksum=parse_checksum(options.checksum) if options.checksum else None,
             any_size=options.any_size,
-            connections=options.connections,
-            headers=_headers(),
+            connection=Connection(headers=_headers(), parallel=options.connections),
             progress=ByteProgress(),
         )
     how = "checksum as published" if fetched.verified else f"md5 {fetched.md5}, no published checksum to compare with"
@@ -113,17 +109,17 @@ def _headers() -> dict[str, str]:
 
 
 def _unpack(options: argparse.Namespace) -> None:
-    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.compute.process import sigterm_interrupts
     from hearlab.datasets.packages import find_package, unpack
     from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
-    catalogue, places = _catalogue(options)
+    catalogue, folders = _catalogue(options)
     for name in options.packages:
         with sigterm_interrupts():
             done = unpack(
                 find_package(catalogue, name),
-                places,
+                folders,
                 archive=options.archive,
                 repair=options.repair,
                 overwrite=options.overwrite,
@@ -137,11 +133,11 @@ def _check(options: argparse.Namespace) -> int:
     from hearlab.datasets.packages import check, find_package
     from hearlab.progress import ByteProgress
 
-    catalogue, places = _catalogue(options)
+    catalogue, folders = _catalogue(options)
     packages = [find_package(catalogue, name) for name in options.packages] or list(catalogue.values())
     wrong = False
     for package in packages:
-        state = check(package, places, deep=options.deep, progress=ByteProgress())
+        state = check(package, folders, deep=options.deep, progress=ByteProgress())
         if state.state == "absent" and not options.packages:
             continue
         print(state)
@@ -160,7 +156,7 @@ def _notes(notes: list[Any]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hearlab.compute.engine import worker_count
+    from hearlab.compute.process import worker_count
     from hearlab.datasets.layout import Workspace
     from hearlab.report.compare.scenes import compare_scenes, comparison_text
 
@@ -177,6 +173,6 @@ def _compare(options: argparse.Namespace) -> None:
 def _status(options: argparse.Namespace) -> None:
     from hearlab.datasets.packages import status
 
-    catalogue, places = _catalogue(options)
+    catalogue, folders = _catalogue(options)
     for package in catalogue.values():
-        print(status(package, places))
+        print(status(package, folders))

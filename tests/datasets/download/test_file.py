@@ -1,251 +1,176 @@
-"""Fetching weights from a real HTTP server that breaks, lies and forgets."""
+"""Fetching one file, and the published weights, from a real server that breaks and lies.
+
+What fetching shares with packages (ranges, cuts, redirects, changes, kills) is tested with them.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import http.server
 import io
-import re
-import threading
 import zipfile
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from hearlab.datasets.download.file import Download, download
+from file_server import Site, serving
+from hearlab.datasets.download.file import Connection, Downloaded, download, fetched_intervals, part_path
+from hearlab.datasets.download.retry import Retry
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
 from hearlab.separation.weights import fetch_weights
 from hearlab.separators import SEPARATORS
 
-CONTENT = np.random.default_rng(0).bytes(700_000)
+CONTENT = hashlib.shake_256(b"weights").digest(700_000)
 SIZE = len(CONTENT)
 HASH = hashlib.sha256(CONTENT).hexdigest()
+QUICK = Connection(retry=Retry(tries=4, pause=0.01, longest=0.05), range_size=100_000, timeout=2.0, parallel=1)
+Fetch = Callable[..., Downloaded]
 
 
 @pytest.fixture
-def server():
-    """A server of one file; `ranges`: it goes on from the middle; `cuts`: bytes after which each answer breaks off."""
-    state = SimpleNamespace(content=CONTENT, ranges=True, cuts=[], errors=[], length=True, lie=None, requests=[])
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked = self.headers.get("Range")
-            state.requests.append((self.path, asked))
-            if state.errors:
-                return self.send_error(state.errors.pop(0))
-            first = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and state.ranges else 0
-            if asked and state.ranges and first >= len(state.content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(state.content)}")
-                self.send_header("Content-Length", "0")
-                return self.end_headers()
-            body = state.content[first:]
-            self.send_response(206 if first else 200)
-            if first:
-                told = first if state.lie is None else state.lie
-                self.send_header("Content-Range", f"bytes {told}-{len(state.content) - 1}/{len(state.content)}")
-            if state.length:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
-            self.close_connection = True
-            return None
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.handle_error = lambda *_: None  # a client that has read enough hangs up
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        state.url = f"http://127.0.0.1:{running.server_port}/file.pth"
-        yield state
-        running.shutdown()
-        thread.join()
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(Site({"/file.pth": CONTENT}, tag=None, content_type="application/octet-stream")) as site:
+        yield site
 
 
 @pytest.fixture
-def waits():
-    return []
+def fetch(site: Site, tmp_path: Path) -> Fetch:
+    def run(*, size: int | None = SIZE, sha256: str | None = HASH, **options: Any) -> Downloaded:
+        address, checksum = f"{site.address}/file.pth", {"sha256": sha256} if sha256 else None
+        settings = {"size": size, "checksum": checksum, "algorithms": ["sha256"], "connection": QUICK, **options}
+        return download(address, tmp_path / "file.pth", **settings)
+
+    return run
 
 
-def fetch(server, tmp_path, waits, *, size=SIZE, sha256=HASH, **options):
-    wanted = Download(server.url, size, sha256)
-    return download(wanted, tmp_path / "file.pth", wait=waits.append, **options)
+def interrupt(site: Site, fetch: Fetch) -> None:
+    """Fetch until the server breaks down, which it does after some ranges."""
+    site.statuses = [None, None, None, *[404] * 10]
+    with pytest.raises(InputError, match="no such file on the server"):
+        fetch()
+    site.statuses.clear()
 
 
-def nothing_but(tmp_path, *names):
+def only(tmp_path: Path, *names: str) -> bool:
     return sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
-def test_a_whole_file(server, tmp_path, waits):
-    steps = []
-    digest = fetch(server, tmp_path, waits, progress=lambda *step: steps.append(step))
-    assert digest == HASH
+def test_a_whole_file(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    done = fetch(progress=ByteProgress(stream))
+    assert done == Downloaded(f"{site.address}/file.pth", SIZE, {"sha256": HASH}, SIZE)
     assert (tmp_path / "file.pth").read_bytes() == CONTENT
-    assert nothing_but(tmp_path, "file.pth")
-    assert steps[-1] == ("file.pth", len(CONTENT), len(CONTENT))
-    assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
-    assert len(server.requests) == 1
-    assert waits == []
+    assert only(tmp_path, "file.pth")
+    assert stream.getvalue().startswith("fetching file.pth: 700.0 kB of 700.0 kB (100%), ")
 
 
-def test_a_broken_connection_goes_on_where_it_broke(server, tmp_path, waits):
-    server.cuts = [300_000, 100_000]
-    fetch(server, tmp_path, waits)
+def test_a_later_call_goes_on_where_the_first_stopped(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    interrupt(site, fetch)
+    assert fetched_intervals(tmp_path / "file.pth").total() == 200_000
+    assert fetch().fetched == 500_000
     assert (tmp_path / "file.pth").read_bytes() == CONTENT
-    assert [asked for _, asked in server.requests] == [None, "bytes=300000-", "bytes=400000-"]
-    assert waits == [1.0, 1.0]
 
 
-def test_an_earlier_part_is_gone_on_with(server, tmp_path, waits):
-    (tmp_path / "file.pth.part-fetch").write_bytes(CONTENT[:650_000])
-    fetch(server, tmp_path, waits)
-    assert (tmp_path / "file.pth").read_bytes() == CONTENT
-    assert [asked for _, asked in server.requests] == ["bytes=650000-"]
-
-
-def test_a_server_without_ranges_begins_anew(server, tmp_path, waits):
-    server.ranges, server.cuts = False, [300_000]
-    fetch(server, tmp_path, waits)
-    assert (tmp_path / "file.pth").read_bytes() == CONTENT
-    assert len(server.requests) == 2
-
-
-def test_a_server_without_ranges_that_always_breaks_is_given_up(server, tmp_path, waits):
-    server.ranges, server.cuts = False, [300_000] * 50
-    with pytest.raises(InputError, match=r"cannot be fetched .*300000 bytes.* is kept"):
-        fetch(server, tmp_path, waits)
-    # The first answer was new; five more brought nothing.
-    assert len(server.requests) == 6
-    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0]
-
-
-def test_an_answer_for_another_range_is_not_used(server, tmp_path, waits):
-    server.cuts, server.lie = [300_000], 7
-    fetch(server, tmp_path, waits)
-    assert (tmp_path / "file.pth").read_bytes() == CONTENT
-    assert [asked for _, asked in server.requests] == [None, "bytes=300000-", None]
+def test_a_file_of_unknown_size_and_hash(site: Site, fetch: Fetch) -> None:
+    assert fetch(size=None, sha256=None).digests["sha256"] == HASH
+    site.ranges, site.length = False, "none"
+    assert fetch(size=None, sha256=None).digests["sha256"] == HASH
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_wrong_bytes_are_not_kept(server, tmp_path, waits, resumed):
-    server.content = CONTENT[:-1] + b"!"
+def test_wrong_bytes_are_not_kept(site: Site, fetch: Fetch, tmp_path: Path, resumed: bool) -> None:
     if resumed:
-        (tmp_path / "file.pth.part-fetch").write_bytes(CONTENT[:1000])
-    with pytest.raises(InputError, match=rf"gave another file than the published one \(found sha256 .*{HASH}\)"):
-        fetch(server, tmp_path, waits)
-    assert nothing_but(tmp_path)
-    assert len(server.requests) == (2 if resumed else 1)
+        interrupt(site, fetch)
+    site.files["/file.pth"] = CONTENT[:-1] + b"!"
+    before = site.served
+    with pytest.raises(InputError, match=rf"has other bytes than file\.pth should have \(found sha256 .*{HASH}\)"):
+        fetch()
+    assert only(tmp_path)
+    # What was resumed may have been of another file: all of it was fetched once more.
+    assert site.served - before == (500_000 + SIZE + 2 * 512 if resumed else SIZE + 512)
 
 
-def test_a_part_of_another_file_is_fetched_anew(server, tmp_path, waits):
-    for part in (b"x" * 1000, b"x" * len(CONTENT), b"x" * (len(CONTENT) + 5)):
-        (tmp_path / "file.pth.part-fetch").write_bytes(part)
-        fetch(server, tmp_path, waits)
-        assert (tmp_path / "file.pth").read_bytes() == CONTENT
-        assert nothing_but(tmp_path, "file.pth")
+def test_parts_of_another_file_are_fetched_anew(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    site.files["/file.pth"] = bytes(SIZE)
+    interrupt(site, fetch)
+    site.files["/file.pth"] = CONTENT  # of the same size, and this server tells no versions
+    fetch()
+    assert (tmp_path / "file.pth").read_bytes() == CONTENT
+    part_path(tmp_path / "file.pth").write_bytes(b"x" * 1000)  # without a journal
+    fetch()
+    assert (tmp_path / "file.pth").read_bytes() == CONTENT
+    assert only(tmp_path, "file.pth")
 
 
-def test_a_whole_part_of_a_file_of_unknown_size(server, tmp_path, waits):
-    (tmp_path / "file.pth.part-fetch").write_bytes(CONTENT)
-    assert fetch(server, tmp_path, waits, size=None, sha256=None) == HASH
-    assert [asked for _, asked in server.requests] == [f"bytes={len(CONTENT)}-"]
+def test_another_size_is_refused_before_it_is_fetched(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has another size .*\(found 700000 bytes, wanted 700001 bytes\)"):
+        fetch(size=SIZE + 1)
+    assert site.served == 512
+    assert only(tmp_path)
 
 
-def test_another_size_is_refused_before_it_is_fetched(server, tmp_path, waits):
-    with pytest.raises(InputError, match=r"another file .*\(found 700000 bytes, wanted 700001 bytes\)"):
-        fetch(server, tmp_path, waits, size=len(CONTENT) + 1)
-    assert not (tmp_path / "file.pth").exists()
+def test_too_much_is_not_read_to_its_end(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    site.ranges, site.length, site.files["/file.pth"] = False, "none", CONTENT + bytes(50_000_000)
+    with pytest.raises(InputError, match=r"has other bytes than file\.pth should have"):
+        fetch()
+    assert site.served < 40_000_000
+    assert only(tmp_path)
 
 
-def test_too_much_is_not_read_to_its_end(server, tmp_path, waits):
-    server.length, server.content = False, CONTENT + bytes(50_000_000)
-    with pytest.raises(InputError, match="gave another file than the published one"):
-        fetch(server, tmp_path, waits)
-    assert nothing_but(tmp_path)
+def test_passing_errors_are_tried_again_and_others_are_not(site: Site, fetch: Fetch) -> None:
+    site.statuses = [503, 429, None, 500]
+    fetch()
+    site.requests.clear()
+    site.statuses = [404]
+    with pytest.raises(InputError, match=r"no such file on the server \(found 404 Not Found\)"):
+        fetch()
+    assert len(site.requests) == 1
 
 
-def test_a_file_without_announced_length(server, tmp_path, waits):
-    server.length = False
-    assert fetch(server, tmp_path, waits) == HASH
-    assert fetch(server, tmp_path, waits, size=None, sha256=None) == HASH
-
-
-def test_passing_errors_are_tried_again_and_others_are_not(server, tmp_path, waits):
-    server.errors = [503, 429]
-    fetch(server, tmp_path, waits)
-    assert waits == [2.0, 4.0]
-    server.errors = [404]
-    with pytest.raises(InputError, match=r"file.pth: cannot be fetched \(found HTTP 404 Not Found\)"):
-        fetch(server, tmp_path, waits)
-    assert len(server.requests) == 4
-
-
-def test_no_server_at_all(server, tmp_path, waits):
-    url = re.sub(r":\d+/", ":9/", server.url)
-    with pytest.raises(InputError, match=r"cannot be fetched \(found .*; what has come \(0 bytes\) is kept"):
-        download(Download(url), tmp_path / "file.pth", wait=waits.append)
-    assert len(waits) == 4
-
-
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "vocals.pth"])
-def test_only_http_is_fetched(tmp_path, url):
-    with pytest.raises(InputError, match=r"cannot be fetched from there .*wanted an http or https address"):
-        download(Download(url), tmp_path / "x")
-    assert nothing_but(tmp_path)
-
-
-def test_two_processes_do_not_write_one_file(server, tmp_path, waits):
-    with (tmp_path / "file.pth.part-fetch").open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_SH)
-        with pytest.raises(InputError, match="part-fetch: is being fetched by another process"):
-            fetch(server, tmp_path, waits)
-    fetch(server, tmp_path, waits)
-
-
-def archive(text="weights"):
+def archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/data", text * 1000)
+        file.writestr("archive/data", "weights" * 1000)
     return buffer.getvalue()
 
 
-def mirror(server):
-    return server.url.removesuffix("/file.pth")
+HDEMUCS = "hdemucs_high_musdbhq_only.pt"
 
 
-def test_weights_of_unknown_hash_are_known_from_then_on(server, tmp_path):
-    server.content = archive()
-    [path] = fetch_weights(["hdemucs"], tmp_path, base_url=mirror(server) + "/")
-    assert path == tmp_path / "hdemucs_high_musdbhq_only.pt"
-    digest = hashlib.sha256(server.content).hexdigest()
-    assert (tmp_path / f"{path.name}.sha256").read_text() == f"{digest}  {path.name}\n"
+def test_weights_of_unknown_hash_are_known_from_then_on(site: Site, tmp_path: Path) -> None:
+    site.files[f"/{HDEMUCS}"] = archive()
+    [path] = fetch_weights(["hdemucs"], tmp_path, base_url=site.address + "/", connection=QUICK)
+    assert path == tmp_path / HDEMUCS
+    digest = hashlib.sha256(archive()).hexdigest()
+    assert (tmp_path / f"{HDEMUCS}.sha256").read_text() == f"{digest}  {HDEMUCS}\n"
     # It is there and right: nothing more is fetched.
-    fetch_weights(["hdemucs"], tmp_path, base_url=mirror(server))
-    assert server.requests == [("/hdemucs_high_musdbhq_only.pt", None)]
+    site.requests.clear()
+    fetch_weights(["hdemucs"], tmp_path, base_url=site.address, connection=QUICK)
+    assert site.requests == []
     # It is there and damaged: fetched again.
     path.write_bytes(b"damaged")
-    fetch_weights(["hdemucs"], tmp_path, base_url=mirror(server))
-    assert path.read_bytes() == server.content
+    fetch_weights(["hdemucs"], tmp_path, base_url=site.address, connection=QUICK)
+    assert path.read_bytes() == archive()
 
 
-def test_a_web_page_or_a_damaged_archive_is_no_weights_file(server, tmp_path):
+def test_a_web_page_or_a_damaged_archive_is_no_weights_file(site: Site, tmp_path: Path) -> None:
     damaged = bytearray(archive())
     damaged[100] ^= 1
-    for content in (b"<html>Sign in</html>", bytes(damaged)):
-        server.content = content
-        with pytest.raises(InputError, match=r"gave another file than the published one .*wanted a weights file"):
-            fetch_weights(["hdemucs"], tmp_path, base_url=mirror(server))
-        assert nothing_but(tmp_path)
+    for content, found in ((b"<html>Sign in</html>", "something else, perhaps a web page"), (bytes(damaged), "damage")):
+        site.files[f"/{HDEMUCS}"] = content
+        with pytest.raises(InputError, match=rf"has other bytes than {HDEMUCS} should have \(found {found}"):
+            fetch_weights(["hdemucs"], tmp_path, base_url=site.address, connection=QUICK)
+        assert only(tmp_path)
 
 
-def test_published_weights_are_checked_by_size_and_hash(server, tmp_path):
+def test_published_weights_are_checked_by_size_and_hash(site: Site, tmp_path: Path) -> None:
+    vocals, *_, bass = SEPARATORS["openunmix"].weights[:3]
+    site.files = {f"/{bass.name}": CONTENT, f"/{vocals.name}": bytes(vocals.size or 0)}
     with pytest.raises(InputError, match=r"found 700000 bytes, wanted 35637796 bytes"):
-        fetch_weights(["bass-8d85a5bd.pth"], tmp_path, base_url=mirror(server))
-    server.content = bytes(SEPARATORS["openunmix"].weights[0].size)
+        fetch_weights([bass.name], tmp_path, base_url=site.address, connection=QUICK)
     with pytest.raises(InputError, match=r"wanted sha256 b62c91ce"):
-        fetch_weights(["vocals-b62c91ce.pth"], tmp_path, base_url=mirror(server))
+        fetch_weights([vocals.name], tmp_path, base_url=site.address, connection=Connection())
     assert not list(tmp_path.glob("*.pth"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hearlab.datasets.packages import Package, Places
+from hearlab.datasets.packages import Package, PackageFolders
 
 PLAIN = "package.tar"
 
@@ -32,9 +32,9 @@ def test_package(**changes: Any) -> Package:
 test_package.__test__ = False  # type: ignore[attr-defined]
 
 
-def places_in(folder: Path) -> Places:
+def folders_in(folder: Path) -> PackageFolders:
     roots = {name: folder / name for name in ("clarity_data", "cadenza_data")}
-    return Places(folder / "packages", folder / "receipts", roots)
+    return PackageFolders(folder / "packages", folder / "receipts", roots)
 
 
 def some_bytes(count: int, seed: int = 0) -> bytes:

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archives_made import places_in, some_bytes, some_files, test_package, tree_archive
-from package_server import Site, http_date, serving
+from archives_made import folders_in, some_bytes, some_files, test_package, tree_archive
 
-from hearlab.datasets.packages import Fetched, Places, Retry, check, fetch
-from hearlab.datasets.packages.fetched import read_fetched, write_fetched
+from file_server import Site, http_date, serving
+from hearlab.datasets.packages import Connection, Fetched, PackageFolders, Retry, check, fetch
+from hearlab.datasets.packages.receipt import read_archive_note, write_archive_note
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
 
 QUICK = Retry(tries=4, pause=0.01, longest=0.05)
 RANGE = 256 << 10
+QUICK_CONNECTION = Connection(retry=QUICK)
+IN_RANGES = Connection(retry=QUICK, range_size=RANGE)
 ARCHIVE = b"\x1f\x8b" + some_bytes(3_000_000, 1)  # begins like a .tgz; what follows does not matter to fetching
 MD5 = hashlib.md5(ARCHIVE).hexdigest()
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
@@ -50,8 +52,10 @@ def get(site: Site, tmp_path: Path) -> Callable[..., Fetched]:
 
     def run(name: str = "small.tgz", **options: Any) -> Fetched:
         package = test_package(**options.pop("package", {}))
-        settings: dict[str, Any] = {"retry": QUICK, "range_size": RANGE, "timeout": 2.0, **options}
-        return fetch(package, places_in(tmp_path), f"{site.address}/{name}", **settings)
+        connection: dict[str, Any] = {"retry": QUICK, "range_size": RANGE, "timeout": 2.0}
+        connection |= {name: options.pop(name) for name in ("headers", "parallel", "timeout") if name in options}
+        address = f"{site.address}/{name}"
+        return fetch(package, folders_in(tmp_path), address, connection=Connection(**connection), **options)
 
     return run
 
@@ -118,8 +122,8 @@ def test_connections_that_are_cut(site: Site, get: Callable[..., Fetched], tmp_p
 def test_a_server_that_never_recovers(site: Site, get: Callable[..., Fetched], tmp_path: Path) -> None:
     site.statuses = [None, None, *[500] * 100]
     with pytest.raises(InputError, match=r"cannot be fetched \(found the server says 500 .*, 4 times in a row\)"):
-        get(connections=1)
-    assert left_over(tmp_path) == ["small.tgz.part", "small.tgz.part.journal"]
+        get(parallel=1)
+    assert left_over(tmp_path) == ["small.tgz.part-fetch", "small.tgz.part-fetch.journal"]
     site.statuses.clear()
     done = get()
     check_right(done, tmp_path)
@@ -248,14 +252,14 @@ def test_a_file_that_changes_between_ranges(
 def test_a_file_that_keeps_changing(site: Site, get: Callable[..., Fetched]) -> None:
     site.on_served = lambda served: setattr(site, "tag", f'"{served}"')
     with pytest.raises(InputError, match="the file keeps changing on the server"):
-        get(connections=1)
+        get(parallel=1)
 
 
 def test_a_file_that_changed_since_the_last_run(site: Site, get: Callable[..., Fetched], tmp_path: Path) -> None:
     site.files["/small.tgz"] = ARCHIVE[:2] + some_bytes(len(ARCHIVE) - 2, 9)
     site.statuses = [None, None, None, *[404] * 10]
     with pytest.raises(InputError, match="no such file on the server"):
-        get(connections=1)
+        get(parallel=1)
     site.statuses.clear()
     site.files["/small.tgz"], site.tag = ARCHIVE, '"version-2"'
     stream = io.StringIO()
@@ -285,7 +289,7 @@ def test_a_server_that_refuses(site: Site, get: Callable[..., Fetched], tmp_path
 
 def test_a_web_page_instead_of_the_file(site: Site, get: Callable[..., Fetched]) -> None:
     site.content_type = "text/html; charset=utf-8"
-    with pytest.raises(InputError, match=r"is a web page, not a package \(found text/html\)"):
+    with pytest.raises(InputError, match=r"is a web page, not the file \(found text/html\)"):
         get()
     assert site.served <= 512
 
@@ -335,22 +339,25 @@ def test_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Site({"/small.tgz": ARCHIVE}), certificate) as site, serving(Site()) as unsafe:
         site.redirect = {"/share": f"{unsafe.address}/small.tgz"}
         with pytest.raises(InputError, match=r"the server's certificate is not trusted \(found self"):
-            fetch(test_package(), places_in(tmp_path), f"{site.address}/small.tgz", retry=QUICK)
+            fetch(test_package(), folders_in(tmp_path), f"{site.address}/small.tgz", connection=QUICK_CONNECTION)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "only"))
         with pytest.raises(InputError, match="redirects from https to an open connection"):
-            fetch(test_package(), places_in(tmp_path), f"{site.address}/share", retry=QUICK)
-        check_right(fetch(test_package(), places_in(tmp_path), f"{site.address}/small.tgz", retry=QUICK), tmp_path)
+            fetch(test_package(), folders_in(tmp_path), f"{site.address}/share", connection=QUICK_CONNECTION)
+        check_right(
+            fetch(test_package(), folders_in(tmp_path), f"{site.address}/small.tgz", connection=QUICK_CONNECTION),
+            tmp_path,
+        )
         assert unsafe.requests == []
 
 
 def test_a_password_is_sent_and_not_shown(site: Site, tmp_path: Path) -> None:
     site.authorization = "Basic bWU6aHVzaCE="
     address = site.address.replace("http://", "http://me:hush%21@") + "/small.tgz"
-    done = fetch(test_package(), places_in(tmp_path), address, range_size=RANGE)
+    done = fetch(test_package(), folders_in(tmp_path), address, connection=Connection(range_size=RANGE))
     check_right(done, tmp_path)
     assert "hush" not in (tmp_path / "packages" / "small.tgz.fetched.json").read_text()
     with pytest.raises(InputError) as caught:
-        fetch(test_package(), places_in(tmp_path / "b"), address.replace("hush", "push"), range_size=RANGE)
+        fetch(test_package(), folders_in(tmp_path / "b"), address.replace("hush", "push"))
     assert "push" not in str(caught.value)
 
 
@@ -358,7 +365,7 @@ def test_no_server(tmp_path: Path) -> None:
     with serving(Site()) as site:
         pass
     with pytest.raises(InputError, match=r"cannot be fetched \(found .*refused, 3 times in a row\)"):
-        fetch(test_package(), places_in(tmp_path), f"{site.address}/small.tgz", retry=QUICK)
+        fetch(test_package(), folders_in(tmp_path), f"{site.address}/small.tgz", connection=QUICK_CONNECTION)
 
 
 def test_addresses_that_are_none(tmp_path: Path) -> None:
@@ -369,30 +376,30 @@ def test_addresses_that_are_none(tmp_path: Path) -> None:
         (str(tmp_path / "nothing.tgz"), "no such file"),
     ):
         with pytest.raises(InputError, match=line):
-            fetch(test_package(), places_in(tmp_path), address)
+            fetch(test_package(), folders_in(tmp_path), address)
     with pytest.raises(InputError, match="has no public address; give the one that you were sent; ask for it at https"):
-        fetch(test_package(page="https://example.org"), places_in(tmp_path))
+        fetch(test_package(page="https://example.org"), folders_in(tmp_path))
 
 
 def test_a_file_on_the_same_disk_is_not_copied(tmp_path: Path) -> None:
     mine = tmp_path / "mine.tgz"
     mine.write_bytes(ARCHIVE)
     for address in (mine.as_uri(), str(mine)):
-        places = places_in(tmp_path / address[:4].replace("/", "_"))
-        done = fetch(test_package(), places, address, checksum={"md5": MD5})
+        folders = folders_in(tmp_path / address[:4].replace("/", "_"))
+        done = fetch(test_package(), folders, address, checksum={"md5": MD5})
         assert (done.path.read_bytes(), done.fetched, done.verified) == (ARCHIVE, 0, True)
     with pytest.raises(InputError, match="has other bytes"):
-        fetch(test_package(), places_in(tmp_path / "c"), str(mine), checksum={"md5": "0" * 32})
+        fetch(test_package(), folders_in(tmp_path / "c"), str(mine), checksum={"md5": "0" * 32})
     assert mine.read_bytes() == ARCHIVE
 
 
 def test_a_note_is_void_once_the_archive_changed(tmp_path: Path) -> None:
     archive = tmp_path / "a.tgz"
     archive.write_bytes(b"one")
-    note = write_fetched(archive, "here", {"md5": hashlib.md5(b"one").hexdigest()}, False)
-    assert read_fetched(archive) == note
+    note = write_archive_note(archive, "here", {"md5": hashlib.md5(b"one").hexdigest()}, False)
+    assert read_archive_note(archive) == note
     archive.write_bytes(b"other")
-    assert read_fetched(archive) is None
+    assert read_archive_note(archive) is None
 
 
 def test_two_at_once(site: Site, get: Callable[..., Fetched], tmp_path: Path) -> None:
@@ -402,7 +409,7 @@ def test_two_at_once(site: Site, get: Callable[..., Fetched], tmp_path: Path) ->
         if served > 500_000 and not refused:
             refused.append("")
             with pytest.raises(InputError) as caught:
-                fetch(test_package(), places_in(tmp_path), f"{site.address}/small.tgz")
+                fetch(test_package(), folders_in(tmp_path), f"{site.address}/small.tgz")
             refused[0] = str(caught.value)
 
     site.on_served = second
@@ -427,9 +434,10 @@ def test_rate_and_time_left(site: Site, get: Callable[..., Fetched], monkeypatch
 CHILD = """
     import sys
     from pathlib import Path
-    from archives_made import places_in, test_package
-    from hearlab.datasets.packages import fetch
-    done = fetch(test_package(), places_in(Path(sys.argv[1])), sys.argv[2], range_size=int(sys.argv[3]))
+    from archives_made import folders_in, test_package
+    from hearlab.datasets.packages import Connection, fetch
+    connection = Connection(range_size=int(sys.argv[3]))
+    done = fetch(test_package(), folders_in(Path(sys.argv[1])), sys.argv[2], connection=connection)
     print(done.fetched)
 """
 
@@ -485,7 +493,7 @@ def test_twenty_kills_at_random_points(tmp_path: Path) -> None:
             status = kill_after(site, tmp_path, draw.randrange(1, len(archive) // kills), range_size, signal.SIGKILL)
             assert status == -signal.SIGKILL, f"kill {k} came too late"
             assert not (tmp_path / "packages" / "small.tgz").exists()
-            now = check(test_package(), places_in(tmp_path)).fetched
+            now = check(test_package(), folders_in(tmp_path)).fetched
             lost = site.served - before - 512 - (now - there)
             assert 0 <= lost < range_size, f"kill {k} cost {lost} bytes"
             there = now
@@ -515,12 +523,12 @@ def test_space_for_what_follows(site: Site, tmp_path: Path, get: Callable[..., F
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     """A server that tells no size: that the disk is too small shows only when it is full."""
     with serving(Site({"/small.tgz": ARCHIVE}, ranges=False, chunked=True)) as site:
-        places = Places(small_disk, tmp_path / "receipts", {"clarity_data": tmp_path})
-        with pytest.raises(InputError, match=r"small\.tgz\.part: the disk is full; free some space"):
-            fetch(test_package(), places, f"{site.address}/small.tgz", retry=QUICK)
+        folders = PackageFolders(small_disk, tmp_path / "receipts", {"clarity_data": tmp_path})
+        with pytest.raises(InputError, match=r"small\.tgz\.part-fetch: the disk is full; free some space"):
+            fetch(test_package(), folders, f"{site.address}/small.tgz", connection=QUICK_CONNECTION)
         site.ranges, site.chunked = True, False
         with pytest.raises(InputError, match=r"not enough disk space .*3\.0 MB for the package"):
-            fetch(test_package(), places, f"{site.address}/small.tgz", retry=QUICK)
+            fetch(test_package(), folders, f"{site.address}/small.tgz", connection=QUICK_CONNECTION)
 
 
 def test_a_disk_that_fills_up_midway(small_disk: Path, tmp_path: Path) -> None:
@@ -536,12 +544,17 @@ def test_a_disk_that_fills_up_midway(small_disk: Path, tmp_path: Path) -> None:
                 ballast.write_bytes(bytes(1_300_000))
 
     with serving(Site({"/small.tgz": archive}, on_served=fill, pause=0.001)) as site:
-        places = Places(small_disk, tmp_path / "receipts", {"clarity_data": tmp_path})
+        folders = PackageFolders(small_disk, tmp_path / "receipts", {"clarity_data": tmp_path})
         with pytest.raises(
             InputError, match=r"the disk is full; free some space and fetch again; .* are there and kept"
         ):
-            fetch(test_package(), places, f"{site.address}/small.tgz", retry=QUICK, range_size=RANGE)
+            fetch(
+                test_package(),
+                folders,
+                f"{site.address}/small.tgz",
+                connection=IN_RANGES,
+            )
         ballast.unlink()
-        done = fetch(test_package(), places, f"{site.address}/small.tgz", retry=QUICK, range_size=RANGE)
+        done = fetch(test_package(), folders, f"{site.address}/small.tgz", connection=IN_RANGES)
     assert done.path.read_bytes() == archive
     assert done.fetched < 900_000

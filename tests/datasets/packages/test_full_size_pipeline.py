@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from package_server import Site, serving
 from ruamel.yaml import YAML
 
-from hearlab.datasets.packages import pack_small
+from file_server import Site, serving
+from hearlab.datasets.packages import pack_miniatures
 from hearlab.datasets.packages.miniatures import CONTENTS
 from pipeline_support import PAIRS, SONG_PAIRS, make_project, ran, run
 
@@ -35,7 +35,7 @@ def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small packages; core and train hold rendered scenes and their lists, as the real ones do."""
     out, data = tmp_path_factory.mktemp("packages"), demo / "data" / "demo"
     rendered = {split: data / "rendered" / split for split in ("train", "dev")}
-    pack_small(out, data / "clarity_data", data / "cadenza_data", scenes=rendered, lists=data / "scene_lists")
+    pack_miniatures(out, data / "clarity_data", data / "cadenza_data", scenes=rendered, lists=data / "scene_lists")
     return out
 
 

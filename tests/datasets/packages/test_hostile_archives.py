@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archives_made import member, places_in, tar_bytes, test_package, tree_content, zip_bytes
+from archives_made import folders_in, member, tar_bytes, test_package, tree_content, zip_bytes
 
 from hearlab.datasets.packages import HostileArchive, Limits, unpack
 from hearlab.errors import InputError
@@ -26,14 +26,14 @@ def refused(tmp_path: Path, archive: bytes, name: str = "small.tgz", **limits: f
     Of an archive that is only damaged, the journal may stay (it tells how to go on).
     """
     folder = tmp_path / "place"
-    places = places_in(folder)
-    places.archives.mkdir(parents=True, exist_ok=True)
-    (places.archives / name).write_bytes(archive)
+    folders = folders_in(folder)
+    folders.archives.mkdir(parents=True, exist_ok=True)
+    (folders.archives / name).write_bytes(archive)
     outside = tree_content(tmp_path)
     with pytest.raises(InputError) as caught:
-        unpack(test_package(file=name), places, limits=Limits(**limits) if limits else None)
+        unpack(test_package(file=name), folders, limits=Limits(**limits) if limits else None)
     if not isinstance(caught.value, HostileArchive):
-        places.receipt(test_package()).with_suffix(".journal").unlink(missing_ok=True)
+        folders.receipt(test_package()).with_suffix(".journal").unlink(missing_ok=True)
     assert tree_content(tmp_path) == outside
     line = str(caught.value)
     assert "\n" not in line
@@ -100,12 +100,12 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 def test_utf8_names_without_the_flag_are_taken(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     content = zip_bytes([("clarity_data/Cae.wav", b"x")]).replace(b"Cae", "Cé".encode())
-    (places.archives / "small.zip").write_bytes(content)
-    unpack(test_package(file="small.zip"), places)
-    assert tree_content(places.roots["clarity_data"]) == {"Cé.wav": b"x"}
+    (folders.archives / "small.zip").write_bytes(content)
+    unpack(test_package(file="small.zip"), folders)
+    assert tree_content(folders.roots["clarity_data"]) == {"Cé.wav": b"x"}
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
@@ -124,17 +124,17 @@ def test_links_to_what_is_no_file_before_them(tmp_path: Path, target: str) -> No
 
 
 def test_links_to_files_before_them_become_files(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     members = [
         member("clarity_data/dev/a.wav", b"sound"),
         link("dev/b.wav", "a.wav"),
         link("train/c.wav", "../dev/a.wav"),
         link("dev/d.wav", "clarity_data/dev/a.wav", tarfile.LNKTYPE),
     ]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
-    done = unpack(test_package(), places)
-    root = places.roots["clarity_data"]
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
+    done = unpack(test_package(), folders)
+    root = folders.roots["clarity_data"]
     assert tree_content(root) == dict.fromkeys(("dev/a.wav", "dev/b.wav", "dev/d.wav", "train/c.wav"), b"sound")
     assert not any(path.is_symlink() for path in root.rglob("*"))
     assert done.size == 20
@@ -205,16 +205,16 @@ def test_names_that_clash_once_they_are_placed(tmp_path: Path) -> None:
 
 
 def test_the_same_file_twice_may_be_allowed(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     package = test_package(duplicates="identical")
     twice = [member("clarity_data/a", b"x"), member("clarity_data/a", b"x")]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(twice)))
-    assert unpack(package, places).files == 1
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(twice)))
+    assert unpack(package, folders).files == 1
     other = [member("clarity_data/b", b"x"), member("clarity_data/b", b"y")]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(other)))
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(other)))
     with pytest.raises(HostileArchive, match="the same name twice, with other bytes"):
-        unpack(package, places)
+        unpack(package, folders)
 
 
 def test_a_bomb_of_zeros(tmp_path: Path) -> None:
@@ -247,13 +247,13 @@ def test_more_than_the_table_says(tmp_path: Path) -> None:
 
 
 def test_the_table_sets_the_limit(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     archive = gzip.compress(tar_bytes([member("clarity_data/a.wav", bytes(1600))]))
-    (places.archives / "small.tgz").write_bytes(archive)
+    (folders.archives / "small.tgz").write_bytes(archive)
     with pytest.raises(HostileArchive, match="unpacks to more than it should"):
-        unpack(test_package(unpacked=1000), places)
-    assert unpack(test_package(unpacked=1100), places).size == 1600
+        unpack(test_package(unpacked=1000), folders)
+    assert unpack(test_package(unpacked=1100), folders).size == 1600
 
 
 def test_a_size_beyond_all_disks(tmp_path: Path) -> None:
@@ -338,12 +338,12 @@ def test_a_zip_packed_in_an_unknown_way(tmp_path: Path) -> None:
 
 def test_other_names_in_front_of_the_files_than_in_the_directory(tmp_path: Path) -> None:
     content = zip_bytes([("clarity_data/x", b"x")]).replace(b"clarity_data/x", b"clarity_data/y", 1)
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    (places.archives / "small.zip").write_bytes(content)
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    (folders.archives / "small.zip").write_bytes(content)
     with pytest.raises(InputError, match="is damaged or no zip archive"):
-        unpack(test_package(file="small.zip"), places)
-    assert tree_content(places.roots["clarity_data"]) == {}
+        unpack(test_package(file="small.zip"), folders)
+    assert tree_content(folders.roots["clarity_data"]) == {}
 
 
 def test_a_directory_too_large_to_read(tmp_path: Path) -> None:
@@ -354,27 +354,27 @@ def test_a_directory_too_large_to_read(tmp_path: Path) -> None:
 
 def test_files_that_tools_would_act_on_are_left_out(tmp_path: Path) -> None:
     """git runs hooks of a repository that it stands in, DVC commands of a dvc.yaml; and our own temporary names."""
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     names = [".git/hooks/post-checkout", ".GIT/config", "dev/dvc.yaml", "dev/DVC.lock", "a.dvc", ".small.part-0"]
     members = [FIRST, *(member(f"clarity_data/{name}", b"x") for name in names)]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
-    done = unpack(test_package(), places)
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
+    done = unpack(test_package(), folders)
     assert done.left_out == [f"clarity_data/{name}" for name in names]
-    assert tree_content(places.roots["clarity_data"]) == {"metadata/first.json": b"[]"}
+    assert tree_content(folders.roots["clarity_data"]) == {"metadata/first.json": b"[]"}
 
 
 def test_modes_are_plain(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     odd = [
         member("clarity_data/setuid", b"x", mode=0o6777, uid=12345, gid=54321),
         member("clarity_data/closed", type=tarfile.DIRTYPE, mode=0o000),
         member("clarity_data/closed/unreadable", b"x", mode=0o000),
     ]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(odd)))
-    unpack(test_package(), places)
-    root = places.roots["clarity_data"]
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(odd)))
+    unpack(test_package(), folders)
+    root = folders.roots["clarity_data"]
     fresh = tmp_path / "fresh"
     fresh.write_bytes(b"")
     for name in ("setuid", "closed/unreadable"):
@@ -383,37 +383,37 @@ def test_modes_are_plain(tmp_path: Path) -> None:
 
 
 def test_what_a_hostile_archive_wrote_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    mine = places.roots["clarity_data"] / "metadata" / "mine.json"
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    mine = folders.roots["clarity_data"] / "metadata" / "mine.json"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     members = [member("clarity_data/metadata/mine.json", b"mine"), FIRST, member("clarity_data/dev/x/y.wav", b"x")]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes([*members, member("../x")])))
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes([*members, member("../x")])))
     with pytest.raises(HostileArchive):
-        unpack(test_package(), places)
-    assert tree_content(places.roots["clarity_data"]) == {"metadata/mine.json": b"mine"}
-    assert not (places.roots["clarity_data"] / "dev").exists()
+        unpack(test_package(), folders)
+    assert tree_content(folders.roots["clarity_data"]) == {"metadata/mine.json": b"mine"}
+    assert not (folders.roots["clarity_data"] / "dev").exists()
 
 
 def test_nothing_is_written_through_links_that_are_there(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    root, elsewhere = places.roots["clarity_data"], tmp_path / "elsewhere"
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    root, elsewhere = folders.roots["clarity_data"], tmp_path / "elsewhere"
     root.mkdir()
     elsewhere.mkdir()
     (root / "dev").symlink_to(elsewhere)
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes([member("clarity_data/dev/x", b"x")])))
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes([member("clarity_data/dev/x", b"x")])))
     with pytest.raises(InputError, match=r"clarity_data/dev: is in the way \(found a link, wanted a folder\)"):
-        unpack(test_package(), places)
+        unpack(test_package(), folders)
     assert tree_content(elsewhere) == {}
     (root / "dev").unlink()
     (root / "dev").mkdir()
     (root / "dev" / "x").symlink_to(elsewhere / "target")
     (elsewhere / "target").write_bytes(b"other")
     with pytest.raises(InputError, match="is there with other bytes"):
-        unpack(test_package(), places)
-    unpack(test_package(), places, overwrite=True)
+        unpack(test_package(), folders)
+    unpack(test_package(), folders, overwrite=True)
     assert (elsewhere / "target").read_bytes() == b"other"
     assert not (root / "dev" / "x").is_symlink()
 
@@ -435,19 +435,19 @@ DAMAGES: list[tuple[Callable[[bytearray], object], str]] = [
 
 @pytest.mark.parametrize(("change", "problem"), DAMAGES)
 def test_damaged_tar_archives(tmp_path: Path, change: Callable[[bytearray], object], problem: str) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     for name, content in (("small.tgz", gzip.compress(damaged_tar(change))), ("small.tar", damaged_tar(change))):
-        (places.archives / name).write_bytes(content)
+        (folders.archives / name).write_bytes(content)
         with pytest.raises(InputError, match=problem) as caught:
-            unpack(test_package(file=name), places)
+            unpack(test_package(file=name), folders)
         assert not isinstance(caught.value, HostileArchive)
-        assert not places.receipt(test_package()).exists()
+        assert not folders.receipt(test_package()).exists()
 
 
 def test_damaged_gzip(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     whole = gzip.compress(tar_bytes([FIRST]))
     flipped = bytearray(whole)
     flipped[-6] ^= 1  # in the check sum
@@ -461,18 +461,18 @@ def test_damaged_gzip(tmp_path: Path) -> None:
         (b"", "is cut short"),
         (b"n" * 600, "is damaged or no tar archive"),
     ):
-        (places.archives / "small.tgz").write_bytes(content)
+        (folders.archives / "small.tgz").write_bytes(content)
         with pytest.raises(InputError, match=problem):
-            unpack(test_package(), places)
-    (places.archives / "small.tgz").write_bytes(
+            unpack(test_package(), folders)
+    (folders.archives / "small.tgz").write_bytes(
         gzip.compress(tar_bytes([FIRST])[:700]) + gzip.compress(tar_bytes([FIRST])[700:]) + bytes(100)
     )
-    assert unpack(test_package(), places).files == 1
+    assert unpack(test_package(), folders).files == 1
 
 
 def test_damaged_zips(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     whole = zip_bytes([("clarity_data/x", b"0123456789" * 100)], zipfile.ZIP_STORED)
     flipped = bytearray(whole)
     flipped[100] ^= 1
@@ -481,7 +481,7 @@ def test_damaged_zips(tmp_path: Path) -> None:
         (bytes(flipped), "is damaged or no zip archive"),
         (whole[:200] + whole[300:], "members that share bytes|is damaged or no zip archive"),
     ):
-        (places.archives / "small.zip").write_bytes(content)
+        (folders.archives / "small.zip").write_bytes(content)
         with pytest.raises(InputError, match=problem):
-            unpack(test_package(file="small.zip"), places)
-        assert tree_content(places.roots["clarity_data"]) == {}
+            unpack(test_package(file="small.zip"), folders)
+        assert tree_content(folders.roots["clarity_data"]) == {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from archives_made import places_in, some_bytes, tree_content
-from package_server import Site, serving
+from archives_made import folders_in, some_bytes, tree_content
 
-from hearlab.datasets.packages import check, fetch, load_catalogue, make_small, pack_small, unpack
+from file_server import Site, serving
+from hearlab.datasets.packages import Connection, check, fetch, load_catalogue, make_miniatures, pack_miniatures, unpack
 from hearlab.datasets.packages.miniatures import CONTENTS
 from hearlab.errors import InputError
 
@@ -51,12 +51,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(world: Path) -> Path:
     out = world / "packages"
-    pack_small(out, world / "clarity_data", world / "cadenza_data", scenes={"dev": world / "rendered"})
+    pack_miniatures(out, world / "clarity_data", world / "cadenza_data", scenes={"dev": world / "rendered"})
     return out
 
 
 def test_the_same_world_gives_the_same_bytes(world: Path, packed: Path, tmp_path: Path) -> None:
-    pack_small(tmp_path, world / "clarity_data", world / "cadenza_data", scenes={"dev": world / "rendered"})
+    pack_miniatures(tmp_path, world / "clarity_data", world / "cadenza_data", scenes={"dev": world / "rendered"})
     assert tree_content(tmp_path) == tree_content(packed)
     assert sorted(path.name for path in packed.iterdir()) == [
         "cadenza_cad1_task1_core_metadata.tar.gz",
@@ -73,39 +73,39 @@ def test_from_a_server_to_the_data_roots(
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     catalogue = load_catalogue(packed / "packages.toml")
-    places = places_in(tmp_path)
+    folders = folders_in(tmp_path)
     files = {f"/{path.name}": path.read_bytes() for path in packed.iterdir()}
     with serving(Site(files, content_type="application/octet-stream")) as site:
         for name in CONTENTS:
             package = catalogue[name]
-            done = fetch(package, places, f"{site.address}/", range_size=1 << 20)
+            done = fetch(package, folders, f"{site.address}/", connection=Connection(range_size=1 << 20))
             assert done.verified
             assert done.path.name == package.file
-            unpacked = unpack(package, places)
+            unpacked = unpack(package, folders)
             assert unpacked.notes == []
             manifest = [f"clarity_CEC2_data/manifest/{name}.txt"] if name.startswith("cec2") else []
             assert unpacked.left_out == manifest
     for name in CONTENTS:
-        found = check(catalogue[name], places, deep=True)
+        found = check(catalogue[name], folders, deep=True)
         assert (found.state, found.problems, found.usable) == ("complete", [], True)
     clarity = tree_content(world / "clarity_data")
-    assert tree_content(places.roots["clarity_data"]) == {**clarity, "dev/scenes/S06001_mix_CH1.wav": b"scene"}
-    assert tree_content(places.roots["cadenza_data"]) == tree_content(world / "cadenza_data")
+    assert tree_content(folders.roots["clarity_data"]) == {**clarity, "dev/scenes/S06001_mix_CH1.wav": b"scene"}
+    assert tree_content(folders.roots["cadenza_data"]) == tree_content(world / "cadenza_data")
 
 
 def test_a_world_without_a_package(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no files of the package musdb18hq"):
-        pack_small(tmp_path, None, world / "clarity_data")
+        pack_miniatures(tmp_path, None, world / "clarity_data")
 
 
 @pytest.mark.slow
 def test_the_demo_with_its_music(tmp_path: Path) -> None:
-    table = make_small(tmp_path / "out", dev_scenes=1, train_scenes=1)
+    table = make_miniatures(tmp_path / "out", dev_scenes=1, train_scenes=1)
     catalogue = load_catalogue(table)
-    places = places_in(tmp_path)
+    folders = folders_in(tmp_path)
     for name in CONTENTS:
-        fetch(catalogue[name], places, f"{tmp_path / 'out'}/")
-        unpack(catalogue[name], places)
-        assert check(catalogue[name], places).usable
-    songs = list((places.roots["cadenza_data"] / "task1" / "audio" / "musdb18hq").glob("*/*/vocals.wav"))
+        fetch(catalogue[name], folders, f"{tmp_path / 'out'}/")
+        unpack(catalogue[name], folders)
+        assert check(catalogue[name], folders).usable
+    songs = list((folders.roots["cadenza_data"] / "task1" / "audio" / "musdb18hq").glob("*/*/vocals.wav"))
     assert songs

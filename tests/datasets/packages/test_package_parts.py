@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal, read_journal
 from hearlab.datasets.download.ranges import Intervals
-from hearlab.datasets.packages import Places, Retry, disks, fetching_needs, unpacking_needs, working_link
+from hearlab.datasets.links import working_link
+from hearlab.datasets.packages import PackageFolders, Retry, disks, fetching_needs, unpacking_needs
 from hearlab.progress import ByteProgress
 from hearlab.text import clock_text, size_text
 
@@ -116,10 +117,10 @@ def test_space_for_package_files_and_cache(tmp_path: Path, small_disk: Path) -> 
     roots = {"clarity_data": tmp_path / "not" / "yet"}
 
     def needed(cache: Path | None, *types: str) -> dict[int, int]:
-        places = Places(tmp_path / "packages", tmp_path / "receipts", roots, cache, types)
+        folders = PackageFolders(tmp_path / "packages", tmp_path / "receipts", roots, cache, types)
         return {
             disk.needs[0].folder.stat().st_dev if disk.needs[0].folder.exists() else 0: disk.needed
-            for disk in disks(fetching_needs(package, places, 1000, there=400))
+            for disk in disks(fetching_needs(package, folders, 1000, there=400))
         }
 
     assert list(needed(None).values()) == [600 + 3000]
@@ -129,8 +130,8 @@ def test_space_for_package_files_and_cache(tmp_path: Path, small_disk: Path) -> 
     assert list(needed(tmp_path / "cache", "copy").values()) == [600 + 3000 + 3000]
     assert list(needed(small_disk, "hardlink", "symlink", "copy").values()) == [600 + 3000, 3000]
     assert list(needed(small_disk, "hardlink", "copy").values()) == [600 + 3000, 3000]
-    places = Places(tmp_path / "packages", tmp_path / "receipts", roots, small_disk, ("hardlink", "symlink"))
-    needs = unpacking_needs(package, places, there=500)
+    folders = PackageFolders(tmp_path / "packages", tmp_path / "receipts", roots, small_disk, ("hardlink", "symlink"))
+    needs = unpacking_needs(package, folders, there=500)
     assert [str(need) for need in needs] == [
         "about 2.5 kB for the unpacked files",
         "about 3.0 kB for DVC's cache on another disk, linked by symlink",

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 from archives_made import (
+    folders_in,
     member,
-    places_in,
     some_bytes,
     some_files,
     tar_bytes,
@@ -30,7 +30,7 @@ from archives_made import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearlab.datasets.packages import Package, Places, check, status, unpack
+from hearlab.datasets.packages import Package, PackageFolders, check, status, unpack
 from hearlab.datasets.packages.byte_stream import open_stream
 from hearlab.datasets.packages.receipt import read_receipt
 from hearlab.datasets.packages.tar_reader import TarReader
@@ -47,39 +47,39 @@ def packed(files: dict[str, bytes], name: str) -> bytes:
     return gzip.decompress(archive) if name.endswith(".tar") else archive
 
 
-def fetched(tmp_path: Path, files: dict[str, bytes] = FILES, name: str = "small.tgz") -> tuple[Package, Places]:
+def fetched(tmp_path: Path, files: dict[str, bytes] = FILES, name: str = "small.tgz") -> tuple[Package, PackageFolders]:
     """A package among the fetched ones."""
-    places = places_in(tmp_path)
-    places.archives.mkdir(exist_ok=True)
-    (places.archives / name).write_bytes(packed(files, name))
-    return test_package(file=name), places
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir(exist_ok=True)
+    (folders.archives / name).write_bytes(packed(files, name))
+    return test_package(file=name), folders
 
 
-def unpacked(tmp_path: Path, files: dict[str, bytes] = FILES) -> tuple[Package, Places, Path]:
-    package, places = fetched(tmp_path, files)
-    unpack(package, places)
-    return package, places, places.roots["clarity_data"]
+def unpacked(tmp_path: Path, files: dict[str, bytes] = FILES) -> tuple[Package, PackageFolders, Path]:
+    package, folders = fetched(tmp_path, files)
+    unpack(package, folders)
+    return package, folders, folders.roots["clarity_data"]
 
 
 @pytest.mark.parametrize("name", ["small.tgz", "small.tar.gz", "small.tar", "small.zip"])
 def test_every_kind_of_archive(tmp_path: Path, name: str) -> None:
-    package, places = fetched(tmp_path, name=name)
+    package, folders = fetched(tmp_path, name=name)
     stream = io.StringIO()
-    done = unpack(package, places, progress=ByteProgress(stream))
-    assert tree_content(places.roots["clarity_data"]) == FILES
+    done = unpack(package, folders, progress=ByteProgress(stream))
+    assert tree_content(folders.roots["clarity_data"]) == FILES
     size = sum(map(len, FILES.values()))
     assert (done.files, done.size, done.written, done.left_out) == (len(FILES), size, len(FILES), [])
     assert "unpacking small: " in stream.getvalue()
     assert "(100%)" in stream.getvalue()
-    assert status(package, places).state == "complete"
-    assert sorted(path.name for path in places.receipts.iterdir()) == ["small.jsonl"]
+    assert status(package, folders).state == "complete"
+    assert sorted(path.name for path in folders.receipts.iterdir()) == ["small.jsonl"]
 
 
 def test_the_receipt(tmp_path: Path) -> None:
-    _, places, _ = unpacked(tmp_path)
-    lines = [json.loads(line) for line in (places.receipts / "small.jsonl").read_text().splitlines()]
+    _, folders, _ = unpacked(tmp_path)
+    lines = [json.loads(line) for line in (folders.receipts / "small.jsonl").read_text().splitlines()]
     assert lines[0]["package"] == "small"
-    assert lines[0]["archive_size"] == (places.archives / "small.tgz").stat().st_size
+    assert lines[0]["archive_size"] == (folders.archives / "small.tgz").stat().st_size
     assert lines[-1] == {"files": len(FILES), "bytes": sum(map(len, FILES.values())), "complete": True}
     assert lines[1:-1] == [
         {"path": path, "size": len(content), "md5": hashlib.md5(content).hexdigest()}
@@ -88,34 +88,34 @@ def test_the_receipt(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
-    package, places, root = unpacked(tmp_path)
+    package, folders, root = unpacked(tmp_path)
     times = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    again = unpack(package, places)
+    again = unpack(package, folders)
     assert (again.files, again.written) == (len(FILES), 0)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == times
 
 
 def test_the_archive_may_go_once_all_is_unpacked(tmp_path: Path) -> None:
-    package, places, root = unpacked(tmp_path)
-    (places.archives / "small.tgz").unlink()
-    assert unpack(package, places).files == len(FILES)
+    package, folders, root = unpacked(tmp_path)
+    (folders.archives / "small.tgz").unlink()
+    assert unpack(package, folders).files == len(FILES)
     next(path for path in root.rglob("*.wav")).unlink()
     with pytest.raises(InputError, match=r"small\.tgz: no such file \(wanted the package small\); fetch it first"):
-        unpack(package, places)
+        unpack(package, folders)
 
 
 def test_an_archive_elsewhere(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
+    folders = folders_in(tmp_path)
     archive = tmp_path / "download" / "other name.tgz"
     archive.parent.mkdir()
     archive.write_bytes(packed(FILES, "small.tgz"))
-    unpack(test_package(), places, archive=archive)
-    assert tree_content(places.roots["clarity_data"]) == FILES
+    unpack(test_package(), folders, archive=archive)
+    assert tree_content(folders.roots["clarity_data"]) == FILES
 
 
 def test_members_go_where_the_table_says(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
     members = [
         member("songs/train/Song/mixture.wav", b"a"),
         member("songs/test/Song/train/mixture.wav", b"b"),
@@ -123,10 +123,10 @@ def test_members_go_where_the_table_says(tmp_path: Path) -> None:
         member("__MACOSX/train/Song/._mixture.wav", b"d"),
         member("songs/train/Song/.DS_Store", b"e"),
     ]
-    (places.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(tar_bytes(members)))
     rules = [{"from": "train", "to": "task1/audio/train"}, {"from": "test", "to": "task1/audio/test"}]
-    done = unpack(test_package(place=rules, root="cadenza_data"), places)
-    assert tree_content(places.roots["cadenza_data"]) == {
+    done = unpack(test_package(place=rules, root="cadenza_data"), folders)
+    assert tree_content(folders.roots["cadenza_data"]) == {
         "task1/audio/train/Song/mixture.wav": b"a",
         "task1/audio/test/Song/train/mixture.wav": b"b",
     }
@@ -138,39 +138,39 @@ def test_members_go_where_the_table_says(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_something_else(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    (places.archives / "small.tgz").write_bytes(tree_archive(FILES, top="other"))
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    (folders.archives / "small.tgz").write_bytes(tree_archive(FILES, top="other"))
     with pytest.raises(InputError, match=r"holds nothing of the package \(wanted clarity_data/\)"):
-        unpack(test_package(), places)
-    assert status(test_package(), places).state == "fetched"
+        unpack(test_package(), folders)
+    assert status(test_package(), folders).state == "fetched"
 
 
 def test_files_of_the_user_are_not_overwritten(tmp_path: Path) -> None:
-    package, places = fetched(tmp_path)
-    root = places.roots["clarity_data"]
+    package, folders = fetched(tmp_path)
+    root = folders.roots["clarity_data"]
     same, other = sorted(path for path, content in FILES.items() if len(content) > 10)[:2]
     for path, content in ((same, FILES[same]), (other, b"mine")):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
     with pytest.raises(InputError, match=rf"{other}: is there with other bytes than in small\.tgz; move it away"):
-        unpack(package, places)
+        unpack(package, folders)
     assert (root / other).read_bytes() == b"mine"
-    done = unpack(package, places, overwrite=True)
+    done = unpack(package, folders, overwrite=True)
     assert tree_content(root) == FILES
     assert done.files == len(FILES)
 
 
 def test_a_later_issue_of_a_package(tmp_path: Path) -> None:
-    package, places, root = unpacked(tmp_path, {"metadata/a": b"old", "metadata/b": b"same", "metadata/c": b"gone"})
-    (places.archives / "small.tgz").write_bytes(tree_archive({"metadata/a": b"newer", "metadata/b": b"same"}))
-    assert unpack(package, places).files == 2
+    package, folders, root = unpacked(tmp_path, {"metadata/a": b"old", "metadata/b": b"same", "metadata/c": b"gone"})
+    (folders.archives / "small.tgz").write_bytes(tree_archive({"metadata/a": b"newer", "metadata/b": b"same"}))
+    assert unpack(package, folders).files == 2
     assert tree_content(root) == {"metadata/a": b"newer", "metadata/b": b"same", "metadata/c": b"gone"}
-    assert [str(problem) for problem in check(package, places).problems] == ["surplus: metadata/c"]
+    assert [str(problem) for problem in check(package, folders).problems] == ["surplus: metadata/c"]
 
 
 def test_wrong_files_by_name(tmp_path: Path) -> None:
-    package, places, root = unpacked(tmp_path)
+    package, folders, root = unpacked(tmp_path)
     missing, truncated, longer, altered = sorted(path for path, content in FILES.items() if len(content) > 100)[:4]
     (root / missing).unlink()
     for path, content in (
@@ -183,12 +183,12 @@ def test_wrong_files_by_name(tmp_path: Path) -> None:
     ):
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_bytes(content)
-    fast = check(package, places)
+    fast = check(package, folders)
     assert fast.state == "damaged"
     expected = {("missing", missing), ("truncated", truncated), ("altered", longer)}
     expected.add(("surplus", "dev/scenes/surplus.wav"))
     assert {(problem.kind, problem.path) for problem in fast.problems} == expected
-    deep = check(package, places, deep=True)
+    deep = check(package, folders, deep=True)
     assert {(problem.kind, problem.path) for problem in deep.problems} == expected | {("altered", altered)}
     assert str(deep) == f"small: damaged ({len(FILES)} files, {deep.size / 1000:.1f} kB, 5 wrong)"
     line = next(str(problem) for problem in deep.problems if problem.path == altered)
@@ -196,62 +196,62 @@ def test_wrong_files_by_name(tmp_path: Path) -> None:
     assert line.startswith(f"altered: {altered} (found md5 ")
     assert line.endswith(f", wanted {digest})")
 
-    assert unpack(package, places).written == 3  # what is altered shows by reading only
-    assert unpack(package, places, repair=True).written == 1
-    assert [str(problem) for problem in check(package, places, deep=True).problems] == [
+    assert unpack(package, folders).written == 3  # what is altered shows by reading only
+    assert unpack(package, folders, repair=True).written == 1
+    assert [str(problem) for problem in check(package, folders, deep=True).problems] == [
         "surplus: dev/scenes/surplus.wav"
     ]
 
 
 def test_files_of_two_packages_in_one_folder(tmp_path: Path) -> None:
-    package, places, root = unpacked(tmp_path)
+    package, folders, root = unpacked(tmp_path)
     other = test_package(name="other", file="other.tgz")
     more = {"dev/scenes/more.wav": b"x", "dev/scenes/half.wav": b"x"}
-    (places.archives / "other.tgz").write_bytes(tree_archive(more))
-    unpack(other, places)
-    assert check(package, places).problems == []
-    assert check(other, places).problems == []  # its folder holds files of the first package too
+    (folders.archives / "other.tgz").write_bytes(tree_archive(more))
+    unpack(other, folders)
+    assert check(package, folders).problems == []
+    assert check(other, folders).problems == []  # its folder holds files of the first package too
     (root / "dev/scenes/more.wav").unlink()
-    assert [problem.path for problem in check(other, places).problems] == ["dev/scenes/more.wav"]
+    assert [problem.path for problem in check(other, folders).problems] == ["dev/scenes/more.wav"]
 
 
 def test_how_far_a_package_is(tmp_path: Path) -> None:
     holds = {"metadata": {"files": "*.wav", "count": 1000}}
-    places = places_in(tmp_path)
+    folders = folders_in(tmp_path)
     package = test_package(holds=holds)
-    assert str(status(package, places)) == "small: absent"
-    root = places.roots["clarity_data"]
+    assert str(status(package, folders)) == "small: absent"
+    root = folders.roots["clarity_data"]
     (root / "metadata").mkdir(parents=True)
     (root / "metadata" / "a.wav").write_bytes(b"x")
-    by_hand = status(package, places)
+    by_hand = status(package, folders)
     assert (by_hand.state, by_hand.usable, by_hand.files) == ("unpacked by hand", False, 1)
     assert by_hand.notes == ["metadata: found 1 files *.wav, expected 1000"]
-    assert status(test_package(holds={"metadata": {}}), places).usable
+    assert status(test_package(holds={"metadata": {}}), folders).usable
     (root / "metadata" / "a.wav").unlink()
 
     fetched(tmp_path)
-    assert status(package, places).state == "fetched"
-    assert check(package, places, deep=True).problems == []
-    wrong = check(test_package(checksum={"md5": "0" * 32}), places, deep=True)
+    assert status(package, folders).state == "fetched"
+    assert check(package, folders, deep=True).problems == []
+    wrong = check(test_package(checksum={"md5": "0" * 32}), folders, deep=True)
     assert [problem.path for problem in wrong.problems] == ["small.tgz"]
-    assert "truncated: small.tgz" in str(status(test_package(size=10**9), places).problems[0])
-    done = unpack(package, places)
+    assert "truncated: small.tgz" in str(status(test_package(size=10**9), folders).problems[0])
+    done = unpack(package, folders)
     count = sum(path.startswith("metadata/") for path in FILES)
     assert done.notes == [f"metadata: found {count} files *.wav, expected 1000"]
-    complete = status(package, places)
+    complete = status(package, folders)
     assert (complete.state, complete.usable, complete.notes) == ("complete", True, done.notes)
 
 
 def test_a_receipt_that_is_damaged(tmp_path: Path) -> None:
-    package, places, _ = unpacked(tmp_path)
-    receipt = places.receipt(package)
+    package, folders, _ = unpacked(tmp_path)
+    receipt = folders.receipt(package)
     whole = receipt.read_text()
     for text in (whole[: len(whole) // 2], "", whole.replace('"path": "', '"path": "../')):
         receipt.write_text(text)
         with pytest.raises(InputError, match="is no whole receipt; remove it and unpack again"):
-            status(package, places)
+            status(package, folders)
     receipt.unlink()
-    assert unpack(package, places).written == 0  # the files are there, and the same
+    assert unpack(package, folders).written == 0  # the files are there, and the same
 
 
 NAME = st.text("aB.é漢 '-", min_size=1, max_size=60)
@@ -292,11 +292,12 @@ def test_numbers_in_binary(tmp_path: Path) -> None:
     header[124:136] = b"\x80" + (5).to_bytes(11, "big")
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    (places.archives / "small.tgz").write_bytes(gzip.compress(bytes(header) + b"12345".ljust(512, b"\0") + bytes(1024)))
-    unpack(test_package(), places)
-    assert tree_content(places.roots["clarity_data"]) == {"x": b"12345"}
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    content = bytes(header) + b"12345".ljust(512, b"\0") + bytes(1024)
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(content))
+    unpack(test_package(), folders)
+    assert tree_content(folders.roots["clarity_data"]) == {"x": b"12345"}
 
 
 def test_the_oldest_format(tmp_path: Path) -> None:
@@ -307,17 +308,17 @@ def test_the_oldest_format(tmp_path: Path) -> None:
         content[at + 156] = 0
         content[at + 148 : at + 156] = b" " * 8
         content[at + 148 : at + 156] = b"%06o\0 " % sum(content[at : at + 512])
-    places = places_in(tmp_path)
-    places.archives.mkdir()
-    (places.archives / "small.tgz").write_bytes(gzip.compress(bytes(content)))
-    unpack(test_package(), places)
-    assert tree_content(places.roots["clarity_data"]) == {"metadata/x": b"x"}
+    folders = folders_in(tmp_path)
+    folders.archives.mkdir()
+    (folders.archives / "small.tgz").write_bytes(gzip.compress(bytes(content)))
+    unpack(test_package(), folders)
+    assert tree_content(folders.roots["clarity_data"]) == {"metadata/x": b"x"}
 
 
 CHILD = """
     import os, signal, sys
     from pathlib import Path
-    from archives_made import places_in, test_package
+    from archives_made import folders_in, test_package
     from hearlab.datasets.packages import unpack
 
     left = int(sys.argv[3])
@@ -330,9 +331,9 @@ CHILD = """
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    package, places = test_package(file=sys.argv[2]), places_in(Path(sys.argv[1]))
+    package, folders = test_package(file=sys.argv[2]), folders_in(Path(sys.argv[1]))
     sys.addaudithook(count)
-    print(unpack(package, places, workers=2).written, -left)
+    print(unpack(package, folders, workers=2).written, -left)
 """
 
 
@@ -356,15 +357,15 @@ def kill_and_go_on(tmp_path: Path, name: str, count: int, kills: int) -> None:
     points = (1 << 30) + int(out.split()[1])
 
     draw = random.Random(4)
-    package, places = fetched(tmp_path, files, name)
-    root = places.roots["clarity_data"]
+    package, folders = fetched(tmp_path, files, name)
+    root = folders.roots["clarity_data"]
     for _ in range(kills):
         code, _, errors = run_child(tmp_path, name, draw.randrange(1, points * 3 // (2 * kills)))
         assert code == -signal.SIGKILL, errors
         for path, content in tree_content(root).items() if root.exists() else ():
             if not path.startswith(".small.part-"):
                 assert files[path] == content, f"{path} is half-written"
-        assert status(package, places).state in ("fetched", "partly unpacked")
+        assert status(package, folders).state in ("fetched", "partly unpacked")
     there = sum((root / path).exists() for path in files)
     assert 0 < there < count
     code, out, errors = run_child(tmp_path, name, 1 << 30)
@@ -373,7 +374,7 @@ def kill_and_go_on(tmp_path: Path, name: str, count: int, kills: int) -> None:
     assert tree_content(root) == files
     receipt, wanted = (folder / "receipts" / "small.jsonl" for folder in (tmp_path, undisturbed))
     assert receipt.read_bytes() == wanted.read_bytes()
-    assert check(package, places, deep=True).state == "complete"
+    assert check(package, folders, deep=True).state == "complete"
 
 
 @pytest.mark.parametrize("name", ["small.tgz", "small.zip"])
@@ -389,59 +390,59 @@ def test_twenty_kills_at_random_points(tmp_path: Path, name: str) -> None:
 
 def test_a_crash_of_the_machine(tmp_path: Path) -> None:
     """After another boot, files that were noted but not brought to the disk for certain are written again."""
-    package, places, root = unpacked(tmp_path)
-    receipt = read_receipt(places.receipt(package))
+    package, folders, root = unpacked(tmp_path)
+    receipt = read_receipt(folders.receipt(package))
     assert receipt is not None
-    places.receipt(package).unlink()
+    folders.receipt(package).unlink()
     lines = [json.dumps({**line.as_dict(), "mine": True}) for line in receipt.files.values()]
-    size = (places.archives / "small.tgz").stat().st_size
+    size = (folders.archives / "small.tgz").stat().st_size
     header = json.dumps({"archive_size": size, "archive_md5": None, "boot": "an earlier one"})
-    journal = places.receipts / "small.journal"
+    journal = folders.receipts / "small.journal"
     # The power went while the file after the last mark was written: its bytes are lost, its length is not.
     lost = list(receipt.files)[20]
     (root / lost).write_bytes(bytes(receipt.files[lost].size))
     journal.write_text("\n".join([header, *lines[:20], '{"synced": 20}', *lines[20:], '{"path": "torn']))
-    assert unpack(package, places).written == len(FILES) - 20
+    assert unpack(package, folders).written == len(FILES) - 20
     assert tree_content(root) == FILES
 
 
 def test_two_at_once(tmp_path: Path) -> None:
     from hearlab.datasets.download.journal import only_one
 
-    package, places = fetched(tmp_path)
+    package, folders = fetched(tmp_path)
     with (
-        only_one(places.receipts / ".small.lock", "unpacking small"),
+        only_one(folders.receipts / ".small.lock", "unpacking small"),
         pytest.raises(InputError, match="another process is unpacking small; wait for it"),
     ):
-        unpack(package, places)
-    unpack(package, places)
+        unpack(package, folders)
+    unpack(package, folders)
 
 
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:
     """Without a figure in the table only the archive's size is known before; what was written is gone on with."""
     files = {f"metadata/{k:02d}": bytes([k]) * 100_000 for k in range(30)}
-    places = Places(tmp_path / "packages", tmp_path / "receipts", {"clarity_data": small_disk / "data"})
-    places.archives.mkdir()
-    (places.archives / "small.tgz").write_bytes(tree_archive(files))
+    folders = PackageFolders(tmp_path / "packages", tmp_path / "receipts", {"clarity_data": small_disk / "data"})
+    folders.archives.mkdir()
+    (folders.archives / "small.tgz").write_bytes(tree_archive(files))
     with pytest.raises(InputError, match=r"disk/data: the disk is full; free some space and unpack again"):
-        unpack(test_package(), places)
+        unpack(test_package(), folders)
     there = tree_content(small_disk / "data")
     assert 15 < len(there) < 21
     assert all(files[path] == content for path, content in there.items())
     with pytest.raises(InputError, match=r"not enough disk space .*about 1\.\d MB for the unpacked files"):
-        unpack(test_package(unpacked=3_000_000), places)
+        unpack(test_package(unpacked=3_000_000), folders)
     subprocess.run(["mount", "-o", "remount,size=4M", str(small_disk)], check=True)
-    done = unpack(test_package(), places)
+    done = unpack(test_package(), folders)
     assert done.written == 30 - len(there)
     assert tree_content(small_disk / "data") == files
 
 
 def test_a_zip_tells_what_it_needs(small_disk: Path, tmp_path: Path) -> None:
-    places = Places(tmp_path / "packages", tmp_path / "receipts", {"clarity_data": small_disk / "data"})
-    places.archives.mkdir()
-    (places.archives / "small.zip").write_bytes(zip_bytes([("clarity_data/x", bytes(3_000_000))]))
+    folders = PackageFolders(tmp_path / "packages", tmp_path / "receipts", {"clarity_data": small_disk / "data"})
+    folders.archives.mkdir()
+    (folders.archives / "small.zip").write_bytes(zip_bytes([("clarity_data/x", bytes(3_000_000))]))
     with pytest.raises(InputError, match=r"not enough disk space .*wanted 3\.0 MB: 3\.0 MB for the unpacked files"):
-        unpack(test_package(file="small.zip"), places)
+        unpack(test_package(file="small.zip"), folders)
     assert tree_content(small_disk) == {}
 
 

@@ -1,1 +1,1 @@
-"""Fetching files: sources, ranges, retries, checksums and the journal of a download that goes on where it stopped."""
+"""Fetching files over HTTP: resumed where it was cut, retried, verified."""

@@ -1,18 +1,37 @@
-"""Check sums of a file while it is written: a thread follows the part that is there without a gap."""
+"""Checksums of a file: of one that is there, or of one that is being written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 BLOCK = 4 << 20
 
 
+def file_digests(
+    path: Path, algorithms: Iterable[str], advance: Callable[[int], None] = lambda count: None
+) -> dict[str, str]:
+    """Checksums of a file, {algorithm: digits}; `advance` is called with the bytes of each step."""
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in set(algorithms)}
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK >> 2):
+            for value in hashes.values():
+                value.update(block)
+            advance(len(block))
+    return {name: value.hexdigest() for name, value in hashes.items()}
+
+
+def file_md5(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
+    """The md5 of a file; `advance` is called with the bytes of each step."""
+    return file_digests(path, ["md5"], advance)["md5"]
+
+
 class FollowingHasher:
-    """Hashes a file from its start to wherever `reach` says that its bytes are there."""
+    """Hashes a file in a thread while it is written, from its start up to the position given to `reach`."""
 
     def __init__(self, descriptor: int, algorithms: Iterable[str]) -> None:
         self._descriptor = descriptor

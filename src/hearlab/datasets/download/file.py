@@ -1,206 +1,294 @@
-"""Fetching one large file over HTTP so that a broken connection costs little and a wrong file is never kept."""
+"""Fetching one file: parts side by side, resumed after a cut or a kill, verified before it gets its name.
+
+While `<name>` is fetched it is `<name>.part-fetch`, and a journal beside it says which of its bytes are there. The
+connections write into the journal often enough that all of them together lose less than one range when the process is
+killed. A thread computes the checksums behind them.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import http.client
+import errno
 import os
-import re
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from hearlab.datasets.download.checksums import FollowingHasher
+from hearlab.datasets.download.journal import Journal, only_one, read_journal
+from hearlab.datasets.download.ranges import Intervals, RangeFetcher, write_all
+from hearlab.datasets.download.retry import Retry
+from hearlab.datasets.download.sources import (
+    FileChangedError,
+    NoRangesError,
+    Remote,
+    Source,
+    TransientError,
+    open_source,
+)
+from hearlab.datasets.links import reflink
 from hearlab.errors import InputError
+from hearlab.progress import ByteProgress
+from hearlab.text import size_text
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the file's name, the bytes that are here, and the bytes of the whole file if they are known."""
-
-_BLOCK = 1 << 18
-_TIMEOUT = 60.0  # s without a byte
-_ATTEMPTS = 5  # in a row without a single new byte
-_LONGEST_WAIT = 30.0  # s
-# Answers that a later attempt may change.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+RANGE = 32 << 20
+CHANGES = 2  # how often the file may prove to be another one before we give up
 
 
 @dataclass(frozen=True)
-class Download:
-    """One file to fetch: its address, and what is known of it (size in bytes, sha256 in hexadecimal)."""
+class Downloaded:
+    """A file that has been fetched.
 
-    url: str
-    size: int | None = None
-    sha256: str | None = None
+    Attributes:
+        source: its address, without passwords and keys.
+        digests: its checksums, {algorithm: digits}.
+        fetched: bytes that came this time.
+    """
+
+    source: str
+    size: int
+    digests: Mapping[str, str]
+    fetched: int
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to talk to the server.
+
+    Attributes:
+        headers: sent to the address, for servers that ask for a token or a cookie.
+        parallel: ranges that are fetched side by side.
+        range_size: bytes asked for at a time.
+        timeout: seconds without a byte after which a connection counts as cut.
+    """
+
+    headers: Mapping[str, str] | None = None
+    parallel: int = 4
+    range_size: int = RANGE
+    timeout: float = 30.0
+    retry: Retry = field(default_factory=Retry)
+
+
+def part_path(path: Path) -> Path:
+    """The name of a file until all of it is there. Git and DVC ignore `*.part-*`."""
+    return path.with_name(f"{path.name}.part-fetch")
+
+
+def fetched_intervals(path: Path) -> Intervals:
+    """Which bytes of an unfinished file are there, by its journal."""
+    record = read_journal(_journal_path(path))
+    return Intervals([(entry["from"], entry["to"]) for entry in record.trusted])
+
+
+def _journal_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part-fetch.journal")
 
 
 def download(
-    wanted: Download,
+    address: str,
     path: Path,
     *,
-    check: Callable[[Path], str | None] = lambda _: None,
-    progress: Progress | None = None,
-    wait: Callable[[float], None] = time.sleep,
-) -> str:
-    """Fetch a file to `path` and return its sha256.
+    size: int | None = None,
+    checksum: Mapping[str, str] | None = None,
+    algorithms: Iterable[str] = (),
+    accept: Callable[[str, Remote, int], None] = lambda shown, remote, there: None,
+    check: Callable[[Path], str | None] = lambda path: None,
+    set_aside: bool = False,
+    connection: Connection | None = None,
+    progress: ByteProgress | None = None,
+) -> Downloaded:
+    """Fetch a file to `path`, or go on where an earlier call was cut.
 
-    The bytes gather in `<name>.part-fetch` beside it, which a later call goes on with; `path` appears with a rename,
-    after size, hash and `check` are right. Broken connections and passing server errors are tried again, later each
-    time, until five attempts in a row brought nothing new.
+    `path` appears with a rename after its size, checksums and `check` have proved right. Parts that an earlier call
+    left and that turn out to be of another file are fetched once more.
 
     Args:
-        wanted: address, size and hash.
-        path: where the file shall stand.
+        address: http(s)://, file:// or a path.
+        size: bytes that the file must have.
+        checksum: {algorithm: digits} that it must have.
+        algorithms: further checksums to compute.
+        accept: called with the address, what the server says of the file, and how many bytes are there, before
+            anything is fetched; raises an error to refuse.
         check: says what is wrong with the fetched file, or None.
-        progress: called after each block.
-        wait: sleeps that many seconds.
+        set_aside: keep wrong bytes as `<name>.wrong` instead of removing them.
 
     Raises:
-        InputError: not an http(s) address, the server does not have the file, gives up, or gives another file; two
-            processes fetch it at once.
+        InputError: the server has no such file, refuses it, gives another one, or does not answer for long; the disk
+            is full; or another process is fetching the file. What was fetched is kept, except wrong bytes.
     """
-    if not re.match(r"https?://", wanted.url):
-        raise InputError(wanted.url, "cannot be fetched from there", wanted="an http or https address")
-    part = path.with_name(f"{path.name}.part-fetch")
-    with _locked(part):
-        resumed = part.stat().st_size > 0
-        _gather(wanted, part, path.name, progress, wait)
-        problem = _problem(wanted, part, check)
-        if problem and resumed:
-            # The part may be of another file or an older version: once more, from the beginning.
-            os.truncate(part, 0)
-            _gather(wanted, part, path.name, progress, wait)
-            problem = _problem(wanted, part, check)
-        if problem:
-            part.unlink()
-            found, expected = problem
-            raise InputError(wanted.url, "gave another file than the published one", found=found, wanted=expected)
-        digest = sha256_of(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    return digest
+    connection, progress = connection or Connection(), progress or ByteProgress(quiet=True)
+    source = open_source(address, connection.headers, connection.timeout)
+    work = _Download(source, path, size, dict(checksum or {}), algorithms, accept, check, set_aside)
+    with only_one(path.with_name(f".{path.name}.part-lock"), f"fetching {path.name}"):
+        return work.run(connection, progress)
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@dataclass
+class _Download:
+    source: Source
+    path: Path
+    size: int | None
+    checksum: Mapping[str, str]
+    algorithms: Iterable[str]
+    accept: Callable[[str, Remote, int], None]
+    check: Callable[[Path], str | None]
+    set_aside: bool
 
-
-@contextlib.contextmanager
-def _locked(part: Path) -> Iterator[None]:
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("ab")
-    except OSError as error:
-        raise InputError(part, "cannot be written", found=error.strerror) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(part, "is being fetched by another process", advice="wait for it") from None
-        yield
-
-
-def _gather(wanted: Download, part: Path, name: str, progress: Progress | None, wait: Callable[[float], None]) -> None:
-    """Bring `part` to its full length."""
-    failures, most = 0, part.stat().st_size
-    while True:
-        try:
-            if _fetch_rest(wanted, part, name, progress):
-                return
-            cause = "the connection ended early"
-        except urllib.error.HTTPError as error:
-            if error.code not in _PASSING:
-                raise InputError(wanted.url, "cannot be fetched", found=f"HTTP {error.code} {error.reason}") from None
-            cause = f"HTTP {error.code} {error.reason}"
-        except (OSError, http.client.HTTPException) as error:
-            cause = str(getattr(error, "reason", None) or error) or type(error).__name__
-        here = part.stat().st_size
-        failures = 0 if here > most else failures + 1
-        most = max(most, here)
-        if failures >= _ATTEMPTS:
-            raise InputError(
-                wanted.url,
-                "cannot be fetched",
-                found=cause,
-                advice=f"what has come ({here} bytes) is kept: the same command goes on from there",
-            )
-        wait(min(2.0**failures, _LONGEST_WAIT))
-
-
-def _fetch_rest(wanted: Download, part: Path, name: str, progress: Progress | None) -> bool:
-    """Append what is missing to `part`; whether the file is whole now."""
-    here = part.stat().st_size
-    if here and here == wanted.size:
-        return True
-    request = urllib.request.Request(wanted.url, headers={"Accept-Encoding": "identity", "User-Agent": "hearlab"})
-    if here:
-        request.add_header("Range", f"bytes={here}-")
-    try:
-        answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code != 416 or not here:
-            raise
-        error.close()
-        # Nothing lies beyond `here`: the part is whole (its hash will tell), or longer than the file.
-        of = re.search(r"/(\d+)$", error.headers.get("Content-Range", ""))
-        if of and int(of[1]) == here and wanted.size in (None, here):
-            return True
-        os.truncate(part, 0)
-        return False
-    first = _first_byte(answer)
-    if first not in (0, here):
-        # An answer to another question: ask for the whole file next time.
-        answer.close()
-        os.truncate(part, 0)
-        return False
-    with answer, part.open("r+b") as file:
-        file.seek(first)
-        file.truncate()
-        length = answer.headers.get("Content-Length")
-        total = wanted.size if length is None else file.tell() + int(length)
-        if wanted.size is not None and total != wanted.size:
-            raise InputError(
-                wanted.url,
-                "gave another file than the published one",
-                found=f"{total} bytes",
-                wanted=f"{wanted.size} bytes",
-            )
-        while block := answer.read(_BLOCK):
+    def run(self, connection: Connection, progress: ByteProgress) -> Downloaded:
+        self.connection, self.retry, self.progress = connection, connection.retry, progress
+        self.part, self.journal_path = part_path(self.path), _journal_path(self.path)
+        self.fetched = 0
+        shown = self.source.shown
+        remote = self.retry.few().run(self.source.probe, shown, progress)
+        there = self._resume(remote)
+        for _ in range(CHANGES):
+            self.accept(shown, remote, there.total())
+            if None not in (self.size, remote.size) and self.size != remote.size:
+                problem = f"has another size than {self.path.name} should have"
+                found, wanted = f"{remote.size} bytes", f"{self.size} bytes"
+                raise InputError(shown, problem, found=found, wanted=wanted, advice="check the address")
+            resumed = bool(there)
+            if not there:
+                self.part.unlink(missing_ok=True)
+                if self.source.local is not None and self._share(self.source.local):
+                    there = Intervals([(0, remote.size or 0)])
             try:
-                file.write(block)
-                file.flush()
+                digests = self._fill(remote, there)
+                self._verify(digests, resumed)
+                break
+            except FileChangedError:
+                progress.message(f"{shown}: the file has changed; fetching it anew")
+                there = Intervals()
+                remote = self.retry.run(self.source.probe, shown, progress)
             except OSError as error:
-                raise InputError(part, "cannot be written", found=error.strerror) from None
-            if wanted.size is not None and file.tell() > wanted.size:
-                return True  # too long: the check of the size will say so
-            if progress:
-                progress(name, file.tell(), total)
-        return total is None or file.tell() == total
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                kept = f"; {size_text(there.total())} are there and kept" if there else ""
+                raise InputError(
+                    self.part, "the disk is full", advice=f"free some space and fetch again{kept}"
+                ) from None
+            finally:
+                progress.finish()
+        else:
+            raise InputError(shown, "the file keeps changing on the server", advice="try again later")
+        os.replace(self.part, self.path)
+        self.journal_path.unlink(missing_ok=True)
+        self._aside.unlink(missing_ok=True)
+        return Downloaded(shown, self.path.stat().st_size, digests, self.fetched)
 
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.wrong")
 
-def _first_byte(answer: Any) -> int:
-    """Where in the file the answer begins; servers that cannot go on from the middle begin at 0."""
-    if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-        return 0
-    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else -1
+    def _resume(self, remote: Remote) -> Intervals:
+        """The bytes that earlier runs left, if they are of the same file."""
+        header = read_journal(self.journal_path).header
+        there = fetched_intervals(self.path) if self.part.exists() else Intervals()
+        if not there:
+            return there
+        if remote.ranges and header == remote.identity(self.source.shown):
+            self.progress.message(f"{self.path.name}: resuming after {size_text(there.total())}")
+            return there
+        why = "has changed on the server" if remote.ranges else "comes from a server that cannot go on midway"
+        self.progress.message(f"{self.path.name}: the file {why}; fetching it anew")
+        return Intervals()
 
+    def _fill(self, remote: Remote, there: Intervals) -> Mapping[str, str]:
+        """Fetch what is not there yet into the part file; gives its checksums."""
+        # A file that is there as a whole may be the user's own, shared: it is not opened for writing.
+        access = os.O_RDONLY if there.total() == remote.size else os.O_RDWR | os.O_CREAT
+        descriptor = os.open(self.part, access | os.O_CLOEXEC, 0o666)
+        hasher = FollowingHasher(descriptor, (*self.algorithms, *self.checksum))
+        try:
+            try:
+                if not remote.ranges:
+                    raise NoRangesError
+                self._fill_ranges(descriptor, remote, there, hasher)
+            except NoRangesError:
+                hasher.abandon()
+                os.ftruncate(descriptor, 0)
+                size = self._stream(descriptor, remote)
+                hasher = FollowingHasher(descriptor, (*self.algorithms, *self.checksum))
+                hasher.reach(size)
+            digests = hasher.finish()
+            os.fsync(descriptor)
+            return digests
+        finally:
+            hasher.abandon()
+            os.close(descriptor)
 
-def _problem(wanted: Download, part: Path, check: Callable[[Path], str | None]) -> tuple[str, str] | None:
-    """What the fetched file is and what it should be, if they differ."""
-    size = part.stat().st_size
-    if wanted.size is not None and size != wanted.size:
-        return f"{size} bytes", f"{wanted.size} bytes"
-    if wanted.sha256 is not None:
-        digest = sha256_of(part)
-        if not digest.startswith(wanted.sha256):
-            return f"sha256 {digest}", f"sha256 {wanted.sha256}"
-    fault = check(part)
-    return (fault, "a weights file") if fault else None
+    def _fill_ranges(self, descriptor: int, remote: Remote, there: Intervals, hasher: FollowingHasher) -> None:
+        if there:
+            os.fsync(descriptor)
+        entries = [{"from": first, "to": end} for first, end in there]
+        journal = Journal.create(self.journal_path, remote.identity(self.source.shown), entries)
+        hasher.reach(there.frontier())
+        self.progress.start(f"fetching {self.path.name}", remote.size, there.total())
+        fetcher = RangeFetcher(self.source, remote, descriptor, there, journal, hasher, self.retry, self.progress)
+        try:
+            fetcher.run(self.connection.parallel, self.connection.range_size)
+        finally:
+            self.fetched += fetcher.fetched
+            journal.close()
+
+    def _stream(self, descriptor: int, remote: Remote) -> int:
+        """Fetch the whole file in one piece and give its size; after a cut it has to begin again."""
+        self.journal_path.unlink(missing_ok=True)
+        self.progress.message(f"{self.source.shown}: the server gives no ranges; fetching in one piece")
+
+        def attempt() -> int:
+            announced, blocks = self.source.whole()
+            if remote.size is not None and announced not in (None, remote.size):
+                raise FileChangedError
+            self.progress.start(f"fetching {self.path.name}", announced)
+            position = 0
+            with contextlib.closing(blocks):
+                for block in blocks:
+                    write_all(descriptor, block, position)
+                    position += len(block)
+                    self.fetched += len(block)
+                    self.progress.advance(len(block))
+                    if self.size is not None and position > self.size:
+                        return position  # too much: no need to see its end
+            if announced is not None and position != announced:
+                raise TransientError(f"the connection was cut after {position} of {announced} bytes")
+            return position
+
+        size = self.retry.run(attempt, self.source.shown, self.progress)
+        os.ftruncate(descriptor, size)
+        return size
+
+    def _verify(self, digests: Mapping[str, str], resumed: bool) -> None:
+        """Refuse wrong bytes. Where some were there before, they may be of another file: they are fetched anew."""
+        size = self.part.stat().st_size
+        found: str | None = None
+        wanted: str | None = None
+        if self.size not in (None, size):
+            found, wanted = f"{size} bytes", f"{self.size} bytes"
+        for algorithm, digits in self.checksum.items():
+            if digests[algorithm] != digits:
+                found, wanted = f"{algorithm} {digests[algorithm]}, {size} bytes", f"{algorithm} {digits}"
+        found = found or self.check(self.part)
+        if found is None:
+            return
+        self.journal_path.unlink(missing_ok=True)
+        if resumed:
+            raise FileChangedError
+        advice = "fetch again, or from another address"
+        if self.set_aside:
+            os.replace(self.part, self._aside)
+            advice = f"it is set aside as {self._aside.name}; {advice}"
+        else:
+            self.part.unlink()
+        problem = f"has other bytes than {self.path.name} should have"
+        raise InputError(self.source.shown, problem, found=found, wanted=wanted, advice=advice)
+
+    def _share(self, source: Path) -> bool:
+        """A file on the same disk need not be copied: share its blocks, or give it a second name."""
+        for share in (reflink, os.link):
+            try:
+                share(source.resolve(), self.part)
+                return True
+            except OSError:
+                self.part.unlink(missing_ok=True)
+        return False

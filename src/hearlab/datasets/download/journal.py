@@ -1,8 +1,8 @@
-"""A log of what is done, that outlives a killed process at once and a crashed machine up to its last sync.
+"""A journal of finished work. It survives a killed process whole, and a crash of the machine up to its last sync.
 
 Lines of JSON are appended without waiting for the disk: a process that is killed loses none of them. From time to time
-the caller brings its data to the disk and marks so with `synced`. After a crash of the machine (told by the boot id)
-only lines that such a mark covers are trusted, because the data that others tell of may not have reached the disk.
+the caller syncs its data to the disk and marks that with `synced`. After a crash of the machine (another boot id) only
+the lines that such a mark covers are trusted: the data that the others describe may not have reached the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SYNCED = "synced"  # the key of a mark; its value is the number of lines that it
 
 @dataclass
 class Record:
-    """What a journal tells: its header, the lines to trust and the lines whose data may be lost."""
+    """A journal that was read: its header, the trusted entries, and those whose data may be lost."""
 
     header: dict[str, Any] | None = None
     trusted: list[dict[str, Any]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Record:
 
 
 class Journal:
-    """An open journal; use `read_journal` before, and give `create` the lines that stay true."""
+    """An open journal. Call `read_journal` first, and give `create` the entries that still hold."""
 
     def __init__(self, path: Path, descriptor: int, count: int) -> None:
         self.path = path
@@ -45,21 +45,21 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, header: dict[str, Any], entries: list[dict[str, Any]]) -> Journal:
-        """Start a journal whose `entries` are on the disk already; replaces an old one atomically."""
+        """Start a journal with `entries` whose data are on the disk; replaces an old one atomically."""
         lines = [{**header, "boot": _boot_id()}, *entries, {SYNCED: len(entries)}]
         write_text(path, "".join(_line(line) for line in lines))
         return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), len(entries))
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Note an entry; safe against a kill of the process, from several threads."""
+        """Add an entry; from any thread. A kill of the process does not lose it."""
         with self._lock:
             self._write(entry)
             self.count += 1
 
     def synced(self, count: int) -> None:
-        """Mark that the data of the first `count` lines are on the disk.
+        """Mark that the data of the first `count` entries are on the disk.
 
-        Take `count` before the data are brought there: lines that other threads add meanwhile are not covered.
+        Read `count` before the data are synced: entries that other threads add meanwhile are not covered.
         """
         with self._lock:
             self._write({SYNCED: count})
@@ -112,10 +112,10 @@ def read_journal(path: Path) -> Record:
 
 @contextlib.contextmanager
 def only_one(path: Path, doing: str) -> Iterator[None]:
-    """Hold the lock file `path`; a second holder on this machine is refused.
+    """Hold the lock file `path`; a second process on this machine is refused.
 
     Raises:
-        InputError: another process is at it.
+        InputError: another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -127,7 +127,7 @@ def only_one(path: Path, doing: str) -> Iterator[None]:
             raise InputError(path, f"another process is {doing}", advice="wait for it, or stop it") from None
         except OSError:
             break  # a file system without locks: go on without
-        # The holder before may have removed the file between our open and our lock.
+        # The last holder may have removed the file between our open and our lock.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 break

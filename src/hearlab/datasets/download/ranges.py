@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal
 from hearlab.datasets.download.retry import Retry
-from hearlab.datasets.download.sources import PassingError, Remote, Source
+from hearlab.datasets.download.sources import Remote, Source, TransientError
 from hearlab.progress import ByteProgress
 
-# Bytes after which a range notes how far it is: all connections together lose less than one range if killed.
+# Bytes after which a connection writes into the journal: all of them together lose less than one range if killed.
 NOTE_STEP = 1 << 20
 SYNC_SECONDS = 10.0
 
@@ -62,7 +62,7 @@ class Intervals:
 
 
 class RangeFetcher:
-    """Fills a file from several connections; `came` counts the bytes."""
+    """Fills a file from several connections; `fetched` counts the bytes."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class RangeFetcher:
         self.source, self.remote, self.size = source, remote, remote.size
         self.descriptor, self.there, self.journal = descriptor, there, journal
         self.hasher, self.retry, self.progress = hasher, retry, progress
-        self.came = 0
+        self.fetched = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -127,12 +127,12 @@ class RangeFetcher:
             self._stop.set()
 
     def _fetch(self, first: int, end: int) -> bool:
-        """Fetch a range with all its tries; False if this connection is to end."""
+        """Fetch a range, with retries; False if this connection is to end."""
         noted = first
         failures = 0
         while not self._stop.is_set():
             before = first
-            reason = PassingError("the connection was cut")
+            reason = TransientError("the connection was cut")
             try:
                 with contextlib.closing(self.source.blocks(self.remote, first, end)) as blocks:
                     for block in blocks:
@@ -143,7 +143,7 @@ class RangeFetcher:
                             noted = self._note(noted, first)
                         if self._stop.is_set():
                             break
-            except PassingError as error:
+            except TransientError as error:
                 reason = error
             finally:
                 noted = self._note(noted, first)
@@ -158,10 +158,10 @@ class RangeFetcher:
         return True
 
     def _note(self, first: int, end: int) -> int:
-        """Note that these bytes are there; from time to time bring them to the disk."""
+        """Enter these bytes into the journal; from time to time sync them to the disk."""
         if end > first:
             with self._lock:
-                self.came += end - first
+                self.fetched += end - first
                 self.there.add(first, end)
                 self.hasher.reach(self.there.frontier())
                 self.journal.append({"from": first, "to": end})

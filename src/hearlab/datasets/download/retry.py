@@ -1,4 +1,4 @@
-"""Trying again with growing pauses."""
+"""Retries with growing pauses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from hearlab.datasets.download.sources import PassingError
+from hearlab.datasets.download.sources import TransientError
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
 
-LONGEST_WAIT = 600.0  # seconds, whatever a server asks for
+LONGEST_WAIT = 600.0  # seconds, however long a server asks us to wait
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Retry:
     longest: float = 60.0
 
     def few(self) -> Retry:
-        """For the first contact, where a wrong address is likelier than a bad moment."""
+        """For the first request, where a wrong address is likelier than a bad moment."""
         return replace(self, tries=min(self.tries, 3))
 
     def delay(self, failures: int, asked: float = 0.0) -> float:
@@ -38,7 +38,7 @@ class Retry:
         return max(own, min(asked, LONGEST_WAIT))
 
     def run(self, action: Callable[[], T], shown: str, progress: ByteProgress) -> T:
-        """Call until it succeeds.
+        """Call `action` until it succeeds.
 
         Raises:
             InputError: it failed too often.
@@ -47,7 +47,7 @@ class Retry:
         while True:
             try:
                 return action()
-            except PassingError as error:
+            except TransientError as error:
                 failures += 1
                 if failures >= self.tries:
                     raise self.given_up(shown, error) from None
@@ -55,7 +55,7 @@ class Retry:
                 progress.message(f"{shown}: {error}; trying again in {wait:.0f} s")
                 time.sleep(wait)
 
-    def given_up(self, shown: str, error: PassingError) -> InputError:
+    def given_up(self, shown: str, error: TransientError) -> InputError:
         return InputError(
             shown,
             "cannot be fetched",

@@ -1,7 +1,7 @@
-"""Where a package comes from: an http(s) server, or a file. What goes wrong is sorted into passing and final.
+"""Where a file is fetched from: an http(s) server, or a disk. Failures are either transient or final.
 
-urllib of the standard library is enough: it follows redirects, honours proxies and verifies certificates; ranges,
-retries and their checks are ours whichever client carries them.
+urllib of the standard library is enough: it follows redirects, honours proxies and verifies certificates. Ranges,
+retries and their checks would be ours with any other client too.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ import urllib.request
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import hearlab
 from hearlab.errors import InputError
 
 BLOCK = 256 << 10
-HEAD = 512  # bytes looked at before anything is fetched: enough for the magic of tar, gzip and zip
-PASSING = (408, 425, 429, 500, 502, 503, 504)
+HEAD = 512  # bytes that are read before the download begins: enough to tell tar, gzip and zip
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 BUSY = (429, 503)
+WEB_PAGES = ("text/html", "application/xhtml+xml")
 URL_CHARACTERS = "/%:=&?~+!$,;'@()*[]"  # stay as they are; others (spaces, accents) are quoted
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
 
 Blocks = Generator[bytes, None, None]
 
 
-class PassingError(Exception):
-    """Something that may be over in a moment.
+class TransientError(Exception):
+    """A failure that a later attempt may not meet.
 
     Attributes:
         wait: seconds that the server asks to wait.
@@ -49,20 +50,20 @@ class PassingError(Exception):
 
 
 class FileChangedError(Exception):
-    """The file is another one than when it was first asked for."""
+    """The file is not the one that was there at first."""
 
 
 class NoRangesError(Exception):
-    """The server does not give ranges, or gives others than it was asked for."""
+    """The server does not give ranges, or not those that it was asked for."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What a server tells of a file.
+    """What a server says of a file.
 
     Attributes:
-        size: bytes; None if it does not tell.
-        tag, modified: what identifies this version of the file (ETag, Last-Modified), if told.
+        size: bytes, if known.
+        tag, modified: what identifies this version of the file (ETag, Last-Modified), if known.
         ranges: whether parts of it can be asked for.
         head: its first bytes.
     """
@@ -74,28 +75,9 @@ class Remote:
     head: bytes
 
     def identity(self, address: str) -> dict[str, Any]:
-        """What has to be the same for parts fetched earlier to count; the address only if nothing else tells."""
-        told: dict[str, Any] = {"size": self.size, "tag": self.tag, "modified": self.modified}
-        return told if self.tag or self.modified else {**told, "address": address}
-
-
-class Source(Protocol):
-    """A file that can be asked for."""
-
-    shown: str
-
-    @property
-    def local(self) -> Path | None:
-        """The file, if it is one of this machine."""
-
-    def probe(self) -> Remote:
-        """Ask what is there."""
-
-    def blocks(self, remote: Remote, first: int, end: int) -> Blocks:
-        """The bytes from `first` up to `end`; may stop early, when the connection is cut."""
-
-    def whole(self) -> tuple[int | None, Blocks]:
-        """Announced size and all bytes, from the start."""
+        """What must be equal for parts fetched earlier to be used; the address only if there is nothing better."""
+        version: dict[str, Any] = {"size": self.size, "tag": self.tag, "modified": self.modified}
+        return version if self.tag or self.modified else {**version, "address": address}
 
 
 def open_source(address: str, headers: Mapping[str, str] | None = None, timeout: float = 30.0) -> Source:
@@ -141,24 +123,15 @@ class HttpSource:
         # Queries may hold keys: they are not shown.
         self.shown = urlunsplit((parts.scheme, host + port, parts.path or "/", "", ""))
         self._timeout = timeout
-        self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            _Redirects(),
-        ):
-            self._opener.add_handler(handler)
+        self._opener = urllib.request.build_opener(_Redirects())
 
     def probe(self) -> Remote:
+        """Ask what is there."""
         try:
             opened = self._open({"Range": f"bytes=0-{HEAD - 1}"})
         except FileChangedError:
             return Remote(0, None, None, False, b"")  # no such range: of an empty file
         with opened as response:
-            self._refuse_page(response.headers)
             head = _read(response, HEAD)
             tag, modified = _strong_tag(response.headers), response.headers.get("Last-Modified")
             if response.status == 206 and (found := CONTENT_RANGE.match(response.headers.get("Content-Range", ""))):
@@ -168,11 +141,11 @@ class HttpSource:
             return Remote(_length(response.headers), tag, modified, False, head)
 
     def blocks(self, remote: Remote, first: int, end: int) -> Blocks:
+        """The bytes from `first` up to `end`; may stop early, when the connection is cut."""
         headers = {"Range": f"bytes={first}-{end - 1}"}
         if validator := remote.tag or remote.modified:
             headers["If-Range"] = validator
         with self._open(headers) as response:
-            self._refuse_page(response.headers)
             tag, modified = _strong_tag(response.headers), response.headers.get("Last-Modified")
             same = tag == remote.tag if tag and remote.tag else modified in (None, remote.modified)
             if response.status != 206:
@@ -187,20 +160,10 @@ class HttpSource:
             yield from _blocks(response, min(end, int(found[2]) + 1) - first)
 
     def whole(self) -> tuple[int | None, Blocks]:
+        """The announced size and all bytes from the start."""
         response = self._open({})
-        try:
-            self._refuse_page(response.headers)
-        except BaseException:
-            response.close()
-            raise
-
         size = _length(response.headers)
-
-        def all_blocks() -> Blocks:
-            with response:
-                yield from _blocks(response, size)
-
-        return size, all_blocks()
+        return size, _blocks(response, size)
 
     def _open(self, headers: Mapping[str, str]) -> Any:
         request = urllib.request.Request(self._url)
@@ -221,39 +184,34 @@ class HttpSource:
                 raise InputError(
                     self.shown, "the server's certificate is not trusted", found=error.reason.verify_message
                 ) from None
-            raise PassingError(str(error.reason)) from None
+            raise TransientError(str(error.reason)) from None
         except (ValueError, http.client.InvalidURL) as error:
             raise InputError(self.shown, "is no address of a file on a server", found=error) from None
         except (OSError, http.client.HTTPException) as error:
-            raise PassingError(str(error) or type(error).__name__) from None
-        if response is None:
-            raise InputError(self.shown, "the server redirects to no file on a web server")
+            raise TransientError(str(error) or type(error).__name__) from None
+        if (kind := response.headers.get_content_type()) in WEB_PAGES:
+            response.close()
+            advice = "give the address of the file itself (a share, log-in or error page has come instead)"
+            raise InputError(self.shown, "is a web page, not the file", found=kind, advice=advice)
         return response
 
     def _refused(self, error: urllib.error.HTTPError) -> Exception:
         code = error.code
-        told = f"{code} {error.reason}" if error.reason else str(code)
-        if code in PASSING:
-            return PassingError(f"the server says {told}", _retry_after(error.headers), code in BUSY)
+        answer = f"{code} {error.reason}" if error.reason else str(code)
+        if code in TRANSIENT:
+            return TransientError(f"the server says {answer}", _retry_after(error.headers), code in BUSY)
         if code == 416:
             return FileChangedError()
+        problem, advice = "the server refuses", None
         if code in (401, 403, 407):
-            advice = "log in where you got the address and copy a fresh one, or pass what the server asks for"
-            return InputError(self.shown, "the server refuses", found=told, advice=f"{advice} as a header")
-        if code in (404, 410):
-            return InputError(self.shown, "no such file on the server", found=told, advice="check the address")
-        if 300 <= code < 400:
-            return InputError(self.shown, "the server redirects without end or to no file", found=told)
-        return InputError(self.shown, "the server refuses", found=told)
-
-    def _refuse_page(self, headers: email.message.Message) -> None:
-        if headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-            raise InputError(
-                self.shown,
-                "is a web page, not a package",
-                found=headers.get_content_type(),
-                advice="give the address of the file itself (a share, log-in or error page has come instead)",
+            advice = (
+                "log in where you got the address and copy a fresh one, or pass what the server asks for as a header"
             )
+        elif code in (404, 410):
+            problem, advice = "no such file on the server", "check the address"
+        elif 300 <= code < 400:
+            problem = "the server redirects without end or to no file"
+        return InputError(self.shown, problem, found=answer, advice=advice)
 
 
 class FileSource:
@@ -264,17 +222,19 @@ class FileSource:
         self.local: Path | None = path
 
     def probe(self) -> Remote:
+        """Ask what is there."""
         try:
             status = Path(self.shown).stat()
             with open(self.shown, "rb") as file:
                 head = file.read(HEAD)
         except FileNotFoundError:
-            raise InputError(self.shown, "no such file", wanted="a package") from None
+            raise InputError(self.shown, "no such file", wanted="a file to fetch") from None
         except OSError as error:
             raise InputError(self.shown, "cannot be read", found=error.strerror) from None
         return Remote(status.st_size, f"{status.st_ino}-{status.st_mtime_ns}", None, True, head)
 
     def blocks(self, remote: Remote, first: int, end: int) -> Blocks:
+        """The bytes from `first` up to `end`."""
         if self.probe() != remote:
             raise FileChangedError
         try:
@@ -284,47 +244,55 @@ class FileSource:
                     first += len(block)
                     yield block
         except OSError as error:
-            raise PassingError(error.strerror or str(error)) from None
+            raise TransientError(error.strerror or str(error)) from None
 
     def whole(self) -> tuple[int | None, Blocks]:
+        """The size and all bytes from the start."""
         remote = self.probe()
         assert remote.size is not None
         return remote.size, self.blocks(remote, 0, remote.size)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from an encrypted connection to an open one."""
+    """Follows redirects on the web, but never from an encrypted connection to an open one."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise InputError(
-                urlsplit(req.full_url).netloc,
+        scheme = urlsplit(newurl).scheme.lower()
+        where, target = urlsplit(req.full_url).netloc, urlsplit(newurl).netloc
+        if scheme not in ("http", "https"):
+            raise InputError(where, "the server redirects to no file on a web server", found=scheme)
+        if req.type == "https" and scheme != "https":
+            problem, advice = (
                 "the server redirects from https to an open connection",
-                found=urlsplit(newurl).netloc,
-                advice="if you trust that address, fetch from it",
+                "fetch from there if you trust it",
             )
+            raise InputError(where, problem, found=target, advice=advice)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+Source = HttpSource | FileSource
 
 
 def _blocks(response: Any, count: int | None) -> Blocks:
     """Up to `count` bytes. The end of a cut connection looks like the end of the data: the caller counts."""
-    left = count
-    while left is None or left:
-        block = _read(response, BLOCK if left is None else min(BLOCK, left), at_once=False)
-        if not block:
-            return
-        if left is not None:
-            left -= len(block)
-        yield block
+    with response:
+        left = count
+        while left is None or left:
+            block = _read(response, BLOCK if left is None else min(BLOCK, left), at_once=False)
+            if not block:
+                return
+            if left is not None:
+                left -= len(block)
+            yield block
 
 
 def _read(response: Any, count: int, *, at_once: bool = True) -> bytes:
     try:
         return bytes(response.read(count) if at_once else response.read1(count))
     except (OSError, http.client.HTTPException) as error:
-        raise PassingError(str(error) or type(error).__name__) from None
+        raise TransientError(str(error) or type(error).__name__) from None
 
 
 def _length(headers: email.message.Message) -> int | None:

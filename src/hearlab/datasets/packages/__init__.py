@@ -1,30 +1,31 @@
-"""The challenges' packages: fetching them, unpacking them, and checking what is there.
+"""The challenges' packages: fetching, unpacking and checking them.
 
 catalogue = load_catalogue()
-places = Places.of(Workspace(Path("data/clarity")))
-fetch(catalogue["cec2-core"], places, "https://.../clarity_CEC2_core.v1_0.tgz")
-unpack(catalogue["cec2-core"], places)
-check(catalogue["cec2-core"], places, deep=True)
+folders = PackageFolders.of(Workspace(Path("data/clarity")))
+fetch(catalogue["cec2-core"], folders, "https://.../clarity_CEC2_core.v1_0.tgz")
+unpack(catalogue["cec2-core"], folders)
+check(catalogue["cec2-core"], folders, deep=True)
 """
 
+from hearlab.datasets.download.file import Connection
 from hearlab.datasets.download.retry import Retry
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits
 from hearlab.datasets.packages.catalogue import Package, find_package, load_catalogue, parse_checksum
 from hearlab.datasets.packages.fetching import Fetched, fetch
 from hearlab.datasets.packages.file_checks import Problem
-from hearlab.datasets.packages.folders import LINK_TYPES, Places
-from hearlab.datasets.packages.miniatures import make_small, pack_small
-from hearlab.datasets.packages.space import disks, fetching_needs, unpacking_needs, working_link
+from hearlab.datasets.packages.folders import PackageFolders
+from hearlab.datasets.packages.miniatures import make_miniatures, pack_miniatures
+from hearlab.datasets.packages.space import disks, fetching_needs, unpacking_needs
 from hearlab.datasets.packages.status import Status, check, status
 from hearlab.datasets.packages.unpacking import Unpacked, unpack
 
 __all__ = [
-    "LINK_TYPES",
+    "Connection",
     "Fetched",
     "HostileArchive",
     "Limits",
     "Package",
-    "Places",
+    "PackageFolders",
     "Problem",
     "Retry",
     "Status",
@@ -35,11 +36,10 @@ __all__ = [
     "fetching_needs",
     "find_package",
     "load_catalogue",
-    "make_small",
-    "pack_small",
+    "make_miniatures",
+    "pack_miniatures",
     "parse_checksum",
     "status",
     "unpack",
     "unpacking_needs",
-    "working_link",
 ]

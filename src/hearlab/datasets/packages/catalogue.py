@@ -95,7 +95,7 @@ class Package(_Table):
         return self.size or self.about
 
     def destination(self, parts: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Where a member of the archive goes, below the data root; None if no rule places it.
+        """Where a member of the archive goes, below the data root; None if no rule folders it.
 
         The rule that matches nearest to the top wins; of those at one level, the one written first.
         """

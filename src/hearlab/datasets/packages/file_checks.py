@@ -1,7 +1,8 @@
-"""Comparing unpacked files with their receipts: what is missing, truncated, altered or surplus, by name."""
+"""Checking unpacked files: against their receipt by name, and against the counts of the table of packages."""
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,12 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.journal import read_journal
-from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.expectations import files_below
-from hearlab.datasets.packages.folders import Places
+from hearlab.datasets.packages.catalogue import Holding, Package
+from hearlab.datasets.packages.folders import PackageFolders
 from hearlab.datasets.packages.receipt import FileLine, read_receipt
-from hearlab.datasets.packages.tree import file_md5
 from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
@@ -40,7 +40,7 @@ class Problem:
 
 def check_files(
     package: Package,
-    places: Places,
+    folders: PackageFolders,
     *,
     deep: bool = False,
     workers: int | None = None,
@@ -54,12 +54,12 @@ def check_files(
     Raises:
         InputError: the receipt cannot be read.
     """
-    receipt = read_receipt(places.receipt(package))
+    receipt = read_receipt(folders.receipt(package))
     if receipt is None:
         return []
-    root = places.root(package)
+    root = folders.root(package)
     problems = damaged_files(receipt.files.values(), root, deep=deep, workers=workers, progress=progress)
-    return [*problems, *_surplus(package, places, receipt.files)]
+    return [*problems, *_surplus(package, folders, receipt.files)]
 
 
 def damaged_files(
@@ -119,28 +119,27 @@ def _md5_problem(line: FileLine, root: Path, progress: ByteProgress) -> Problem 
     return Problem("altered", line.path, f"found md5 {found}, wanted {line.md5}")
 
 
-def _surplus(package: Package, places: Places, files: Mapping[str, FileLine]) -> list[Problem]:
+def _surplus(package: Package, folders: PackageFolders, files: Mapping[str, FileLine]) -> list[Problem]:
     """Files in the folders of this package that neither it nor another package of the same root brought."""
-    folders = {path.rsplit("/", 1)[0] if "/" in path else "" for path in files}
+    inside = {path.rsplit("/", 1)[0] for path in files if "/" in path}
     # The outermost folders that hold files of the package; a file right in the root does not claim the whole root.
-    folders.discard("")
-    outermost = [folder for folder in sorted(folders) if not any(above in folders for above in _above(folder))]
-    found = [path for folder in outermost for path in files_below(places.root(package), folder) if path not in files]
+    outermost = [folder for folder in sorted(inside) if not any(above in inside for above in _above(folder))]
+    found = [path for folder in outermost for path in files_below(folders.root(package), folder) if path not in files]
     found = [path for path in found if path.rsplit("/", 1)[-1] not in NOT_SURPLUS]
     if found:
-        others = _files_of_others(package, places)
+        others = _files_of_others(package, folders)
         found = [path for path in found if path not in others]
     return [Problem("surplus", path) for path in found]
 
 
-def _files_of_others(package: Package, places: Places) -> set[str]:
+def _files_of_others(package: Package, folders: PackageFolders) -> set[str]:
     """Files that the receipts of the other packages name, and those of packages that are half unpacked."""
     known: set[str] = set()
-    for path in sorted(places.receipts.glob("*.jsonl")):
-        if path != places.receipt(package):
+    for path in sorted(folders.receipts.glob("*.jsonl")):
+        if path != folders.receipt(package):
             receipt = read_receipt(path)
             known.update(receipt.files if receipt else ())
-    for path in sorted(places.receipts.glob("*.journal")):
+    for path in sorted(folders.receipts.glob("*.journal")):
         record = read_journal(path)
         known.update(entry["path"] for entry in (*record.trusted, *record.doubtful))
     return known
@@ -150,3 +149,54 @@ def _above(folder: str) -> Iterator[str]:
     while "/" in folder:
         folder = folder.rsplit("/", 1)[0]
         yield folder
+
+
+def count_notes(package: Package, paths: Iterable[str]) -> list[str]:
+    """One line for each folder that holds another number of files than the table says.
+
+    Args:
+        paths: the package's files, told from the data root with '/'.
+    """
+    counts = dict.fromkeys(package.holds, 0)
+    for path in paths:
+        for folder, holding in package.holds.items():
+            if path.startswith(f"{folder}/") and fnmatch.fnmatchcase(path.rsplit("/", 1)[1], holding.files):
+                counts[folder] += 1
+    return [
+        f"{folder}: found {counts[folder]} files {holding.files}, expected {_wanted(holding)}"
+        for folder, holding in package.holds.items()
+        if not _fits(holding, counts[folder])
+    ]
+
+
+def unpacked_by_hand(package: Package, root: Path) -> tuple[int, list[str]]:
+    """How many files there are in the folders that the package holds, and the notes of `count_notes`."""
+    paths = [path for folder in package.holds for path in files_below(root, folder)]
+    return len(paths), count_notes(package, paths)
+
+
+def files_below(root: Path, folder: str = "") -> Iterable[str]:
+    """The files below a folder of the root, sorted folder by folder, told from the root with '/'."""
+    try:
+        with os.scandir(root / folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_below(root, path)
+        else:
+            yield path
+
+
+def _fits(holding: Holding, count: int) -> bool:
+    if holding.count is not None:
+        return count == holding.count
+    return count >= max(holding.at_least or 0, 1)
+
+
+def _wanted(holding: Holding) -> str:
+    if holding.count is not None:
+        return str(holding.count)
+    return f"at least {max(holding.at_least or 0, 1)}"

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from hearlab.datasets.layout import Workspace
 from hearlab.datasets.packages.catalogue import Package
-
-# What DVC tries in this order unless .dvc/config says otherwise.
-LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
+from hearlab.versions.dvc_files import DEFAULT_LINK_TYPES
 
 
 @dataclass(frozen=True)
-class Places:
+class PackageFolders:
     """The folders of one data set.
 
     Attributes:
@@ -28,7 +26,7 @@ class Places:
     receipts: Path
     roots: Mapping[str, Path]
     cache: Path | None = None
-    link_types: tuple[str, ...] = LINK_TYPES
+    link_types: tuple[str, ...] = DEFAULT_LINK_TYPES
 
     @classmethod
     def of(
@@ -37,9 +35,9 @@ class Places:
         *,
         archives: Path | None = None,
         cache: Path | None = None,
-        link_types: tuple[str, ...] = LINK_TYPES,
-    ) -> Places:
-        """The usual places of a workspace: `packages/` beside the data roots."""
+        link_types: tuple[str, ...] = DEFAULT_LINK_TYPES,
+    ) -> PackageFolders:
+        """The usual folders of a workspace: `packages/` beside the data roots."""
         folder = files.root / "packages"
         roots = {"clarity_data": files.clarity.root, "cadenza_data": files.cadenza.root}
         return cls(archives or folder, folder / "receipts", roots, cache, link_types)

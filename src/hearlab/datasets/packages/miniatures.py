@@ -15,9 +15,9 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.packages.catalogue import Package, load_catalogue
-from hearlab.datasets.packages.expectations import files_below
-from hearlab.datasets.packages.tree import file_md5
+from hearlab.datasets.packages.file_checks import files_below
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, write_text
 
@@ -46,8 +46,10 @@ PACKING = 1  # the fastest: noise-like sound hardly packs better with more work
 Member = tuple[str, Path | bytes]
 
 
-def make_small(out: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4, music: bool = True) -> Path:
-    """Make the demo world and pack it; gives the table of the packages, as `pack_small` does.
+def make_miniatures(
+    out: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4, music: bool = True
+) -> Path:
+    """Make the demo world and pack it; gives the table of the packages, as `pack_miniatures` does.
 
     Args:
         out: the folder for the archives and the table.
@@ -61,10 +63,10 @@ def make_small(out: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: 
         demo.make_demo(clarity, seed, dev_scenes=dev_scenes, train_scenes=train_scenes)
         if music:
             demo.make_demo_music(cadenza, seed)
-        return pack_small(out, clarity, cadenza if music else None)
+        return pack_miniatures(out, clarity, cadenza if music else None)
 
 
-def pack_small(
+def pack_miniatures(
     out: Path,
     clarity: Path | None,
     cadenza: Path | None = None,

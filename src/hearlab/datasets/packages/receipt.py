@@ -1,23 +1,25 @@
-"""The receipt of an unpacked package: every file with its size and md5, as lines of JSON.
+"""What is recorded of a package: a note beside the fetched archive, and the receipt of its unpacked files.
+
+The receipt names every file with its size and md5, as lines of JSON:
 
     {"package": "cec2-core", "archive": "clarity_CEC2_core.v1_0.tgz", "archive_size": ..., "archive_md5": ...}
     {"path": "dev/rooms/ac/R06001.ac", "size": 5049, "md5": "..."}
     ...
     {"files": 50000, "bytes": 52000000000, "complete": true}
 
-Paths are told from the data root, sorted, so that the same package always gives the same receipt.
+Paths are relative to the data root and sorted, so that the same package always gives the same receipt.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import write_text
+from hearlab.files import write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,7 @@ class FileLine:
     size: int
     md5: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"path": self.path, "size": self.size, "md5": self.md5}
+    as_dict = asdict
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> FileLine:
@@ -64,7 +65,7 @@ def write_receipt(path: Path, receipt: Receipt) -> None:
         "archive_size": receipt.archive_size,
         "archive_md5": receipt.archive_md5,
     }
-    lines: Iterable[dict[str, Any]] = (receipt.files[name].as_dict() for name in sorted(receipt.files))
+    lines = (receipt.files[name].as_dict() for name in sorted(receipt.files))
     end = {"files": len(receipt.files), "bytes": receipt.bytes, "complete": True}
     write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (header, *lines, end)))
 
@@ -89,3 +90,47 @@ def read_receipt(path: Path) -> Receipt | None:
         return Receipt(header["package"], header["archive"], header["archive_size"], header["archive_md5"], files)
     except (ValueError, KeyError, TypeError):
         raise InputError(path, "is no whole receipt", advice="remove it and unpack again") from None
+
+
+@dataclass(frozen=True)
+class ArchiveNote:
+    """What was found out about an archive when it was fetched.
+
+    Attributes:
+        modified: time of the last change, in ns; a later change voids the note.
+        verified: whether the bytes were compared with a check sum that was published or given.
+    """
+
+    size: int
+    modified: int
+    address: str
+    checksum: Mapping[str, str]
+    verified: bool
+
+    @property
+    def md5(self) -> str:
+        return self.checksum["md5"]
+
+
+def note_path(archive: Path) -> Path:
+    return archive.with_name(archive.name + ".fetched.json")
+
+
+def write_archive_note(archive: Path, address: str, checksum: Mapping[str, str], verified: bool) -> ArchiveNote:
+    """Write the note of an archive that is there."""
+    status = archive.stat()
+    note = ArchiveNote(status.st_size, status.st_mtime_ns, address, dict(checksum), verified)
+    write_json(note_path(archive), asdict(note))
+    return note
+
+
+def read_archive_note(archive: Path) -> ArchiveNote | None:
+    """Read the note; None if there is none or the archive is another file by now."""
+    try:
+        note = ArchiveNote(**json.loads(note_path(archive).read_text(encoding="utf-8")))
+        status = archive.stat()
+        if (status.st_size, status.st_mtime_ns) == (note.size, note.modified) and len(note.md5) == 32:
+            return note
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass
+    return None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hearlab.datasets.links import existing, working_link
 from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.folders import Places
+from hearlab.datasets.packages.folders import PackageFolders
 from hearlab.errors import InputError
 from hearlab.text import size_text
 
-FICLONE = 0x40049409  # ioctl of Linux that makes a file share the blocks of another
 # Left free: a full disk breaks more than one download. At most this much, on small disks a share of them.
 RESERVE = 1_000_000_000
 RESERVE_SHARE = 0.01
@@ -57,7 +55,7 @@ class Disk:
 
 
 def fetching_needs(
-    package: Package, places: Places, archive_bytes: int | None, there: int = 0, *, then_unpack: bool = True
+    package: Package, folders: PackageFolders, archive_bytes: int | None, there: int = 0, *, then_unpack: bool = True
 ) -> list[Need]:
     """What fetching a package needs, and what follows: unpacking it (unless it is unpacked) and DVC's cache.
 
@@ -67,14 +65,19 @@ def fetching_needs(
     """
     size = archive_bytes or package.size_or_about or 0
     about = archive_bytes is None and package.size is None
-    needs = [Need("the package", places.archives, max(size - there, 0), about)]
-    if then_unpack and not places.receipt(package).exists():
-        needs += unpacking_needs(package, places, archive_bytes=size)
+    needs = [Need("the package", folders.archives, max(size - there, 0), about)]
+    if then_unpack and not folders.receipt(package).exists():
+        needs += unpacking_needs(package, folders, archive_bytes=size)
     return needs
 
 
 def unpacking_needs(
-    package: Package, places: Places, there: int = 0, unpacked: int | None = None, *, archive_bytes: int | None = None
+    package: Package,
+    folders: PackageFolders,
+    there: int = 0,
+    unpacked: int | None = None,
+    *,
+    archive_bytes: int | None = None,
 ) -> list[Need]:
     """What unpacking a package and putting its files under DVC needs.
 
@@ -85,17 +88,17 @@ def unpacking_needs(
     """
     if unpacked is None and archive_bytes is None:
         with contextlib.suppress(OSError):
-            archive_bytes = places.archive(package).stat().st_size
+            archive_bytes = folders.archive(package).stat().st_size
     size = unpacked if unpacked is not None else package.unpacked or archive_bytes or 0
     about = unpacked is None
-    root = places.root(package)
+    root = folders.root(package)
     needs = [Need("the unpacked files", root, max(size - there, 0), about)]
-    if places.cache is not None:
-        link = working_link(root, places.cache, places.link_types)
+    if folders.cache is not None:
+        link = working_link(root, folders.cache, folders.link_types)
         if link == "copy" or link is None:
-            needs.append(Need("their copies in DVC's cache", places.cache, size, about))
-        elif device(root) != device(places.cache):
-            needs.append(Need(f"DVC's cache on another disk, linked by {link}", places.cache, size, about))
+            needs.append(Need("their copies in DVC's cache", folders.cache, size, about))
+        elif device(root) != device(folders.cache):
+            needs.append(Need(f"DVC's cache on another disk, linked by {link}", folders.cache, size, about))
     return needs
 
 
@@ -133,70 +136,6 @@ def require_space(needs: Sequence[Need]) -> list[Disk]:
     return found
 
 
-def working_link(folder: Path, cache: Path, types: Sequence[str]) -> str | None:
-    """The first of DVC's link types that really works from the cache to the folder, tried with a small file.
-
-    Gives None if none works, or if a folder cannot be written to.
-    """
-    try:
-        with _scratch(cache) as source_folder, _scratch(folder) as target_folder:
-            source = source_folder / "source"
-            source.write_bytes(b"link?")
-            for kind in types:
-                target = target_folder / kind
-                try:
-                    _link(kind, source, target)
-                    if target.read_bytes() == b"link?":
-                        return kind
-                except (OSError, ValueError):
-                    continue
-    except OSError:
-        pass
-    return None
-
-
-def commit_copies(folder: Path, cache: Path, types: Sequence[str]) -> bool:
-    """Whether DVC, when it commits a stage's plain files, leaves the bytes twice.
-
-    It links them only if the first of its link types works: where that is 'reflink' and fails, it takes a plain file
-    for one and keeps it beside the copy in the cache.
-    """
-    return types[0] == "copy" or working_link(folder, cache, types[:1]) is None
-
-
-def reflink(source: Path, target: Path) -> None:
-    """Make `target` a copy that shares the blocks of `source`. Raises OSError where the file system cannot."""
-    with source.open("rb") as original, target.open("wb") as clone:
-        fcntl.ioctl(clone.fileno(), FICLONE, original.fileno())
-
-
 def device(folder: Path) -> int:
     """The file system that a folder lies on, or will lie on once it is made."""
     return existing(folder).stat().st_dev
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
-    folder = folder.absolute()
-    while not folder.is_dir():
-        folder = folder.parent
-    return folder
-
-
-def _link(kind: str, source: Path, target: Path) -> None:
-    if kind == "hardlink":
-        os.link(source, target)
-    elif kind == "symlink":
-        os.symlink(source, target)
-    elif kind == "reflink":
-        reflink(source, target)
-    elif kind == "copy":
-        target.write_bytes(source.read_bytes())
-    else:
-        raise ValueError(kind)
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=".hearlab.part-", dir=existing(folder)) as name:
-        yield Path(name)

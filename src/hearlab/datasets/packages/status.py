@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hearlab.datasets.download.checksums import file_md5
+from hearlab.datasets.download.file import fetched_intervals
 from hearlab.datasets.download.journal import read_journal
-from hearlab.datasets.download.ranges import Intervals
 from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.expectations import count_notes, unpacked_by_hand
-from hearlab.datasets.packages.fetched import read_fetched
-from hearlab.datasets.packages.file_checks import Problem, check_files
-from hearlab.datasets.packages.folders import Places
-from hearlab.datasets.packages.receipt import read_receipt
-from hearlab.datasets.packages.tree import file_md5
+from hearlab.datasets.packages.file_checks import Problem, check_files, count_notes, unpacked_by_hand
+from hearlab.datasets.packages.folders import PackageFolders
+from hearlab.datasets.packages.receipt import read_archive_note, read_receipt
 from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
@@ -62,16 +60,18 @@ class Status:
         return f"{self.package.name}: {self.state}" + (f" ({', '.join(details)})" if details else "")
 
 
-def status(package: Package, places: Places) -> Status:
+def status(package: Package, folders: PackageFolders) -> Status:
     """How far a package is; unpacked files are compared by size.
 
     Raises:
         InputError: the receipt cannot be read.
     """
-    return check(package, places)
+    return check(package, folders)
 
 
-def check(package: Package, places: Places, *, deep: bool = False, progress: ByteProgress | None = None) -> Status:
+def check(
+    package: Package, folders: PackageFolders, *, deep: bool = False, progress: ByteProgress | None = None
+) -> Status:
     """How far a package is, and which files are missing, truncated, altered or surplus.
 
     Args:
@@ -80,19 +80,19 @@ def check(package: Package, places: Places, *, deep: bool = False, progress: Byt
     Raises:
         InputError: the receipt cannot be read.
     """
-    archive = places.archive(package)
+    archive = folders.archive(package)
     found = Status(package, "absent")
     if archive.is_file():
         found.state, found.archive, found.fetched = "fetched", archive, archive.stat().st_size
         found.problems += _archive_problems(package, archive, deep, progress or ByteProgress(quiet=True))
-    elif fetched := _partly_fetched(package, places):
+    elif fetched := _partly_fetched(package, folders):
         found.state, found.fetched = "partly fetched", fetched
 
-    receipt_path = places.receipt(package)
+    receipt_path = folders.receipt(package)
     receipt = read_receipt(receipt_path)
     journal = read_journal(receipt_path.with_suffix(".journal"))
     if receipt is not None:
-        wrong = check_files(package, places, deep=deep, progress=progress)
+        wrong = check_files(package, folders, deep=deep, progress=progress)
         found.state = "damaged" if wrong else "complete"
         found.problems += wrong
         found.files, found.size = len(receipt.files), receipt.bytes
@@ -102,15 +102,14 @@ def check(package: Package, places: Places, *, deep: bool = False, progress: Byt
         found.files = len(journal.trusted)
         found.size = sum(entry["size"] for entry in journal.trusted)
     else:
-        by_hand, notes = unpacked_by_hand(package, places.root(package))
+        by_hand, notes = unpacked_by_hand(package, folders.root(package))
         if by_hand:
             found.state, found.files, found.notes = "unpacked by hand", by_hand, notes
     return found
 
 
-def _partly_fetched(package: Package, places: Places) -> int:
-    records = (read_journal(places.archives / f"{name}.part.journal") for name in (package.file, *package.also))
-    return max(Intervals([(entry["from"], entry["to"]) for entry in record.trusted]).total() for record in records)
+def _partly_fetched(package: Package, folders: PackageFolders) -> int:
+    return max(fetched_intervals(folders.archives / name).total() for name in (package.file, *package.also))
 
 
 def _archive_problems(package: Package, archive: Path, deep: bool, progress: ByteProgress) -> list[Problem]:
@@ -120,7 +119,7 @@ def _archive_problems(package: Package, archive: Path, deep: bool, progress: Byt
         return [Problem(kind, archive.name, f"found {size} bytes, wanted {package.size}")]
     if not deep:
         return []
-    note = read_fetched(archive)
+    note = read_archive_note(archive)
     wanted = package.checksum.get("md5") or (note.md5 if note else None)
     progress.start(f"reading {archive.name}", size)
     found = file_md5(archive, progress.advance)

@@ -9,13 +9,11 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hearlab.errors import InputError
-
-HASH_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,14 +110,3 @@ class Tree:
 
     def _temporary(self) -> Path:
         return self.root / f"{self._prefix}{next(self._numbers)}"
-
-
-def file_md5(path: Path, advance: Callable[[int], None] | None = None) -> str:
-    """The md5 of a file; `advance` is called with the bytes of each step."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-            if advance is not None:
-                advance(len(block))
-    return digest.hexdigest()

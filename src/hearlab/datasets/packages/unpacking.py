@@ -17,18 +17,17 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits, Vetting, is_no_data, shown
 from hearlab.datasets.packages.byte_stream import open_stream
 from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.expectations import count_notes
-from hearlab.datasets.packages.fetched import read_fetched
-from hearlab.datasets.packages.file_checks import damaged_files
-from hearlab.datasets.packages.folders import Places
-from hearlab.datasets.packages.receipt import FileLine, Receipt, read_receipt, write_receipt
+from hearlab.datasets.packages.file_checks import count_notes, damaged_files
+from hearlab.datasets.packages.folders import PackageFolders
+from hearlab.datasets.packages.receipt import FileLine, Receipt, read_archive_note, read_receipt, write_receipt
 from hearlab.datasets.packages.space import require_space, unpacking_needs
 from hearlab.datasets.packages.tar_reader import Member, TarReader
-from hearlab.datasets.packages.tree import Tree, Written, file_md5
+from hearlab.datasets.packages.tree import Tree, Written
 from hearlab.datasets.packages.zip_reader import Entry, blocks, entries, open_zip
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
@@ -65,7 +64,7 @@ class Unpacked:
 
 def unpack(
     package: Package,
-    places: Places,
+    folders: PackageFolders,
     *,
     archive: Path | None = None,
     workers: int | None = None,
@@ -90,12 +89,12 @@ def unpack(
         InputError: the archive is missing, damaged, cut short, hostile (`HostileArchive`; what it wrote is removed) or
             too large for the disk; or a file with other bytes is in the way.
     """
-    archive = archive or places.archive(package)
+    archive = archive or folders.archive(package)
     progress = progress or ByteProgress(quiet=True)
     if limits is None:
         limits = Limits(size=round(package.unpacked * SIZE_MARGIN) if package.unpacked else None)
-    with only_one(places.receipts / f".{package.name}.lock", f"unpacking {package.name}"):
-        work = _Unpacking(package, places, archive, Vetting(archive, limits), overwrite, progress)
+    with only_one(folders.receipts / f".{package.name}.lock", f"unpacking {package.name}"):
+        work = _Unpacking(package, folders, archive, Vetting(archive, limits), overwrite, progress)
         return work.run(repair, workers or min(MOST_WORKERS, os.cpu_count() or 1))
 
 
@@ -105,16 +104,16 @@ class _Unpacking:
     def __init__(
         self,
         package: Package,
-        places: Places,
+        folders: PackageFolders,
         archive: Path,
         vetting: Vetting,
         overwrite: bool,
         progress: ByteProgress,
     ) -> None:
-        self.package, self.places, self.archive = package, places, archive
+        self.package, self.folders, self.archive = package, folders, archive
         self.vetting, self.overwrite, self.progress = vetting, overwrite, progress
-        self.tree = Tree(places.root(package), package.name)
-        self.receipt_path = places.receipt(package)
+        self.tree = Tree(folders.root(package), package.name)
+        self.receipt_path = folders.receipt(package)
         self.journal_path = self.receipt_path.with_suffix(".journal")
         self.result = Unpacked(package.name, self.tree.root)
         self.known: set[str] = set()  # paths that earlier runs of this package wrote: may be replaced
@@ -133,7 +132,7 @@ class _Unpacking:
         identity = {"archive_size": size, "archive_md5": md5}
         if self._resume(identity, repair):
             return self._finish(began)
-        require_space(unpacking_needs(self.package, self.places, sum(line.size for line in self.there.values())))
+        require_space(unpacking_needs(self.package, self.folders, sum(line.size for line in self.there.values())))
         self.tree.clean()
         before = [{**line.as_dict(), "mine": line.path in self.mine} for line in self.there.values()]
         if before:
@@ -235,7 +234,7 @@ class _Unpacking:
                     self.progress.advance(entry.info.compress_size)
                 else:
                     todo.append((entry, target))
-        require_space(unpacking_needs(self.package, self.places, 0, sum(entry.size for entry, _ in todo)))
+        require_space(unpacking_needs(self.package, self.folders, 0, sum(entry.size for entry, _ in todo)))
         shares = [todo[k::workers] for k in range(workers)]
         with ThreadPoolExecutor(workers, "unzip") as pool:
             futures = [pool.submit(self._unpack_share, share) for share in shares if share]
@@ -357,7 +356,7 @@ class _Unpacking:
         self.journal.remove()
 
     def _archive_md5(self) -> str | None:
-        fetched = read_fetched(self.archive)
+        fetched = read_archive_note(self.archive)
         return None if fetched is None else fetched.md5
 
     def _finish(self, began: float) -> Unpacked:

@@ -8,18 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.engine import RAY_START_SECONDS, worker_count
-from hearlab.datasets.packages import LINK_TYPES, disks, load_catalogue, working_link
-from hearlab.datasets.packages.space import Need, commit_copies, device
+from hearlab.compute.engine import RAY_START_SECONDS
+from hearlab.compute.process import worker_count
+from hearlab.datasets.links import commit_copies, working_link
+from hearlab.datasets.packages import disks, load_catalogue
+from hearlab.datasets.packages.space import Need, device
 from hearlab.errors import InputError
 from hearlab.params import Params
-from hearlab.report.doctor.doctor import dvc_config
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
 from hearlab.stages.required_packages import holds_files, needed_folders, package_of
 from hearlab.text import size_text
-from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.dvc_files import cache_folder, link_types
 
 PREPARING = ("prepare", "prepare_music")  # they put the unpacked packages under DVC
 LINKING = "hardlink,symlink"
@@ -122,7 +123,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
     if cache is None:
         needs, link = [Need("results", root, size, about=True)], "none: no DVC repository"
     else:
-        types = (dvc_config(root, "cache.type") or ",".join(LINK_TYPES)).replace(" ", "").split(",")
+        types = link_types(root)
         link = working_link(root, cache, types) or "copy"
         needs = [Need("results in DVC's cache", cache, size, about=True)]
         if link == "copy":

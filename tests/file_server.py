@@ -1,4 +1,4 @@
-"""A web server on loopback for the tests of fetching: ranges, and faults that can be switched on."""
+"""A web server on loopback for the tests of downloads: ranges, and faults that can be switched on."""
 
 from __future__ import annotations
 
