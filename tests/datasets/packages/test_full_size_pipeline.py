@@ -12,11 +12,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from package_miniatures import CONTENTS, pack_miniatures
 from ruamel.yaml import YAML
 
 from file_server import Site, serving
-from hearlab.datasets.packages import pack_miniatures
-from hearlab.datasets.packages.miniatures import CONTENTS
 from pipeline_support import PAIRS, SONG_PAIRS, make_project, ran, run
 
 pytestmark = pytest.mark.slow

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from archives_made import folders_in, some_bytes, tree_content
+from package_miniatures import CONTENTS, make_miniatures, pack_miniatures
 
 from file_server import Site, serving
-from hearlab.datasets.packages import Connection, check, fetch, load_catalogue, make_miniatures, pack_miniatures, unpack
-from hearlab.datasets.packages.miniatures import CONTENTS
+from hearlab.datasets.packages import Connection, check, fetch, load_catalogue, unpack
 from hearlab.errors import InputError
 
 SPEECH = [

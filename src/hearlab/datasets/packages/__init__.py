@@ -14,7 +14,6 @@ from hearlab.datasets.packages.catalogue import Package, find_package, load_cata
 from hearlab.datasets.packages.fetching import Fetched, fetch
 from hearlab.datasets.packages.file_checks import Problem
 from hearlab.datasets.packages.folders import PackageFolders
-from hearlab.datasets.packages.miniatures import make_miniatures, pack_miniatures
 from hearlab.datasets.packages.space import disks, fetching_needs, unpacking_needs
 from hearlab.datasets.packages.status import Status, check, status
 from hearlab.datasets.packages.unpacking import Unpacked, unpack
@@ -36,8 +35,6 @@ __all__ = [
     "fetching_needs",
     "find_package",
     "load_catalogue",
-    "make_miniatures",
-    "pack_miniatures",
     "parse_checksum",
     "status",
     "unpack",

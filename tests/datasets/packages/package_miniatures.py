@@ -1,7 +1,7 @@
-"""The challenges' packages in small: the demo world packed with the same names and the same folders inside.
+"""Miniatures of the challenges' packages: the demo world in archives with the same names and the same folders inside.
 
-A full-size path (fetch, check, unpack, run with `dataset=clarity`) can so be tried in a minute from a local server. The
-same world gives the same bytes: members are sorted, and carry no times and no owners.
+With them the full-size path (fetch, check, unpack, run with `dataset=clarity`) takes a minute from a local server. The
+same world gives the same bytes: members are sorted and have no times and no owners.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def pack_miniatures(
 
 
 def _note(path: str) -> bool:
-    """Whether a file only tells that the demo has no packaged scenes."""
+    """Whether a file only says that the demo has no packaged scenes."""
     return path.endswith("/scenes/README.txt")
 
 
@@ -179,7 +179,7 @@ def _table(package: Package, archive: Path, members: list[tuple[str, Path]]) -> 
     counts = {folder: sum(path.startswith(f"{folder}/") for path, _ in members) for folder in package.holds}
     lines = [
         f"[{package.name}]",
-        f"title = {json.dumps(f'{package.title} (in small)')}",
+        f"title = {json.dumps(f'{package.title} (miniature)')}",
         f"size = {archive.stat().st_size}",
         f"unpacked = {sum(file.stat().st_size for _, file in members)}",
         f'checksum = {{ md5 = "{file_md5(archive)}" }}',
