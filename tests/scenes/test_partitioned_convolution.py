@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearlab.scenes.partitioned_convolution import (
-    AmbisonicStretches,
-    BlockSpectra,
+    AmbisonicSegments,
+    PartitionedResponse,
     decode,
+    excerpt,
     filter_spectra,
-    hop_for,
-    piece,
+    hop_length,
 )
 
 CHANNELS = 3
@@ -21,8 +21,8 @@ CHANNELS = 3
 ROUNDING = 1e-11
 
 
-def block_spectra(response: np.ndarray, hop: int) -> BlockSpectra:
-    spectra = BlockSpectra(response.shape[1], hop)
+def partitioned(response: np.ndarray, hop: int) -> PartitionedResponse:
+    spectra = PartitionedResponse(response.shape[1], hop)
     spectra.transform(response)
     return spectra
 
@@ -37,7 +37,7 @@ def convolved(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
 def test_a_response_through_filters(taps: int, memory: int) -> None:
     rng = np.random.RandomState(taps + memory)
     response, filters = rng.standard_normal((taps, CHANNELS)), rng.standard_normal((memory + 1, CHANNELS, 2))
-    found = block_spectra(response, 32).through(filter_spectra(filters, 32), memory)
+    found = partitioned(response, 32).filtered(filter_spectra(filters, 32), memory)
     wanted = [
         sum(np.convolve(response[:, c], filters[:, c, microphone]) for c in range(CHANNELS)) for microphone in (0, 1)
     ]
@@ -55,20 +55,20 @@ def test_a_response_through_filters(taps: int, memory: int) -> None:
 def test_a_stretch_of_a_sum_of_sources(sources: list[tuple[int, int, int]], first: int, length: int, hop: int) -> None:
     rng = np.random.RandomState(length)
     intervals = [(first, first + length), (first + 40, first + 45)]
-    stretches = AmbisonicStretches(intervals, CHANNELS, hop)
+    segments = AmbisonicSegments(intervals, CHANNELS, hop)
     wanted = np.zeros((CHANNELS, 1000))
-    spectra = BlockSpectra(CHANNELS, hop)
+    spectra = PartitionedResponse(CHANNELS, hop)
     for size, taps, delay in sources:
         signal, response = rng.standard_normal(size), rng.standard_normal((taps, CHANNELS))
         spectra.transform(response)
-        stretches.add(signal, delay, spectra)
+        segments.add(signal, delay, spectra)
         wanted[:, delay : delay + size + taps - 1] += convolved(signal, response)
-    for (start, stop), found in zip(intervals, stretches.signals(), strict=True):
+    for (start, stop), found in zip(intervals, segments.signals(), strict=True):
         np.testing.assert_allclose(found, wanted[:, start:stop], atol=ROUNDING)
 
 
 def test_a_stretch_without_sources_is_silent() -> None:
-    (found,) = AmbisonicStretches([(5, 30)], CHANNELS, 16).signals()
+    (found,) = AmbisonicSegments([(5, 30)], CHANNELS, 16).signals()
     np.testing.assert_array_equal(found, np.zeros((CHANNELS, 25)))
 
 
@@ -85,7 +85,7 @@ def test_decoding_a_stretch(length: int, memory: int) -> None:
 
 @given(st.integers(0, 5000))
 def test_filters_fit_into_a_hop_of_even_length(memory: int) -> None:
-    hop = hop_for(memory)
+    hop = hop_length(memory)
     assert hop >= memory
     assert hop % 2 == 0
 
@@ -94,8 +94,8 @@ def test_single_precision_responses_are_used_as_they_are() -> None:
     response = np.random.RandomState(0).standard_normal((100, CHANNELS)).astype(np.float32)
     filters = filter_spectra(np.ones((1, CHANNELS, 1)), 32)
     np.testing.assert_array_equal(
-        block_spectra(response, 32).through(filters, 0),
-        block_spectra(response.astype(np.float64), 32).through(filters, 0),
+        partitioned(response, 32).filtered(filters, 0),
+        partitioned(response.astype(np.float64), 32).filtered(filters, 0),
     )
 
 
@@ -103,16 +103,16 @@ def test_one_response_leaves_nothing_to_the_next() -> None:
     rng = np.random.RandomState(1)
     responses = [rng.standard_normal((taps, CHANNELS)) for taps in (300, 40, 1, 500)]
     filters = filter_spectra(rng.standard_normal((5, CHANNELS, 2)), 32)
-    shared = BlockSpectra(CHANNELS, 32)
+    shared = PartitionedResponse(CHANNELS, 32)
     for response in responses:
         shared.transform(response)
-        np.testing.assert_array_equal(shared.through(filters, 4), block_spectra(response, 32).through(filters, 4))
+        np.testing.assert_array_equal(shared.filtered(filters, 4), partitioned(response, 32).filtered(filters, 4))
 
 
 def test_a_piece_is_silent_outside_of_the_signal() -> None:
     signal = np.arange(1.0, 6.0)
-    assert piece(signal, -2, 4).tolist() == [0, 0, 1, 2]
-    assert piece(signal, 3, 4).tolist() == [4, 5, 0, 0]
-    assert piece(signal, -2, 9).tolist() == [0, 0, 1, 2, 3, 4, 5, 0, 0]
-    assert piece(signal, 9, 2).tolist() == [0, 0]
-    assert piece(signal, -9, 2).tolist() == [0, 0]
+    assert excerpt(signal, -2, 4).tolist() == [0, 0, 1, 2]
+    assert excerpt(signal, 3, 4).tolist() == [4, 5, 0, 0]
+    assert excerpt(signal, -2, 9).tolist() == [0, 0, 1, 2, 3, 4, 5, 0, 0]
+    assert excerpt(signal, 9, 2).tolist() == [0, 0]
+    assert excerpt(signal, -9, 2).tolist() == [0, 0]

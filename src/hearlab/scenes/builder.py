@@ -1,4 +1,4 @@
-"""Drawing scenes: who speaks where, what disturbs, how loud, and how the listener's head turns (Clarity CEC2).
+"""Drawing scenes: rooms, targets, interferers, SNRs and the listener's head turn (Clarity CEC2).
 
 Every draw comes from one `random.Random` in the published order (rooms, then the targets of all scenes, the
 interferers of all scenes, all SNRs, all listeners), so that a seed gives the published scenes.
@@ -17,16 +17,14 @@ from typing import Any, TypeVar
 from hearlab.errors import InputError
 from hearlab.scenes.head_turn import draw_head_turn
 from hearlab.scenes.scene_config import WHERE, InterfererConfig, SceneConfig, parse_config
-from hearlab.scenes.scene_json import rooms_to_json, rounded, scenes_to_json
-from hearlab.scenes.source_lists import Recording, read_music, read_noise, read_speech, read_targets
-
-__all__ = ["build_scenes", "rooms_to_json", "scenes_to_json"]
+from hearlab.scenes.scene_json import rounded
+from hearlab.scenes.source_lists import Recording, read_recordings, read_targets
 
 T = TypeVar("T")
 Record = dict[str, Any]
 
 INTERFERER_TYPES = ("speech", "noise", "music")
-MOST_MUSIC = 1  # music interferers in a scene
+MAX_MUSIC = 1  # music interferers in a scene
 LAST_SCENE = 99999  # a scene's name has five digits
 
 
@@ -44,7 +42,7 @@ def build_scenes(
             (dB), `listener`, `shuffle_rooms`; times in samples at 44.1 kHz, angles in degrees.
         rooms: rooms as in rooms.*.json.
         metadata_dir: folder of the lists of recordings that the configuration names.
-        rng: a random stream to go on with; `random.Random(config["random_seed"])` otherwise. The published pipeline
+        rng: a random stream to continue; `random.Random(config["random_seed"])` otherwise. The published pipeline
             seeds once and draws train, dev and demo from one stream.
 
     Returns:
@@ -68,13 +66,8 @@ def build_scenes(
     for scene in scenes:
         scene["SNR"] = rounded(rng.uniform(*settings.snr_range))
     for scene, (_, room) in zip(scenes, placed, strict=True):
-        rotation = draw_head_turn(
-            rng,
-            settings.listener,
-            scene["target"]["time_start"],
-            room["listener"]["position"],
-            room["target"]["position"],
-        )
+        positions = room["listener"]["position"], room["target"]["position"]
+        rotation = draw_head_turn(rng, settings.listener, scene["target"]["time_start"], *positions)
         head = rng.choice(settings.listener.heads)
         microphones = [f"{head}-{channel}" for channel in settings.listener.channels]
         scene["listener"] = {"rotation": rotation, "hrir_filename": microphones}
@@ -87,7 +80,7 @@ def _choose_rooms(
     """The name and the room of each scene."""
     wanted = settings.scene_datasets
     if wanted.n_scenes and not rooms:
-        raise InputError("rooms", "there is no room to put scenes into", found=0, wanted="one or more")
+        raise InputError("rooms", "there is no room for the scenes", found=0, wanted="one or more")
     if wanted.scene_start_index + wanted.n_scenes - 1 > LAST_SCENE:
         raise InputError(
             WHERE,
@@ -133,13 +126,8 @@ class _InterfererLists:
     """The recordings of each type, in groups, and the files that list them."""
 
     def __init__(self, config: InterfererConfig, metadata: Path) -> None:
-        self.paths = {
-            "speech": metadata / config.speech_interferers,
-            "noise": metadata / config.noise_interferers,
-            "music": metadata / config.music_interferers,
-        }
-        readers = {"speech": read_speech, "noise": read_noise, "music": read_music}
-        self.groups = {kind: readers[kind](path) for kind, path in self.paths.items()}
+        self.paths = {kind: metadata / getattr(config, f"{kind}_interferers") for kind in INTERFERER_TYPES}
+        self.groups = {kind: read_recordings(path, kind) for kind, path in self.paths.items()}
 
     def draw(self, rng: random.Random, kind: str, scene: Record, length: int) -> Recording:
         """Draw a group, then a recording of the scene's data set in it that has at least `length` samples."""
@@ -186,25 +174,17 @@ def _draw_interferers(
         end = max(start, duration - rng.randint(*config.end_early_time_range))
         recording = recordings.draw(rng, kind, scene, end - start)
         offset = rng.randint(0, recording.samples - (end - start))
-        interferers.append(
-            {
-                "position": position,
-                "time_start": start,
-                "time_end": end,
-                "type": kind,
-                "name": recording.name,
-                "offset": offset,
-            }
-        )
+        times = {"time_start": start, "time_end": end}
+        interferers.append({"position": position, **times, "type": kind, "name": recording.name, "offset": offset})
     return interferers
 
 
 def _draw_types(rng: random.Random, numbers: Sequence[int]) -> list[str]:
-    """How many interferers and of which types; draws with too much music are thrown away."""
+    """The types of the interferers; draws with too much music are repeated."""
     number = rng.choice(numbers)
     while True:
         kinds = rng.choices(INTERFERER_TYPES, k=number)
-        if kinds.count("music") <= MOST_MUSIC:
+        if kinds.count("music") <= MAX_MUSIC:
             return kinds
 
 
@@ -225,11 +205,8 @@ def _check_rooms(rooms: Sequence[Mapping[str, Any]]) -> None:
 
 def _check_position(name: str, place: str, holder: Any) -> None:
     position = holder.get("position") if isinstance(holder, Mapping) else None
-    if (
-        not isinstance(position, Sequence)
-        or len(position) != 3
-        or not all(isinstance(value, int | float) and math.isfinite(value) for value in position)
-    ):
+    values = position if isinstance(position, Sequence) and len(position) == 3 else [None]
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
         raise InputError(
             "rooms", "is not a position", field=f"{name}.{place}.position", found=repr(position), wanted="three numbers"
         )

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class HeadTrack:
+class HeadRotation:
     """Head direction relative to the room responses.
 
     Attributes:
@@ -27,7 +27,7 @@ class HeadTrack:
     turn_end: int
 
     def as_signal(self) -> Array:
-        """The track as written to `_hr.wav`: the angle modulo 2 pi, mapped to [-1, 1)."""
+        """The rotation as written to `_hr.wav`: the angle modulo 2 pi, mapped to [-1, 1)."""
         signal = np.empty_like(self.theta)
         turn = slice(self.turn_start, self.turn_end)
         # A modulus takes 15 ns, and the head is still for most of a scene.
@@ -37,7 +37,9 @@ class HeadTrack:
         return signal
 
 
-def head_track(rotation: list[dict[str, float]], view_vector: list[float], duration: int, scene: str) -> HeadTrack:
+def head_rotation(
+    rotation: list[dict[str, float]], view_vector: list[float], duration: int, scene: str
+) -> HeadRotation:
     """Track of a head that turns between two control points.
 
     Args:
@@ -63,7 +65,7 @@ def head_track(rotation: list[dict[str, float]], view_vector: list[float], durat
     origin = np.arctan2(view_vector[1], view_vector[0])
     first, last = (math.radians(point["angle"]) - origin for point in rotation)
     if first == last:
-        return HeadTrack(np.full(duration, first), 0, 0)
+        return HeadRotation(np.full(duration, first), 0, 0)
     # The published renderer tabulates the way from the first to the last angle in as many steps as the scene has
     # samples and reads the table at the (rounded down) smoothed position.
     increment = (np.abs(first - last) / duration) * np.sign(last - first)
@@ -75,4 +77,4 @@ def head_track(rotation: list[dict[str, float]], view_vector: list[float], durat
     theta[: turn.start] = table[0]
     theta[turn] = table[np.minimum(position, table.size - 1)]
     theta[turn.stop :] = table[min(duration, table.size) - 1]
-    return HeadTrack(theta, turn.start, turn.stop)
+    return HeadRotation(theta, turn.start, turn.stop)

@@ -1,4 +1,4 @@
-"""The head turn of a scene: the listener looks beside the target and turns towards it when it speaks.
+"""The head turn of a scene: the listener looks to one side of the target and turns towards it when it speaks.
 
 The model is that of the second Clarity enhancement challenge, after the behavioural studies of Hadley et al. (2019),
 "Speech, movement, and gaze behaviours during dyadic conversation in noise", Scientific Reports 9.

@@ -1,4 +1,4 @@
-"""The head: filters from ambisonic channels to its microphones, from the files of head-related responses."""
+"""Filters from ambisonic channels to the microphones of a head, from files of head-related impulse responses."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ KEPT_PAIRS = 16
 def microphone_filters(responses: Path, metadata: Path, order: int) -> Array:
     """Filters from ambisonic channels to a pair of microphones.
 
-    The last `KEPT_PAIRS` are remembered for as long as both files stay what they were: reading and decoding takes
-    9 ms for each pair of each scene.
+    The last `KEPT_PAIRS` are cached until one of the two files changes: reading and decoding takes 9 ms for each pair
+    of each scene.
 
     Args:
         responses: MAT file with `M_data`, head-related impulse responses of shape (taps, directions, 2).
@@ -45,7 +45,7 @@ def microphone_filters(responses: Path, metadata: Path, order: int) -> Array:
 
 
 def _identity(path: Path) -> tuple[str, tuple[int, ...]]:
-    """A file's name, and what changes when it is written anew."""
+    """A file's name, and what changes when it is written again."""
     try:
         status = os.stat(path)
     except OSError:

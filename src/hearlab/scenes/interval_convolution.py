@@ -1,6 +1,6 @@
 """Long intervals of convolutions with long responses, by overlap-save in few large transforms.
 
-Sources are summed as spectra, so that each output is transformed back once however many sources it has.
+Sources are summed as spectra, so that each output needs one inverse transform for any number of sources.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.kernels.fast_lengths import fast_length
-from hearlab.scenes.partitioned_convolution import piece
+from hearlab.scenes.partitioned_convolution import excerpt
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def convolve_interval(sources: Sequence[tuple[Array, int, NDArray[np.floating]]]
     signals, delays, responses = zip(*sources, strict=True)
     outputs, length = summed.shape
     taps = max(response.shape[1] for response in responses)
-    # Only where something sounds.
+    # Only where a source is active.
     first = max(start, min(delays))
     sounding = max(delay + signal.size for signal, delay in zip(signals, delays, strict=True)) + taps - 1
     last = min(start + length, sounding)
@@ -40,7 +40,7 @@ def convolve_interval(sources: Sequence[tuple[Array, int, NDArray[np.floating]]]
     hop = size - (taps - 1)
     inputs = []
     for signal, delay in zip(signals, delays, strict=True):
-        span = piece(signal, first - delay - (taps - 1), count * hop + taps - 1)
+        span = excerpt(signal, first - delay - (taps - 1), count * hop + taps - 1)
         inputs.append(np.lib.stride_tricks.sliding_window_view(span, size)[::hop])
     windows = np.fft.rfft(np.stack(inputs))
     # One pair of outputs after the other, in the same memory: transforms work in pairs (3.6 ns a sample against 6 ns

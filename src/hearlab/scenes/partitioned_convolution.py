@@ -1,7 +1,7 @@
-"""Ambisonic room responses as spectra of short blocks.
+"""Partitioned convolution with ambisonic room responses.
 
-A response (26,460 taps, 49 channels in CEC2) is transformed once, block by block. To combine it with the filters of
-the microphones, or to convolve a short stretch of a signal with all of its channels, is then a product of small
+A response (26,460 taps, 49 channels in CEC2) is transformed once, block by block. Combining it with the filters of
+the microphones, or convolving a short segment of a signal with all of its channels, is then a product of small
 matrices at each frequency, summed over channels or over blocks.
 
 A transform holds three hops, a block of the response two: the third is left for the tails of the filters, and for new
@@ -24,8 +24,8 @@ Spectrum = NDArray[np.complex128]
 SHORTEST_HOP = 512  # of 320 to 1024 all are within a tenth; see docs/notes/speed-rendering.md
 
 
-def hop_for(memory: int) -> int:
-    """The hop for filters with `memory` taps behind the first, which must fit into it."""
+def hop_length(memory: int) -> int:
+    """The hop for filters with `memory` taps after the first, which must fit into it."""
     return max(SHORTEST_HOP, 2 * fast_length(-(-memory // 2)))
 
 
@@ -41,8 +41,8 @@ def filter_spectra(filters: Array, hop: int) -> Spectrum:
     return np.fft.rfft(filters, 3 * hop, axis=0)
 
 
-class BlockSpectra:
-    """An ambisonic response as spectra of its blocks, in memory that serves one response after the other.
+class PartitionedResponse:
+    """An ambisonic response as the spectra of its blocks, in memory that is used again for the next response.
 
     Args:
         channels: number of ambisonic channels.
@@ -62,7 +62,7 @@ class BlockSpectra:
         return self._values[: self.blocks].transpose(1, 0, 2)
 
     def transform(self, response: NDArray[np.floating]) -> None:
-        """Take a response, shape (taps, channels)."""
+        """Transform a response, shape (taps, channels)."""
         self.taps = response.shape[0]
         self.first_tap[:] = response[0]
         block = 2 * self.hop
@@ -76,12 +76,12 @@ class BlockSpectra:
             self._padded[part.shape[0] : block] = 0
             np.fft.rfft(self._padded, axis=0, out=self._values[index])
 
-    def through(self, filters: Spectrum, memory: int) -> Array:
-        """The response as heard through filters: one impulse response for each microphone.
+    def filtered(self, filters: Spectrum, memory: int) -> Array:
+        """The response convolved with filters and summed over channels: one impulse response for each microphone.
 
         Args:
             filters: spectra of `filter_spectra`, shape (frequencies, channels, microphones).
-            memory: number of taps of the filters behind the first.
+            memory: number of taps of the filters after the first.
 
         Returns:
             shape (microphones, taps + memory).
@@ -94,7 +94,7 @@ class BlockSpectra:
         return np.ascontiguousarray(summed[: self.taps + memory].T)
 
     def signal_spectra(self, signal: Array, start: int, out: Spectrum) -> None:
-        """The factors by which the blocks make hops of `signal` (n,) convolved with the response.
+        """The spectra of `signal` (n,) by which the blocks are multiplied to get hops of the convolution.
 
         Args:
             start: first sample of the hops.
@@ -102,34 +102,34 @@ class BlockSpectra:
                 spectrum of a transform whose last third is valid (overlap-save).
         """
         # A hop needs, for block p of the response, the three hops of the signal that end 2 p hops before its own end.
-        # The windows are in the order of falling time.
+        # The windows are in reversed order of time.
         behind, hops = 2 * self.blocks, out.shape[1]
-        span = piece(signal, start - behind * self.hop, (behind + hops) * self.hop)
+        span = excerpt(signal, start - behind * self.hop, (behind + hops) * self.hop)
         windows = sliding_window_view(span, 3 * self.hop)[:: self.hop][::-1]
         spectra = np.ascontiguousarray(np.fft.rfft(windows).T)
         out[:] = sliding_window_view(spectra, behind - 1, axis=1)[:, ::-1, ::2]
 
 
-class AmbisonicStretches:
-    """Short stretches of a sum of sources, channel by channel.
+class AmbisonicSegments:
+    """Short segments of a sum of sources, channel by channel.
 
     Args:
-        stretches: first sample and end of each.
-        channels, hop: of the sources' `BlockSpectra`.
+        segments: first sample and end of each.
+        channels, hop: of the sources' `PartitionedResponse`.
     """
 
-    def __init__(self, stretches: Sequence[tuple[int, int]], channels: int, hop: int) -> None:
-        self._stretches, self._hop = stretches, hop
-        self._direct = [np.zeros((channels, last - first)) for first, last in stretches]
-        self._hops = [-(-(last - first) // hop) for first, last in stretches]
+    def __init__(self, segments: Sequence[tuple[int, int]], channels: int, hop: int) -> None:
+        self._segments, self._hop = segments, hop
+        self._direct = [np.zeros((channels, last - first)) for first, last in segments]
+        self._hops = [-(-(last - first) // hop) for first, last in segments]
         self._spectra: Spectrum | None = None
 
-    def add(self, signal: Array, delay: int, response: BlockSpectra) -> None:
+    def add(self, signal: Array, delay: int, response: PartitionedResponse) -> None:
         """Add a source: its signal (n,), delayed by so many samples, convolved with its response."""
-        starts = [first - delay for first, _ in self._stretches]
+        starts = [first - delay for first, _ in self._segments]
         if response.taps == 1:  # a plane wave
             for start, direct in zip(starts, self._direct, strict=True):
-                direct += np.outer(response.first_tap, piece(signal, start, direct.shape[1]))
+                direct += np.outer(response.first_tap, excerpt(signal, start, direct.shape[1]))
             return
         by_frequency = response.by_frequency
         factors = np.empty((len(by_frequency), sum(self._hops), response.blocks), dtype=np.complex128)
@@ -143,7 +143,7 @@ class AmbisonicStretches:
             self._spectra += factors @ by_frequency
 
     def signals(self) -> list[Array]:
-        """The sum in each stretch, shape (channels, length)."""
+        """The sum in each segment, shape (channels, length)."""
         if self._spectra is not None:
             part = np.empty((3 * self._hop, self._spectra.shape[2]))
             index = 0
@@ -158,12 +158,12 @@ class AmbisonicStretches:
 
 
 def decode(signals: Array, filters: Spectrum, memory: int) -> Array:
-    """Short ambisonic signals through filters.
+    """Short ambisonic signals convolved with filters and summed over channels.
 
     Args:
         signals: shape (channels, n).
         filters: spectra of `filter_spectra`, shape (frequencies, channels, microphones).
-        memory: number of taps of the filters behind the first.
+        memory: number of taps of the filters after the first.
 
     Returns:
         shape (microphones, n + memory).
@@ -183,7 +183,7 @@ def decode(signals: Array, filters: Spectrum, memory: int) -> Array:
     return decoded[:, : length + memory]
 
 
-def piece(signal: Array, start: int, length: int) -> Array:
+def excerpt(signal: Array, start: int, length: int) -> Array:
     """Samples [start, start + length) of a signal that is silent outside of its own samples."""
     cut = np.zeros(length)
     first, last = max(start, 0), min(start + length, signal.size)

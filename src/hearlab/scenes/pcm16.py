@@ -12,7 +12,7 @@ from hearlab.audio import SCENE_FULL_SCALE
 Array = NDArray[np.float64]
 Samples16 = NDArray[np.int16]
 
-# Samples worked on at a time: 64 kB for each channel stay in the processor's cache. For the three signals of a
+# Samples per step: 64 kB for each channel stay in the processor's cache. For the three signals of a
 # microphone pair, 6.5 s: 6 ms; with 2048 samples 9 ms, all at once 19 ms.
 BLOCK = 8192
 
@@ -50,7 +50,7 @@ def converted(signal: Array, norm: float) -> tuple[Samples16, int]:
 
 
 class _Converter:
-    """Takes a signal part by part: divided, clipped at full scale, truncated towards zero."""
+    """Converts a signal part by part: divides, clips at full scale, truncates towards zero."""
 
     def __init__(self, length: int, channels: int, norm: float) -> None:
         self.samples = np.empty((length, channels), dtype=np.int16)

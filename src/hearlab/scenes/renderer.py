@@ -19,7 +19,7 @@ from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scen
 from hearlab.errors import InputError
 from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
 from hearlab.scenes.binaural import Source, render_groups
-from hearlab.scenes.head_rotation import head_track
+from hearlab.scenes.head_rotation import head_rotation
 from hearlab.scenes.hrirs import microphone_filters
 from hearlab.scenes.interval_convolution import convolve_interval
 from hearlab.scenes.pcm16 import converted, mixed
@@ -80,11 +80,12 @@ def render_scene(
         InputError: a field, file or sample of the scene is missing or wrong. Nothing is written then.
     """
     options = options or RenderOptions()
-    name = str(_field(scene, "scene", "scene"))
-    signals = _render(name, scene, room, ClarityData(Path(data_root)), options)
+    checked = _checked(scene)
+    name = checked.where
+    signals = _render(checked, _Record(room, f"room {room.get('name')}"), ClarityData(Path(data_root)), options)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    # All files of a scene are written beside their place first, so that a full disk leaves no half of a scene.
+    # All files of a scene are written to a temporary folder first, so that a full disk leaves no half of a scene.
     staging = Path(tempfile.mkdtemp(prefix=f".{name}.part-", dir=out_dir))
     try:
         for file, samples in signals.items():
@@ -104,19 +105,10 @@ def scene_inputs(
     Raises:
         InputError: a field of the scene is missing.
     """
-    options = options or RenderOptions()
-    name, data = str(_field(scene, "scene", "scene")), ClarityData(Path(data_root))
-    split, room = _split(scene, name), str(_field(scene, "room", name))
-    files = [
-        data.hrir_metadata,
-        *(data.hrir(microphone) for microphone in _field(scene, "listener.hrir_filename", name)),
-        data.target(split, str(_field(scene, "target.name", name))),
-        data.room_response(split, room, "t"),
-    ]
-    for index, entry in enumerate(_field(scene, "interferers", name), start=1):
-        where = f"{name} interferer {index}"
-        files.append(data.interferer(split, str(_field(entry, "type", where)), str(_field(entry, "name", where))))
-        files.append(data.room_response(split, room, _response_name(entry, index, where, options)))
+    checked, data = _checked(scene), ClarityData(Path(data_root))
+    files = [data.hrir_metadata, *(data.hrir(microphone) for microphone in checked["listener.hrir_filename"])]
+    for recording in _recordings(checked, data, options or RenderOptions()):
+        files += [recording.path, recording.response]
     return list(dict.fromkeys(files))
 
 
@@ -128,24 +120,63 @@ def scene_outputs(name: str, options: RenderOptions | None = None) -> list[str]:
     return [*files, _file(name, "target_anechoic", options.reference_channel), _file(name, "hr")]
 
 
-def _response_name(entry: Mapping[str, Any], index: int, where: str, options: RenderOptions) -> str:
-    number = int(_field(entry, "position", where)) if options.interferer_response == "position" else index
-    return f"i{number}"
+class _Record:
+    """A JSON record: `record["target.name"]` is a nested value, or an InputError that names `where` and the path."""
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self.values, self.where = values, where
+
+    def __getitem__(self, path: str) -> Any:
+        value: Any = self.values
+        for key in path.split("."):
+            if not isinstance(value, Mapping) or key not in value:
+                raise InputError(self.where, "field is missing", field=path)
+            value = value[key]
+        return value
 
 
-def _render(
-    name: str, scene: Mapping[str, Any], room: Mapping[str, Any], data: ClarityData, options: RenderOptions
-) -> dict[str, NDArray[Any]]:
-    duration = int(_field(scene, "duration", name))
-    track = head_track(
-        _field(scene, "listener.rotation", name),
-        _field(room, "listener.view_vector", f"room {room.get('name')}"),
-        duration,
-        name,
-    )
-    target, anechoic = _target_sources(name, scene, room, data, options)
-    interferers = _interferer_sources(name, scene, data, options)
-    microphones = _field(scene, "listener.hrir_filename", name)
+def _checked(scene: Mapping[str, Any]) -> _Record:
+    """The scene under its own name."""
+    return _Record(scene, str(_Record(scene, "scene")["scene"]))
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A source of a scene: `length` samples of the file `path` from `offset` on, which begin at sample `start` of the
+    scene and are heard through the room response in the file `response`."""
+
+    path: Path
+    response: Path
+    offset: int
+    start: int
+    length: int
+
+
+def _recordings(scene: _Record, data: ClarityData, options: RenderOptions) -> list[_Recording]:
+    """The target and the interferers."""
+    split, room = scene["dataset"], str(scene["room"])
+    if split not in SOURCE_SPLIT:
+        raise InputError(scene.where, "unknown split", field="dataset", found=split, wanted=" or ".join(SOURCE_SPLIT))
+    path, start = data.target(split, str(scene["target.name"])), int(scene["target.time_start"])
+    length = int(scene["target.time_end"]) - start
+    recordings = [_Recording(path, data.room_response(split, room, "t"), 0, start, length)]
+    for index, entry in enumerate(scene["interferers"], start=1):
+        interferer = _Record(entry, f"{scene.where} interferer {index}")
+        path = data.interferer(split, str(interferer["type"]), str(interferer["name"]))
+        number = int(interferer["position"]) if options.interferer_response == "position" else index
+        response = data.room_response(split, room, f"i{number}")
+        offset, start = int(interferer["offset"]), int(interferer["time_start"])
+        recordings.append(_Recording(path, response, offset, start, int(interferer["time_end"]) - start))
+    return recordings
+
+
+def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOptions) -> dict[str, NDArray[Any]]:
+    name, duration = scene.where, int(scene["duration"])
+    rotation = head_rotation(scene["listener.rotation"], room["listener.view_vector"], duration, name)
+    target, *interferers = _recordings(scene, data, options)
+    sources = _target_sources(target, scene, room, options)
+    interfering = _interferer_sources(interferers, name, duration, options)
+    microphones = scene["listener.hrir_filename"]
     if len(microphones) != len(options.channel_norms):
         raise InputError(
             name,
@@ -154,33 +185,30 @@ def _render(
             found=len(microphones),
             wanted=len(options.channel_norms),
         )
-    decoders = [
-        microphone_filters(data.hrir(microphone), data.hrir_metadata, options.ambisonic_order)
-        for microphone in microphones
-    ]
     order, reference = options.ambisonic_order, options.reference_channel
-    everywhere = range(len(decoders))
-    targets, noises, (target_anechoic,) = render_groups(
-        [[target], interferers, [anechoic]], decoders, track, order, [everywhere, everywhere, [reference]]
-    )
+    decoders = [microphone_filters(data.hrir(pair), data.hrir_metadata, order) for pair in microphones]
+    groups = [[sources[0]], interfering, [sources[1]]]
+    pairs = [range(len(decoders)), range(len(decoders)), [reference]]
+    targets, noises, (target_anechoic,) = render_groups(groups, decoders, rotation, order, pairs)
 
-    begin, end = int(_field(scene, "target.time_start", name)), int(_field(scene, "target.time_end", name))
-    ratio = better_ear_ratio(targets[reference][begin:end], noises[reference][begin:end])
+    speaking = slice(target.start, target.start + target.length)
+    ratio = better_ear_ratio(targets[reference][speaking], noises[reference][speaking])
     if not 0 < ratio < np.inf:
         silent = "target is" if ratio == 0 else "interferers are"
         raise InputError(name, f"the {silent} silent while the target speaks", field="SNR", found=ratio)
-    gain = ratio * 10 ** (-0.05 * float(_field(scene, "SNR", name)))
+    gain = ratio * 10 ** (-0.05 * float(scene["SNR"]))
 
     files: dict[str, NDArray[Any]] = {}
     for channel, norm in enumerate(options.channel_norms):
         signals = mixed(targets[channel], noises[channel], gain, norm)
         for signal, (samples, clipped) in zip(("target", "interferer", "mix"), signals, strict=True):
             file = _file(name, signal, channel)
-            _warn_of_clipping(file, clipped)
+            if clipped:
+                log.warning("%s: %d samples clipped", file, clipped)
             files[file] = samples
     peak = float(max(target_anechoic.max(), -target_anechoic.min()))
     files[_file(name, "target_anechoic", reference)], _ = converted(target_anechoic, peak)
-    files[_file(name, "hr")] = track.as_signal()
+    files[_file(name, "hr")] = rotation.as_signal()
     return files
 
 
@@ -188,40 +216,12 @@ def _file(name: str, signal: str, channel: int | None = None) -> str:
     return scene_file(Path(), name, signal, channel).name
 
 
-def _warn_of_clipping(file: str, clipped: int) -> None:
-    if clipped:
-        log.warning("%s: %d samples clipped", file, clipped)
-
-
-def _field(record: Mapping[str, Any], path: str, where: str) -> Any:
-    """Value at a dotted path of a JSON record, or an InputError that names the path."""
-    value: Any = record
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            raise InputError(where, "field is missing", field=path)
-        value = value[key]
-    return value
-
-
-def _split(scene: Mapping[str, Any], name: str) -> str:
-    split = _field(scene, "dataset", name)
-    if split not in SOURCE_SPLIT:
-        raise InputError(name, "unknown split", field="dataset", found=split, wanted=" or ".join(SOURCE_SPLIT))
-    return str(split)
-
-
-def _room_response(data: ClarityData, split: str, room: str, source: str, order: int) -> Array:
-    path = data.room_response(split, room, source)
+def _room_response(path: Path, order: int) -> Array:
     response, _ = read_audio(path, rate=SAMPLE_RATE, silence=False)
-    wanted = channel_count(order)
-    if response.shape[1] < wanted:
-        raise InputError(
-            path,
-            f"too few ambisonic channels for order {order}",
-            field="channels",
-            found=response.shape[1],
-            wanted=f"{wanted} or more",
-        )
+    channels, wanted = response.shape[1], channel_count(order)
+    if channels < wanted:
+        problem = f"too few ambisonic channels for order {order}"
+        raise InputError(path, problem, field="channels", found=channels, wanted=f"{wanted} or more")
     return response[:, :wanted]
 
 
@@ -229,38 +229,30 @@ def _mono(samples: Array) -> Array:
     return samples[:, 0] if samples.shape[1] == 1 else np.mean(samples, axis=1)
 
 
-def _target_sources(
-    name: str, scene: Mapping[str, Any], room: Mapping[str, Any], data: ClarityData, options: RenderOptions
-) -> tuple[Source, Source]:
+def _target_sources(target: _Recording, scene: _Record, room: _Record, options: RenderOptions) -> tuple[Source, Source]:
     """The target in its room, and the target from straight ahead with the room's delay but no room."""
-    split, order = _split(scene, name), options.ambisonic_order
-    path = data.target(split, str(_field(scene, "target.name", name)))
-    signal = _mono(read_audio(path, rate=SAMPLE_RATE, silence=False)[0])
-    start = int(_field(scene, "target.time_start", name))
-    wanted = int(_field(scene, "target.time_end", name)) - start
-    duration = int(_field(scene, "duration", name))
-    if wanted <= 0 or not 0 <= start < duration:
+    signal = _mono(read_audio(target.path, rate=SAMPLE_RATE, silence=False)[0])
+    duration, order = int(scene["duration"]), options.ambisonic_order
+    if target.length <= 0 or not 0 <= target.start < duration:
         raise InputError(
-            name,
+            scene.where,
             "the target does not speak in the scene",
             field="target.time_start, target.time_end",
-            found=f"{start}, {start + wanted}",
+            found=f"{target.start}, {target.start + target.length}",
             wanted=f"samples from 0 to {duration}, the end after the start",
         )
-    _check_length(path, name, signal.size, wanted, options)
-    response = _room_response(data, split, str(_field(scene, "room", name)), "t", order)
-    where = f"room {room.get('name')}"
-    distance = np.linalg.norm(
-        np.subtract(_field(room, "target.position", where), _field(room, "listener.position", where))
-    )
+    _check_length(target, scene.where, signal.size, options)
+    response = _room_response(target.response, order)
+    distance = np.linalg.norm(np.subtract(room["target.position"], room["listener.position"]))
     delay = int(distance / SPEED_OF_SOUND * SAMPLE_RATE)
     return (
-        Source(signal, response, start),
-        Source(signal, straight_ahead(order)[None, :], start + delay),
+        Source(signal, response, target.start),
+        Source(signal, straight_ahead(order)[None, :], target.start + delay),
     )
 
 
-def _check_length(path: Path, scene: str, found: int, wanted: int, options: RenderOptions) -> None:
+def _check_length(recording: _Recording, scene: str, found: int, options: RenderOptions) -> None:
+    path, wanted = recording.path, recording.length
     if found >= wanted:
         return
     if options.short_sources == "error" or found <= 0:
@@ -275,21 +267,16 @@ def _check_length(path: Path, scene: str, found: int, wanted: int, options: Rend
     log.warning("%s: %d of %d samples that scene %s needs; padded with silence", path.name, found, wanted, scene)
 
 
-def _interferer_sources(name: str, scene: Mapping[str, Any], data: ClarityData, options: RenderOptions) -> list[Source]:
-    split, order = _split(scene, name), options.ambisonic_order
-    room, duration = str(_field(scene, "room", name)), int(_field(scene, "duration", name))
+def _interferer_sources(
+    interferers: list[_Recording], scene: str, duration: int, options: RenderOptions
+) -> list[Source]:
     sources = []
-    for index, entry in enumerate(_field(scene, "interferers", name), start=1):
-        where = f"{name} interferer {index}"
-        path = data.interferer(split, str(_field(entry, "type", where)), str(_field(entry, "name", where)))
-        offset, start = int(_field(entry, "offset", where)), int(_field(entry, "time_start", where))
-        wanted = int(_field(entry, "time_end", where)) - start
-        signal = _interferer_signal(path, offset, wanted, options)
-        _check_length(path, name, signal.size, wanted, options)
-        response = _room_response(data, split, room, _response_name(entry, index, where, options), order)
-        sources.append(Source(signal, response, start))
+    for interferer in interferers:
+        signal = _interferer_signal(interferer.path, interferer.offset, interferer.length, options)
+        _check_length(interferer, scene, signal.size, options)
+        sources.append(Source(signal, _room_response(interferer.response, options.ambisonic_order), interferer.start))
     if not sources:
-        raise InputError(name, "has no interferer", field="interferers", found=0, wanted="one or more")
+        raise InputError(scene, "has no interferer", field="interferers", found=0, wanted="one or more")
     return _equalised(sources, duration) if options.equalise_loudness else sources
 
 
@@ -307,8 +294,8 @@ def _interferer_signal(path: Path, offset: int, length: int, options: RenderOpti
         return _mono(samples)
     # Offset and length count samples at 44.1 kHz.
     samples, _ = read_audio(path)
-    converted: Array = resample(_mono(samples), rate, SAMPLE_RATE)
-    return converted[offset : offset + length]
+    resampled: Array = resample(_mono(samples), rate, SAMPLE_RATE)
+    return resampled[offset : offset + length]
 
 
 def _equalised(sources: list[Source], duration: int) -> list[Source]:

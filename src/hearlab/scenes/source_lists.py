@@ -19,59 +19,48 @@ class Recording:
     dataset: str
 
 
+# The field that names a recording, and what its name lacks.
+NAMES = {"target": ("wavfile", ""), "speech": ("speaker", ".wav"), "noise": ("ID", ".wav"), "music": ("file", "")}
+
+
 def read_targets(path: Path) -> list[Recording]:
-    """Read a target_speech_list.json.
+    """Read a target_speech_list.json. Raises as `read_recordings`."""
+    return [recording for group in read_recordings(path, "target") for recording in group]
+
+
+def read_recordings(path: Path, kind: str) -> list[list[Recording]]:
+    """Read a list of "target", "speech", "noise" or "music" recordings, in groups.
+
+    Noises have a group for each class, in the order in which the classes appear; of the others there is one group. A
+    group is drawn first, so that each class is equally likely, whatever the number of its recordings.
 
     Raises:
         InputError: the file or a field of it is missing or wrong; the line names file, entry and field.
     """
-    return [_recording(entry, "wavfile") for entry in _entries(path, ("wavfile",))]
-
-
-def read_speech(path: Path) -> list[list[Recording]]:
-    """Read a masker_speech_list.json: one group. Raises as `read_targets`."""
-    return [[_recording(entry, "speaker", ".wav") for entry in _entries(path, ("speaker",))]]
-
-
-def read_noise(path: Path) -> list[list[Recording]]:
-    """Read a masker_nonspeech_list.json: a group for each class, in the order in which the classes appear.
-
-    Classes are drawn first, so that each is equally likely, whatever the number of its recordings.
-    Raises as `read_targets`.
-    """
+    field, suffix = NAMES[kind]
+    texts = (field, "class", "dataset") if kind == "noise" else (field, "dataset")
     groups: dict[str, list[Recording]] = {}
-    for entry in _entries(path, ("ID", "class")):
-        groups.setdefault(entry["class"], []).append(_recording(entry, "ID", ".wav"))
+    for entry in _entries(path, texts):
+        group = groups.setdefault(entry["class"] if kind == "noise" else kind, [])
+        group.append(Recording(entry[field] + suffix, entry["nsamples"], entry["dataset"]))
     return list(groups.values())
 
 
-def read_music(path: Path) -> list[list[Recording]]:
-    """Read a masker_music_list.json: one group. Raises as `read_targets`."""
-    return [[_recording(entry, "file") for entry in _entries(path, ("file",))]]
-
-
-def _recording(entry: dict[str, Any], name: str, suffix: str = "") -> Recording:
-    return Recording(entry[name] + suffix, entry["nsamples"], entry["dataset"])
-
-
 def _entries(path: Path, texts: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The entries of a list, with the fields that are used checked."""
+    """The entries of a list; their fields `texts` and `nsamples` are checked."""
     content = read_json(path)
     if not isinstance(content, list):
         raise InputError(path, "must hold a list of recordings", found=type(content).__name__)
     for index, entry in enumerate(content):
         if not isinstance(entry, dict):
             raise InputError(path, "must be an object", field=f"[{index}]", found=type(entry).__name__)
-        for field in (*texts, "dataset", "nsamples"):
-            place = f"[{index}].{field}"
+        for field in (*texts, "nsamples"):
+            place, value = f"[{index}].{field}", entry.get(field)
             if field not in entry:
                 raise InputError(path, "field is missing", field=place)
-            value = entry[field]
-            if field == "nsamples":
-                if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-                    raise InputError(
-                        path, "is not a length", field=place, found=repr(value), wanted="a number of samples above 0"
-                    )
-            elif not isinstance(value, str) or not value:
+            if field in texts and not (isinstance(value, str) and value):
                 raise InputError(path, "is not a text", field=place, found=repr(value), wanted="a text")
+            if field == "nsamples" and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
+                wanted = "a number of samples above 0"
+                raise InputError(path, "is not a length", field=place, found=repr(value), wanted=wanted)
     return content
