@@ -60,8 +60,16 @@ def haspi_case(number: int, random: Generator) -> Case:
     return _metric_case("haspi", number, random)
 
 
+def hasqi_case(number: int, random: Generator) -> Case:
+    return _quality_case("hasqi", number, random)
+
+
 def haaqi_case(number: int, random: Generator) -> Case:
-    case = _metric_case("haaqi", number, random)
+    return _quality_case("haaqi", number, random)
+
+
+def _quality_case(metric: str, number: int, random: Generator) -> Case:
+    case = _metric_case(metric, number, random)
     equalisation = int(random.integers(1, 3))
     return Case(
         case.name,
@@ -108,6 +116,7 @@ def compressor_case(number: int, random: Generator) -> Case:
 
 METRIC_CASES: dict[str, Callable[[int, Generator], Case]] = {
     "haspi": haspi_case,
+    "hasqi": hasqi_case,
     "haaqi": haaqi_case,
     "nalr": nalr_case,
     "compressor": compressor_case,

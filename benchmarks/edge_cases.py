@@ -20,7 +20,7 @@ AUDIOGRAM = {"levels": [20.0, 25.0, 30.0, 45.0, 55.0, 60.0], "frequencies": [250
 
 
 def metric_edges(metric: str) -> Iterator[Case]:
-    """Edge cases of 'haspi' or 'haaqi'."""
+    """Edge cases of 'haspi', 'hasqi' or 'haaqi'."""
     random = generator(0, "edge", 0)
     sound = speech_like(random, 2 * RATE, RATE)
     noisy = sound + 0.1 * random.standard_normal(sound.size)
@@ -146,6 +146,6 @@ def rendering_edges(scene: SceneData, recordings: list[tuple[str, str]]) -> Iter
 
 def _metric_edge(metric: str, name: str, reference: np.ndarray, processed: np.ndarray, **changes: Any) -> Case:
     arguments = {"reference_rate": RATE, "processed_rate": RATE, "level": 65.0, "seed": 1, **AUDIOGRAM, **changes}
-    if metric == "haaqi":
+    if metric != "haspi":
         arguments["equalisation"] = 1
     return Case(f"{metric}: {name}", name, {"reference": reference, "processed": processed}, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,7 +136,10 @@ class Inputs:
             "seed": unit_seed(name),
         }
 
-    def haspi_scene(self, tag: str) -> dict[str, Any]:
+    def hasqi(self, tag: str) -> dict[str, Any]:
+        return {**self.haspi(tag), "equalisation": 1}
+
+    def speech_scene(self, tag: str, metrics: Sequence[str]) -> dict[str, Any]:
         folder = self.scratch / f"scoring-{tag}"
         shutil.copytree(self.scene_folder, folder)
         scene = self.scene
@@ -144,6 +148,7 @@ class Inputs:
             "scene": scene.name,
             "listeners": scene.listeners,
             "level": SPEECH_LEVEL_DB,
+            "metrics": list(metrics),
         }
 
     def render(self, tag: str, seconds: float | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,19 @@ def haspi(
     return Job(run, lambda result: {"score": result.score, "features": result.features})
 
 
-def haspi_scene(*, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float) -> Job:
+def speech_scene(
+    *, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float, metrics: Sequence[str]
+) -> Job:
     """The units of `score_speech` of one scene, files and all; the folder is a new one in each repetition."""
-    from hearlab.stages.score_speech import CONDITIONS, score_unit
+    from hearlab.scores.tracks import CONDITIONS, TRACKS
+    from hearlab.stages.score_speech import score_unit
+
+    track = TRACKS["speech"]
+    keys = {
+        f"{metric.name} {condition}": track.result_key(metric, condition)
+        for metric in track.chosen(metrics, "metrics")
+        for condition in CONDITIONS
+    }
 
     def run() -> dict[str, float]:
         scores = {}
@@ -61,14 +71,28 @@ def haspi_scene(*, folder: str, scene: str, listeners: Sequence[dict[str, Any]],
                 reference_channel=1,
                 level=level,
                 conditions=CONDITIONS,
+                metrics=metrics,
             )
-            scores.update({f"{listener['name']} {condition}": unit[condition] for condition in CONDITIONS})
+            scores.update({f"{listener['name']} {name}": unit[key] for name, key in keys.items()})
         return scores
 
     return Job(run)
 
 
-def haaqi(
+def hasqi(**case: Any) -> Job:
+    from hearlab.metrics import hasqi as metric
+
+    return _quality(metric, **case)
+
+
+def haaqi(**case: Any) -> Job:
+    from hearlab.metrics import haaqi as metric
+
+    return _quality(metric, **case)
+
+
+def _quality(
+    metric: Callable[..., Any],
     *,
     signals: str,
     reference_rate: float,
@@ -80,7 +104,6 @@ def haaqi(
     seed: int,
 ) -> Job:
     from hearlab.listeners import Audiogram
-    from hearlab.metrics import haaqi as metric
 
     sounds, audiogram = read_signals(signals), Audiogram(levels, frequencies)
 
@@ -96,7 +119,7 @@ def haaqi(
             rng=np.random.RandomState(seed),
         )
 
-    return Job(run, _haaqi_values)
+    return Job(run, _quality_values)
 
 
 def haaqi_pair(*, root: str, song: str, references: str, enhanced: str, listener: dict[str, Any]) -> Job:
@@ -131,7 +154,7 @@ def haaqi_stem(*, reference: str, processed: str, listener: dict[str, Any], seed
         heard = read_stem(Path(processed), rate=24000)
         return metric(clean[:, 0], clean_rate, heard, 24000, person.left, rng=np.random.RandomState(seed))
 
-    return Job(run, _haaqi_values)
+    return Job(run, _quality_values)
 
 
 def render(*, data_root: str, scene: dict[str, Any], room: dict[str, Any], out: str) -> Job:
@@ -186,7 +209,7 @@ def compressor(*, signals: str, rate: float, settings: dict[str, float]) -> Job:
     return Job(lambda: {"samples": Compressor(rate, **settings).apply(sound)})
 
 
-def _haaqi_values(result: Any) -> dict[str, Any]:
+def _quality_values(result: Any) -> dict[str, Any]:
     return {
         "score": result.score,
         "nonlinear": result.nonlinear,
@@ -200,7 +223,8 @@ TASKS = {
     for task in (
         versions,
         haspi,
-        haspi_scene,
+        speech_scene,
+        hasqi,
         haaqi,
         haaqi_pair,
         haaqi_stem,

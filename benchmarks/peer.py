@@ -135,7 +135,7 @@ def _questions(metric: str, options: argparse.Namespace, scratch: Path, pair: Pa
             metric, METRIC_CASES[metric](number, generator(options.seed, metric, number)), scratch, pair, edge=False
         )
     if not options.no_edges:
-        edges = metric_edges if metric in ("haspi", "haaqi") else fitting_edges
+        edges = metric_edges if metric in ("haspi", "hasqi", "haaqi") else fitting_edges
         for case in edges(metric):
             yield lambda case=case: _ask(metric, case, scratch, pair, edge=True)
 

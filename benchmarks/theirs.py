@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -53,10 +53,14 @@ def haspi(
     return Job(run, lambda result: {"score": result[0], "features": result[1]})
 
 
-def haspi_scene(*, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float) -> Job:
+def speech_scene(
+    *, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float, metrics: Sequence[str]
+) -> Job:
     from clarity.evaluator.haspi import haspi_v2_be
+    from clarity.evaluator.hasqi import hasqi_v2_better_ear
     from clarity.utils.audiogram import Listener
 
+    known = {"haspi": haspi_v2_be, "hasqi": hasqi_v2_better_ear}
     people = [Listener.from_dict(entry) for entry in listeners]
     seed, place = _seed(scene), Path(folder)
 
@@ -69,16 +73,30 @@ def haspi_scene(*, folder: str, scene: str, listeners: Sequence[dict[str, Any]],
         for person in people:
             enhanced = _scene_sound(place / f"{scene}_{person.id}_HA-output.wav")
             for condition, heard in (("enhanced", enhanced), ("unprocessed", mix)):
-                np.random.seed(seed)
-                scores[f"{person.id} {condition}"] = haspi_v2_be(
-                    *reference.T, *heard.T, sample_rate=SCENE_RATE, listener=person, level=level
-                )
+                for name in metrics:
+                    np.random.seed(seed)
+                    scores[f"{person.id} {name} {condition}"] = known[name](
+                        *reference.T, *heard.T, sample_rate=SCENE_RATE, listener=person, level=level
+                    )
         return scores
 
     return Job(run)
 
 
-def haaqi(
+def hasqi(**case: Any) -> Job:
+    from clarity.evaluator.hasqi import hasqi_v2
+
+    return _quality(hasqi_v2, **case)
+
+
+def haaqi(**case: Any) -> Job:
+    from clarity.evaluator.haaqi import haaqi_v1
+
+    return _quality(haaqi_v1, **case)
+
+
+def _quality(
+    metric: Callable[..., Any],
     *,
     signals: str,
     reference_rate: float,
@@ -89,14 +107,13 @@ def haaqi(
     equalisation: int,
     seed: int,
 ) -> Job:
-    from clarity.evaluator.haaqi import haaqi_v1
     from clarity.utils.audiogram import Audiogram
 
     sounds, audiogram = read_signals(signals), Audiogram(levels, frequencies)
 
     def run() -> Any:
         np.random.seed(seed)
-        return haaqi_v1(
+        return metric(
             sounds["reference"],
             reference_rate,
             sounds["processed"],
@@ -261,7 +278,8 @@ TASKS = {
     for task in (
         versions,
         haspi,
-        haspi_scene,
+        speech_scene,
+        hasqi,
         haaqi,
         haaqi_pair,
         haaqi_stem,

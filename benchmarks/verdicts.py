@@ -21,6 +21,7 @@ from workers import Reply
 
 METRICS: dict[str, tuple[Callable[[Values, Values], float], float]] = {
     "haspi": (metric_difference, METRIC_TOLERANCE),
+    "hasqi": (metric_difference, METRIC_TOLERANCE),
     "haaqi": (metric_difference, METRIC_TOLERANCE),
     "nalr": (fitting_difference, FITTING_TOLERANCE),
     "compressor": (fitting_difference, FITTING_TOLERANCE),

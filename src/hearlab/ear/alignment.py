@@ -34,19 +34,20 @@ class BroadbandAlignment:
         reference: shape (n,), not all zero.
 
     Attributes:
-        active: the samples from the first to the last above a thousandth of the reference's peak.
+        active: the reference from its first to its last sample above a thousandth of its peak.
     """
 
     def __init__(self, reference: NDArray[np.floating]) -> None:
         magnitude = np.abs(reference)
         loud = np.flatnonzero(magnitude > SILENCE * np.max(magnitude))
-        self.active = slice(int(loud[0]), int(loud[-1]) + 1)
+        self._part = slice(int(loud[0]), int(loud[-1]) + 1)
         self._reference = reference
+        self.active = reference[self._part]
 
     def apply(self, processed: NDArray[np.floating]) -> NDArray[np.floating]:
         """Undo the delay of `processed` (as long as the reference), but for 2 ms, and keep the active part."""
         delay = -highest_lag(self._reference, processed)
-        return advance(processed, delay - DISPERSION_MARGIN)[self.active]
+        return advance(processed, delay - DISPERSION_MARGIN)[self._part]
 
 
 def align_rows(references: Rows, processed: Rows, samples: int) -> None:

@@ -8,7 +8,8 @@ structure of the basilar membrane's motion are kept (nonlinear), and how much th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,26 +17,41 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from hearlab.audio import rms
+from hearlab.ear.alignment import BroadbandAlignment
+from hearlab.ear.filter_design import windowed_sinc
+from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import BANDS, LossParameters, loss_parameters
-from hearlab.ear.paired_ears import PairedEars, aligned_pair
+from hearlab.ear.paired_ears import amplify
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
 from hearlab.errors import InputError
-from hearlab.kernels.normals import NormalStream
 from hearlab.listeners import Audiogram
 from hearlab.metrics import validation
-from hearlab.metrics.covariance import SEGMENT, mean_synchrony, segment_covariances
-from hearlab.metrics.modulation import cepstral_correlation, smoothed_segments
+from hearlab.metrics.cepstra import filtered_correlations
+from hearlab.metrics.quality import (
+    AMPLIFY,
+    WORST_LOUDNESS_DEVIATION,
+    QualityResult,
+    check_length,
+    equalisation_mode,
+    likeness,
+    nonlinear_features,
+    relative_loudness,
+)
 from hearlab.metrics.seeds import Rng, random_state
-
-# What `equalisation` says about the reference: the metric is to amplify it by NAL-R, or that has been done.
-AMPLIFY, AMPLIFIED = 1, 2
 
 # Sound pressure level in dB that a reference stem is given in the Cadenza challenge.
 STEM_LEVEL_DB = 65.0
 
-# Standard deviations over bands, times their number, at which the spectrum counts as destroyed: of the difference in
-# loudness, and of that difference relative to the loudness.
-WORST_LOUDNESS_DEVIATION = 2.5
+# Envelopes are averaged over 8 ms, 250 times a second.
+SMOOTHING = round(0.008 * MODEL_RATE)
+SEGMENT_RATE = MODEL_RATE / (SMOOTHING // 2)
+
+# Lower edges in Hz of the modulation bands; the last one reaches to half the segment rate.
+MODULATION_EDGES = (20.0, 32.0, 50.0, 80.0)
+MODULATION_TAPS = 129
+
+# Standard deviation over bands of the difference in loudness relative to the loudness, times the number of bands, at
+# which the spectrum counts as destroyed.
 WORST_RELATIVE_DEVIATION = 25.0
 
 # Weights of the model.
@@ -45,27 +61,13 @@ NONLINEAR_WEIGHTS = (0.336, 0.501)  # of the value and of its square
 LINEAR_WEIGHTS = (0.001, 0.161)
 
 
-@dataclass(frozen=True, eq=False)
-class HaaqiResult:
-    """Quality in one ear.
+class HaaqiResult(QualityResult):
+    """Quality of music in one ear.
 
-    Attributes:
-        score: 0 (bad) to 1 (like the reference), nearly.
-        nonlinear: noise and distortion, 0 to 1.
-        linear: change of the long-term spectrum, 0 to 1.
-        features: correlation of spectral shapes at modulation rates of 20 to 125 Hz, covariance of the basilar
-            membrane's motion, likeness of loudness and of relative loudness over bands, each 0 to 1; shape (4,).
-
-    For a silent reference all values are 1 when the processed signal is silent too, else 0.
+    Its `features` are the correlation of spectral shapes at modulation rates of 20 to 125 Hz, the covariance of the
+    basilar membrane's motion, and the likeness of loudness and of relative loudness over bands. For a silent reference
+    all values are 1 when the processed signal is silent too, else 0.
     """
-
-    score: float
-    nonlinear: float
-    linear: float
-    features: NDArray[np.float64]
-
-    def __float__(self) -> float:
-        return self.score
 
 
 def haaqi(
@@ -75,7 +77,7 @@ def haaqi(
     processed_rate: float,
     audiogram: Audiogram,
     *,
-    equalisation: int = 1,
+    equalisation: int = AMPLIFY,
     level: float = 65.0,
     rng: Rng = None,
 ) -> HaaqiResult:
@@ -167,9 +169,7 @@ class _Conditions(NamedTuple):
 
 def _conditions(audiogram: Audiogram, level: float, equalisation: int, rng: Rng) -> _Conditions:
     losses = validation.hearing_loss("audiogram", audiogram)
-    if isinstance(equalisation, bool) or equalisation not in (AMPLIFY, AMPLIFIED):
-        raise InputError("equalisation", "is unknown", found=repr(equalisation)[:80], wanted="1 or 2")
-    prescription = audiogram if equalisation == AMPLIFY else None
+    prescription = audiogram if equalisation_mode(equalisation) == AMPLIFY else None
     return _Conditions(loss_parameters(losses), prescription, validation.presentation_level(level), random_state(rng))
 
 
@@ -180,37 +180,37 @@ def _score(signals: list[NDArray[np.floating]], conditions: _Conditions) -> Haaq
         raise InputError("processed", "is empty", found="0 samples")
     common = min(clean.size, heard.size)
     validation.sound_within("reference", clean[:common], MODEL_RATE)
-    clean, heard = aligned_pair(clean[:common], heard[:common])
-    if clean.size < SEGMENT:
-        raise InputError(
-            "reference",
-            "is too short",
-            found=f"{1000 * clean.size / MODEL_RATE:.1f} ms shared with the processed signal, less silence around it",
-            wanted=f"{1000 * SEGMENT / MODEL_RATE:.0f} ms",
-        )
-    ears = PairedEars(clean, heard, conditions.loss, conditions.level, conditions.prescription)
-    del clean, heard
+    alignment = BroadbandAlignment(clean[:common])
+    clean, heard = alignment.active, alignment.apply(heard[:common])
+    del alignment
+    check_length("reference", clean.size)
+    if conditions.prescription is not None:
+        clean = amplify(clean, conditions.prescription)
+    reference = Hearing(clean, conditions.loss, conditions.level)
+    del clean
+    processed = Hearing(heard, conditions.loss, conditions.level)
+    del heard
+    cepstral, synchrony = nonlinear_features(reference, processed, conditions.random, SMOOTHING, modulation_correlation)
+    loudness, relative = spectral_likeness(reference.levels(), processed.levels())
+    nonlinear = CEPSTRAL_WEIGHT * cepstral**3 + SYNCHRONY_WEIGHT * synchrony
+    linear = LOUDNESS_WEIGHT * loudness + RELATIVE_WEIGHT * relative
+    score = sum(
+        weights[0] * value + weights[1] * value**2
+        for weights, value in ((NONLINEAR_WEIGHTS, nonlinear), (LINEAR_WEIGHTS, linear))
+    )
+    return HaaqiResult(score, nonlinear, linear, np.array([cepstral, synchrony, loudness, relative]))
 
-    # The published code draws the noise of all bands of the reference first: a second stream starts where that ends.
-    random = conditions.random
-    reference_noise, processed_noise = NormalStream(random), NormalStream(random)
-    processed_noise.skip(BANDS * ears.samples)
-    averages: list[list[NDArray[np.float64]]] = [[], []]
-    tiles = []
-    for band in ears.bands((reference_noise.add, processed_noise.add)):
-        for side, envelope in zip(averages, band.envelopes, strict=True):
-            side.append(smoothed_segments(envelope, ears.samples))
-        tiles.append(segment_covariances(*band.motions, ears.samples))
 
-    levels = ears.levels()
-    del ears
-    cepstral, segments = cepstral_correlation(*(np.stack(side, axis=1) for side in averages))
-    # A dither of this many normals is drawn and multiplied by zero.
-    processed_noise.skip(2 * BANDS * segments)
-    processed_noise.put_back(random)
-    synchrony = mean_synchrony(*(np.stack(values) for values in zip(*tiles, strict=True)))
-    loudness, relative = spectral_likeness(*levels)
-    return _combine(np.array([cepstral, synchrony, loudness, relative]))
+def modulation_correlation(cepstra: NDArray[np.float64]) -> float:
+    """Correlation of spectral shapes, shape (2, functions, segments), averaged over modulation bands and functions."""
+    return float(np.mean(filtered_correlations(cepstra, modulation_filters())))
+
+
+@lru_cache(maxsize=1)
+def modulation_filters() -> list[NDArray[np.float64]]:
+    """Linear-phase band-pass filters (the last one high-pass), 129 taps each, at 250 segments a second."""
+    edges = [*(edge / (SEGMENT_RATE / 2) for edge in MODULATION_EDGES), 1.0]
+    return [windowed_sinc(low, high, np.hanning(MODULATION_TAPS)) for low, high in pairwise(edges)]
 
 
 def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, float]:
@@ -219,22 +219,11 @@ def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.floa
     Args:
         reference, processed: long-term levels in dB above threshold, shape (bands,).
     """
-    amplitudes = [10 ** (levels / 20) for levels in (reference, processed)]
-    one, two = (values / np.sum(values) for values in amplitudes)
-    loudness = one.size * np.std(one - two) / WORST_LOUDNESS_DEVIATION
-    relative = one.size * np.std((one - two) / (one + two)) / WORST_RELATIVE_DEVIATION
-    return float(np.clip(1 - loudness, 0, 1)), float(np.clip(1 - relative, 0, 1))
-
-
-def _combine(features: NDArray[np.float64]) -> HaaqiResult:
-    cepstral, synchrony, loudness, relative = (float(value) for value in features)
-    nonlinear = CEPSTRAL_WEIGHT * cepstral**3 + SYNCHRONY_WEIGHT * synchrony
-    linear = LOUDNESS_WEIGHT * loudness + RELATIVE_WEIGHT * relative
-    score = sum(
-        weights[0] * value + weights[1] * value**2
-        for weights, value in ((NONLINEAR_WEIGHTS, nonlinear), (LINEAR_WEIGHTS, linear))
+    one, two = relative_loudness(reference), relative_loudness(processed)
+    return (
+        likeness(one - two, BANDS, WORST_LOUDNESS_DEVIATION),
+        likeness((one - two) / (one + two), BANDS, WORST_RELATIVE_DEVIATION),
     )
-    return HaaqiResult(score, nonlinear, linear, features)
 
 
 def _alike(same: bool) -> HaaqiResult:

@@ -17,18 +17,18 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hearlab.ear.loss import BANDS, loss_parameters
+from hearlab.ear.loss import BANDS
 from hearlab.ear.reference_ear import ReferenceEar
-from hearlab.ear.resampling import MODEL_RATE, to_model_rate
+from hearlab.ear.resampling import MODEL_RATE
 from hearlab.errors import InputError
-from hearlab.kernels.fast_lengths import fast_length
 from hearlab.kernels.frames import windowed_sums
 from hearlab.kernels.normals import draw_normals, skip_normals
 from hearlab.kernels.rows import Row
 from hearlab.listeners import Audiogram, Listener
-from hearlab.metrics import validation
+from hearlab.metrics.cepstra import SILENCE_DB, cepstral_basis, filtered_correlations
 from hearlab.metrics.loudness import loudness
 from hearlab.metrics.seeds import Rng, random_state
+from hearlab.metrics.speech import BetterEarResult, BinauralReference, SpeechPair, SpeechReference
 
 # Envelopes are smoothed by a von Hann window of 52 samples (-3 dB at 320 Hz) and read at every ninth sample.
 SMOOTHING_TAPS = 52
@@ -38,23 +38,15 @@ WINDOW_BEFORE = SMOOTHING_TAPS // 2 - 1
 # The modulation filters are designed for this frame rate in Hz, although 24000 / 9 is 2667, as published.
 FRAME_RATE = 2560.0
 
-# Frames of the reference whose loudness, averaged over bands, is not above this are left out; dB above threshold.
-SILENCE_DB = 2.5
 # The published code answers from two frames on; from less than this the correlations say nothing.
 LEAST_SPEECH_S = 0.1
 # Standard deviation in dB of the noise on the envelopes: the jitter of neural firing.
 DITHER_DB = 0.1
-# Half-cosine basis functions over the bands; the first (the overall level) takes no part in the features.
-BASIS_FUNCTIONS = 6
-
 # Modulation rates in Hz, one feature each.
 MODULATION_RATES = (2, 6, 10, 16, 25, 40, 64, 100, 160, 256)
 # Length in s of the filters up to 10 Hz; above, lengths fall with the rate (constant Q of about 1.5).
 LONGEST_FILTER_S = 0.24
 CONSTANT_Q_ABOVE_HZ = 10
-
-# Energies below this count as none.
-TINY = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,21 +61,6 @@ class HaspiResult:
 
     score: float
     features: NDArray[np.float64]
-
-    def __float__(self) -> float:
-        return self.score
-
-
-@dataclass(frozen=True, eq=False)
-class BetterEarResult:
-    """Intelligibility in both ears; `score` is the higher of the two."""
-
-    left: HaspiResult
-    right: HaspiResult
-
-    @property
-    def score(self) -> float:
-        return max(self.left.score, self.right.score)
 
     def __float__(self) -> float:
         return self.score
@@ -115,7 +92,8 @@ def haspi(
             audiogram that does not reach, less than 0.23 s of reference shared with the processed signal (the length
             of the slowest modulation filter; silence around it not counted), less than 0.1 s of it above threshold.
     """
-    return HaspiReference(reference, reference_rate, level=level).score(processed, processed_rate, audiogram, rng=rng)
+    pair = SpeechReference(reference, reference_rate, level=level).beside(processed, processed_rate, audiogram)
+    return score_pair(pair, random_state(rng))
 
 
 def haspi_better_ear(
@@ -126,7 +104,7 @@ def haspi_better_ear(
     *,
     level: float = 100.0,
     rng: Rng = None,
-) -> BetterEarResult:
+) -> BetterEarResult[HaspiResult]:
     """HASPI v2 of both ears; the better one counts, as in the Clarity challenges.
 
     Args:
@@ -140,107 +118,33 @@ def haspi_better_ear(
     Raises:
         InputError: as `haspi`, the ear named.
     """
-    return BinauralReference(reference, rate, level=level).score(processed, rate, listener, rng=rng)
+    pair = BinauralReference(reference, rate, level=level).beside(processed, rate, listener)
+    return pair.better_ear(score_pair, random_state(rng))
 
 
-class HaspiReference:
-    """The reference of one ear, ready for any number of processed signals and listeners.
-
-    What depends on the reference alone is computed once and kept (for the duration last asked for); scores are those of
-    `haspi` to the last bit.
-
-    Args:
-        reference: clean speech, floating point, shape (n,).
-        rate: its sample rate in Hz.
-        level: dB SPL of a signal whose RMS is 1.
-        name: what to call the reference in errors.
-
-    Raises:
-        InputError: as `haspi`.
-    """
-
-    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 65.0, name: str = "reference") -> None:
-        samples = validation.monaural(name, reference)
-        rate = validation.sample_rate("reference_rate", rate)
-        self._level = validation.presentation_level(level)
-        self._name = name
-        # A copy: at 24 kHz this is the caller's own array, which may change before the next score.
-        self._signal = to_model_rate(samples, rate).copy()
-        self._side: _ReferenceSide | None = None
-
-    def score(
-        self,
-        processed: ArrayLike,
-        rate: float,
-        audiogram: Audiogram,
-        *,
-        rng: Rng = None,
-        name: str = "processed",
-    ) -> HaspiResult:
-        """Score a processed signal, shape (m,), `rate` in Hz, for a listener's `audiogram`; see `haspi`."""
-        samples = validation.monaural(name, processed)
-        rate = validation.sample_rate("processed_rate", rate)
-        loss = loss_parameters(validation.hearing_loss("audiogram", audiogram))
-        random = random_state(rng)
-
-        signal = to_model_rate(samples, rate)
-        common = min(self._signal.size, signal.size)
-        side = self._reference_side(common)
-        envelopes = side.ear.processed_envelopes(signal[:common], loss, WINDOW_BEFORE)
-        frames = smoothed_frames(envelopes, side.ear.samples)[side.kept]
-        # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
-        skip_normals(random, 2 * BANDS * side.ear.samples)
-        reference_cepstrum = cepstrum(side.frames, random)
-        processed_cepstrum = cepstrum(frames, random)
-        features = modulation_correlations(reference_cepstrum, processed_cepstrum)
-        return HaspiResult(intelligibility(features), features)
-
-    def _reference_side(self, length: int) -> _ReferenceSide:
-        if self._side is None or self._side.length != length:
-            self._side = None  # frees the old one first
-            self._side = _ReferenceSide(self._signal[:length], self._level, self._name)
-        return self._side
-
-
-class BinauralReference:
-    """The reference of both ears, shape (n, 2), for any number of processed signals; see `HaspiReference`."""
-
-    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0) -> None:
-        samples = validation.binaural("reference", reference)
-        rate = validation.sample_rate("rate", rate)
-        self._ears = [
-            HaspiReference(samples[:, channel], rate, level=level, name=f"reference, {ear} ear")
-            for channel, ear in enumerate(validation.EARS)
-        ]
-
-    def score(self, processed: ArrayLike, rate: float, listener: Listener, *, rng: Rng = None) -> BetterEarResult:
-        """Score a processed signal, shape (m, 2), for a listener; see `haspi_better_ear`."""
-        samples = validation.binaural("processed", processed)
-        rate = validation.sample_rate("rate", rate)
-        ears = validation.both_ears(listener)
-        # The right ear is checked before the left one is computed.
-        for ear, audiogram in ears.items():
-            validation.hearing_loss(f"listener {listener.id}, {ear} ear", audiogram)
-        random = random_state(rng)
-        left, right = (
-            reference.score(samples[:, channel], rate, ears[ear], rng=random, name=f"processed, {ear} ear")
-            for channel, (ear, reference) in enumerate(zip(validation.EARS, self._ears, strict=True))
-        )
-        return BetterEarResult(left, right)
+def score_pair(pair: SpeechPair, random: np.random.RandomState) -> HaspiResult:
+    """HASPI v2 of reference and processed speech in one ear; see `haspi`."""
+    reference = pair.reference.kept(_ReferenceSide, pair.length)
+    envelopes = reference.ear.processed_envelopes(pair.processed, WINDOW_BEFORE)
+    frames = smoothed_frames(envelopes, reference.ear.samples)[reference.kept]
+    # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
+    skip_normals(random, 2 * BANDS * reference.ear.samples)
+    reference_cepstrum = cepstrum(reference.frames, random)
+    processed_cepstrum = cepstrum(frames, random)
+    features = modulation_correlations(reference_cepstrum, processed_cepstrum)
+    return HaspiResult(intelligibility(features), features)
 
 
 class _ReferenceSide:
-    """What HASPI needs of a reference, cut to the length shared with the processed signal (24 kHz, shape (length,))."""
+    """What HASPI needs of a reference, cut to the length shared with the processed signal (in samples at 24 kHz)."""
 
-    def __init__(self, signal: NDArray[np.float64], level: float, name: str) -> None:
-        validation.sound_within(name, signal, MODEL_RATE)
-        self.length = signal.size
-        self.ear = ReferenceEar(signal, level)
+    def __init__(self, reference: SpeechReference, length: int) -> None:
+        self.ear = ReferenceEar(reference.alignment(length).active, reference.level)
         shortest = max(modulation_filter_lengths()) * FRAME_STEP / MODEL_RATE
         shared = self.ear.samples / MODEL_RATE
         if shared < shortest:
             raise InputError(
-                name,
+                reference.name,
                 "is too short",
                 found=f"{shared:.3f} s shared with the processed signal, without the silence around it",
                 wanted=f"{shortest:.2f} s, the length of the slowest modulation filter",
@@ -250,7 +154,7 @@ class _ReferenceSide:
         audible = self.kept.size * FRAME_STEP / MODEL_RATE
         if audible < LEAST_SPEECH_S:
             raise InputError(
-                name,
+                reference.name,
                 "signal below threshold",
                 found=f"{audible:.3f} s more than {SILENCE_DB} dB above the threshold of hearing",
                 wanted=f"{LEAST_SPEECH_S} s",
@@ -285,13 +189,6 @@ def cepstrum(frames: NDArray[np.float64], random: np.random.RandomState) -> NDAr
     return coefficients - np.mean(coefficients, axis=1, keepdims=True)
 
 
-@lru_cache(maxsize=1)
-def cepstral_basis() -> NDArray[np.float64]:
-    """Half-cosines over the bands, each of unit norm, shape (32, 6)."""
-    basis = np.cos(np.pi * np.outer(np.arange(BANDS), np.arange(BASIS_FUNCTIONS)) / (BANDS - 1))
-    return basis / np.linalg.norm(basis, axis=0)
-
-
 def modulation_filter_lengths() -> list[int]:
     """Number of taps, less one, of each modulation filter: even, at the design frame rate."""
     lengths = []
@@ -320,20 +217,8 @@ def modulation_filters() -> list[NDArray[np.float64]]:
 
 def modulation_correlations(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlation of two cepstra, shape (6, frames), in each modulation band, averaged over basis functions 2 to 6."""
-    frames = reference.shape[1]
-    size = fast_length(frames + max(modulation_filter_lengths()))
-    spectra = np.fft.rfft(np.stack([reference[1:], processed[1:]]), size)
-    features = []
-    for taps in modulation_filters():
-        late = taps.size // 2
-        filtered = np.fft.irfft(spectra * np.fft.rfft(taps, size), size)[..., late : late + frames]
-        filtered -= np.mean(filtered, axis=-1, keepdims=True)
-        energies = np.sum(filtered**2, axis=-1)
-        products = np.abs(np.sum(filtered[0] * filtered[1], axis=-1))
-        audible = np.min(energies, axis=0) >= TINY
-        norms = np.sqrt(np.prod(np.where(audible, energies, 1.0), axis=0))
-        features.append(np.mean(np.where(audible, products / norms, 0.0)))
-    return np.array(features)
+    pair = np.stack([reference[1:], processed[1:]])
+    return np.array([np.mean(found) for found in filtered_correlations(pair, modulation_filters())])
 
 
 def intelligibility(features: NDArray[np.float64]) -> float:

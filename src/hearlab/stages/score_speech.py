@@ -1,4 +1,4 @@
-"""Stage score_speech: better-ear HASPI of every scene-listener pair, enhanced and unprocessed."""
+"""Stage score_speech: better-ear scores of every scene-listener pair, enhanced and unprocessed, by each metric."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from hearlab.errors import InputError
 from hearlab.files import write_json
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
-from hearlab.metrics.haspi import BinauralReference
+from hearlab.metrics.speech import BinauralReference
 from hearlab.params import Params
+from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
 from hearlab.stages.common import DECIMALS, METRICS, read_list, scene_listener_pairs, workspace, write_table
 
-CONDITIONS = ("enhanced", "unprocessed")
+TRACK = TRACKS["speech"]
 
 
 def units(params: Params) -> list[Unit]:
@@ -33,7 +34,12 @@ def units(params: Params) -> list[Unit]:
 def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     """Write the score tables."""
     scenes = read_list(workspace(params).scenes(params.evaluate.split), "scene")
-    write_results(Path(METRICS), results, {scene["scene"]: scene.get("SNR") for scene in scenes})
+    snrs = {scene["scene"]: scene.get("SNR") for scene in scenes}
+    write_results(Path(METRICS), results, snrs, _metrics(params))
+
+
+def _metrics(params: Params) -> tuple[Metric, ...]:
+    return (TRACK.headline,)
 
 
 def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
@@ -48,6 +54,7 @@ def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
         "reference_channel": channel,
         "level": params.evaluate.level,
         "conditions": list(conditions),
+        "metrics": [metric.name for metric in _metrics(params)],
     }
     inputs = [
         *_reference_files(scenes, scene, channel),
@@ -73,8 +80,12 @@ def score_unit(
     reference_channel: int,
     level: float,
     conditions: Sequence[str],
+    metrics: Sequence[str],
 ) -> dict[str, Any]:
-    """Scores of one pair: `{scene, listener, enhanced[, unprocessed]}`, each condition with the scene's own seed."""
+    """Scores of one pair, `{scene, listener, enhanced[, unprocessed]}` and those of further metrics.
+
+    Every condition and metric starts with the scene's own seed.
+    """
     person = listener_from_entry(listener["name"], listener)
     files = _reference_files((root / scenes).resolve(), scene, reference_channel)
     reference = _heard_reference(*files, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files), level)
@@ -82,18 +93,19 @@ def score_unit(
     for condition in conditions:
         path = _processed_file(condition, root / scenes, root / enhanced, scene, person.id, reference_channel)
         signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
-        rng = np.random.RandomState(unit_seed(scene))
         try:
-            result = reference.score(signal, SAMPLE_RATE, person, rng=rng)
+            pair = reference.beside(signal, SAMPLE_RATE, person, shared=len(metrics) > 1)
+            for metric in TRACK.chosen(metrics, "metrics"):
+                result = pair.better_ear(metric.load(), np.random.RandomState(unit_seed(scene)))
+                scores[TRACK.result_key(metric, condition)] = round(float(result.score), DECIMALS)
         except InputError as error:
             # The metric knows no files: say which one it was given.
             raise InputError(path, f"cannot be scored for {person.id}: {error}") from error
-        scores[condition] = round(float(result.score), DECIMALS)
     return scores
 
 
 def _processed_file(condition: str, scenes: Path, enhanced: Path, scene: str, listener: str, channel: int) -> Path:
-    if condition == "enhanced":
+    if condition == ENHANCED:
         return enhanced_file(enhanced, scene, listener)
     return scene_file(scenes, scene, "mix", channel)
 
@@ -123,17 +135,26 @@ def scene_reference(anechoic_file: Path, target_file: Path) -> NDArray[np.float6
     return scaled
 
 
-def write_results(folder: Path, scores: Sequence[dict[str, Any]], snrs: dict[str, float | None]) -> None:
-    """Write the score tables (published columns), their averages, and the points of HASPI against SNR."""
-    averages: dict[str, float | int] = {"pairs": len(scores)}
+def write_results(
+    folder: Path,
+    scores: Sequence[dict[str, Any]],
+    snrs: dict[str, float | None],
+    metrics: Sequence[Metric] = (TRACK.headline,),
+) -> None:
+    """Write the score tables (published columns), their averages, and the points of the scores against SNR."""
+    columns = [metric.column for metric in metrics]
+    averages: dict[str, dict[str, float | int]] = {metric.name: {"pairs": len(scores)} for metric in metrics}
     points = []
-    for condition, name in zip(CONDITIONS, ("speech", "speech_unprocessed"), strict=True):
-        rows = [(s["scene"], s["listener"], s[condition]) for s in scores if condition in s]
-        write_table(folder / f"{name}.csv", ("scene", "listener", "haspi"), rows)
-        points += [(scene, listener, snrs.get(scene), condition, score) for scene, listener, score in rows]
+    for condition, name in TRACK.tables.items():
+        keys = [TRACK.result_key(metric, condition) for metric in metrics]
+        rows = [(s["scene"], s["listener"], *(s[key] for key in keys)) for s in scores if keys[0] in s]
+        write_table(folder / name, ("scene", "listener", *columns), rows)
+        points += [(scene, listener, snrs.get(scene), condition, *values) for scene, listener, *values in rows]
         if rows:
-            averages[condition] = round(math.fsum(score for *_, score in rows) / len(rows), DECIMALS)
-    if "enhanced" in averages and "unprocessed" in averages:
-        averages["improvement"] = round(averages["enhanced"] - averages["unprocessed"], DECIMALS)
-    write_table(folder / "plots" / "haspi_snr.csv", ("scene", "listener", "snr", "condition", "haspi"), points)
-    write_json(folder / "speech.json", {"haspi": averages})
+            for position, average in enumerate(averages.values(), 2):
+                average[condition] = round(math.fsum(row[position] for row in rows) / len(rows), DECIMALS)
+    for average in averages.values():
+        if ENHANCED in average and UNPROCESSED in average:
+            average["improvement"] = round(average[ENHANCED] - average[UNPROCESSED], DECIMALS)
+    write_table(folder / TRACK.points, ("scene", "listener", "snr", "condition", *columns), points)
+    write_json(folder / TRACK.averages, averages)

@@ -1,0 +1,107 @@
+"""A signal in an ear: middle ear, filterbank and compression, band by band.
+
+Bands are filtered two at a time, either two bands of one signal or one band of two signals. What comes out is the same
+to the last bit, so metrics may take bands as they come, or from a signal whose bands are kept for several metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
+from hearlab.ear.filterbank import Channels, control_rms, middle_ear
+from hearlab.ear.loss import BANDS, LossParameters, widest_bandwidth
+from hearlab.kernels.rows import empty_rows
+
+PAIRS = [(band, band + 1) for band in range(0, BANDS, 2)]
+
+# Two rows, each a band of a signal.
+TwoRows = NDArray[np.float32]
+
+
+class Hearing:
+    """A signal in an ear.
+
+    Args:
+        signal: at 24 kHz, shape (n,).
+        loss: of the ear.
+        level: dB SPL of an RMS of 1.
+
+    Attributes:
+        samples: number n of samples.
+        bandwidths: of the filters, relative to the normal ear at low levels, shape (32,).
+    """
+
+    def __init__(self, signal: NDArray[np.floating], loss: LossParameters, level: float) -> None:
+        self.samples, self.loss, self.level = signal.size, loss, level
+        self._signal = middle_ear(signal)
+        pairs = [Channels((self._signal, self._signal), bands) for bands in PAIRS]
+        self._control_rms = np.concatenate([control_rms(channels) for channels in pairs])
+        self.bandwidths = np.array(
+            [
+                level_dependent_bandwidth(rms, narrow, widest, level)
+                for rms, narrow, widest in zip(self._control_rms, loss.bandwidth, widest_bandwidth(), strict=True)
+            ]
+        )
+        self._envelope_rms = np.empty(BANDS)
+        self._kept: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def keep(self) -> None:
+        """Compress all bands now, if that was not done, and keep their envelopes and motions."""
+        if self._kept is not None:
+            return
+        self._kept = empty_rows(BANDS, self.samples), empty_rows(BANDS, self.samples)
+        for bands in PAIRS:
+            pair = slice(bands[0], bands[1] + 1)
+            _compress((self, self), bands, self._kept[0][pair], self._kept[1][pair])
+
+    def envelopes(self) -> Iterator[TwoRows]:
+        """Compressed envelopes, linear, of two bands at a time; to be done with before the next two are asked for."""
+        rows = empty_rows(2, self.samples)
+        for bands in PAIRS:
+            if self._kept is None:
+                _compress((self, self), bands, rows)
+            else:
+                rows[:] = self._kept[0][bands[0] : bands[1] + 1]
+            yield rows
+
+    def levels(self) -> NDArray[np.float64]:
+        """Long-term levels in dB above threshold, shape (32,), once all bands were compressed."""
+        return compressed_level(self._envelope_rms, self._control_rms, self.loss, self.level)
+
+
+def side_by_side(reference: Hearing, processed: Hearing) -> Iterator[tuple[TwoRows, TwoRows]]:
+    """Envelopes and motions of each band, the rows of the reference before those of the processed signal.
+
+    Both ears have the same loss. A band is to be done with before the next one is asked for.
+    """
+    envelopes, motions = empty_rows(2, reference.samples), empty_rows(2, reference.samples)
+    hearings = reference, processed
+    for band in range(BANDS):
+        if any(hearing._kept is None for hearing in hearings):
+            _compress(hearings, (band, band), envelopes, motions)
+        else:
+            for row, hearing in enumerate(hearings):
+                assert hearing._kept is not None
+                envelopes[row], motions[row] = hearing._kept[0][band], hearing._kept[1][band]
+        yield envelopes, motions
+
+
+def _compress(
+    hearings: tuple[Hearing, Hearing], bands: tuple[int, int], envelopes: TwoRows, motions: TwoRows | None = None
+) -> None:
+    channels = list(zip(hearings, bands, strict=True))
+    found = compress(
+        Channels((hearings[0]._signal, hearings[1]._signal), bands),
+        np.array([hearing.bandwidths[band] for hearing, band in channels]),
+        np.array([hearing._control_rms[band] for hearing, band in channels]),
+        hearings[0].loss,
+        hearings[0].level,
+        envelopes,
+        motions,
+    )
+    for (hearing, band), rms in zip(channels, found, strict=True):
+        hearing._envelope_rms[band] = rms

@@ -1,0 +1,102 @@
+"""Spectral shapes over time, as all metrics compare them: cepstral basis functions over the bands.
+
+Kates and Arehart (2010, 2014, 2016, 2021).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hearlab.ear.loss import BANDS
+from hearlab.kernels.fast_lengths import fast_length
+from hearlab.kernels.frames import windowed_sums
+from hearlab.kernels.rows import Row
+from hearlab.metrics.loudness import loudness
+
+# Half-cosine basis functions over the bands; the first (the overall level) takes no part in correlations.
+BASIS_FUNCTIONS = 6
+
+# Frames of the reference whose loudness, averaged over bands, is not above this are left out; dB above threshold.
+SILENCE_DB = 2.5
+
+# Energies below this count as none.
+TINY = 1e-30
+
+
+@lru_cache(maxsize=1)
+def cepstral_basis() -> NDArray[np.float64]:
+    """Half-cosines over the bands, each of unit norm, shape (32, 6)."""
+    basis = np.cos(np.pi * np.outer(np.arange(BANDS), np.arange(BASIS_FUNCTIONS)) / (BANDS - 1))
+    return basis / np.linalg.norm(basis, axis=0)
+
+
+def smoothed_segments(envelope: Row, samples: int, size: int) -> NDArray[np.float64]:
+    """Averages of an envelope under a von Hann window, half overlapped; those at the ends cover halves.
+
+    Args:
+        envelope: shape (n, or more).
+        samples: number n of samples, at least `size`.
+        size: of the window in samples, a multiple of 8.
+
+    Returns:
+        shape (segments,).
+    """
+    window, half = np.hanning(size), size // 2
+    count = 1 + samples // size + (samples - half) // size
+    last = (count - 1) * half
+    falling, rising = window[half:], window[:half]
+    return np.concatenate(
+        [
+            windowed_sums(envelope, falling / np.sum(falling), half, 1),
+            windowed_sums(envelope[half:], window / np.sum(window), half, count - 2),
+            windowed_sums(envelope[last:], rising / np.sum(rising), half, 1),
+        ]
+    )
+
+
+def audible_cepstra(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cepstra of the segments in which the reference is audible.
+
+    Args:
+        reference, processed: averaged envelopes in dB above threshold, shape (segments, bands).
+
+    Returns:
+        basis functions 2 to 6 without their means, shape (2, 5, audible segments).
+    """
+    kept = np.flatnonzero(loudness(reference) > SILENCE_DB)
+    cepstra = np.stack([signal[kept] @ cepstral_basis() for signal in (reference, processed)]).transpose(0, 2, 1)
+    if kept.size:
+        cepstra -= np.mean(cepstra, axis=-1, keepdims=True)
+    return cepstra[:, 1:]
+
+
+def correlations(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Absolute correlation of two signals without their means, 0 where one of them has no energy.
+
+    Args:
+        pair: shape (2, functions, frames).
+
+    Returns:
+        shape (functions,).
+    """
+    pair = pair - np.mean(pair, axis=-1, keepdims=True)
+    energies = np.sum(pair**2, axis=-1)
+    products = np.abs(np.sum(pair[0] * pair[1], axis=-1))
+    audible = np.min(energies, axis=0) >= TINY
+    norms = np.sqrt(np.prod(np.where(audible, energies, 1.0), axis=0))
+    return np.where(audible, products / norms, 0.0)
+
+
+def filtered_correlations(pair: NDArray[np.float64], filters: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """`correlations` in each modulation band; `filters` are symmetric, with an odd number of taps."""
+    frames = pair.shape[-1]
+    size = fast_length(frames + max(taps.size for taps in filters) - 1)
+    spectra = np.fft.rfft(pair, size)
+    found = []
+    for taps in filters:
+        late = taps.size // 2
+        found.append(correlations(np.fft.irfft(spectra * np.fft.rfft(taps, size), size)[..., late : late + frames]))
+    return found
