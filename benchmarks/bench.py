@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench_table import failures, results_json, summary, table
 from hearlab.files import write_json
+from implementations.peer_env import peer_python
+from implementations.workers import OURS, TaskFailedError, last_core
 from inputs import Inputs, reference_material
 from machine import commit, load, machine
-from measure import Bench, Result, measure_first_call, measure_haaqi_memory, measure_render_memory, measure_speed
-from peer_env import peer_python
-from rows import FIRST_CALL_ROWS, HAAQI_MEMORY, RENDER_MEMORY, ROW_NAMES, SPEED_ROWS
-from scaling import CURVE_NAMES, run_scaling
-from workers import OURS, TaskFailedError, last_core
+from speed.measure import Bench, Result, measure_first_call, measure_haaqi_memory, measure_render_memory, measure_speed
+from speed.rows import FIRST_CALL_ROWS, HAAQI_MEMORY, RENDER_MEMORY, ROW_NAMES, SPEED_ROWS
+from speed.scaling import CURVE_NAMES, run_scaling
+from speed.table import failures, results_json, summary, table
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"

@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from cases import METRIC_CASES, Case, generator, rendering_scene
-from edge_cases import fitting_edges, metric_edges, rendering_edges
+from agreement.cases import METRIC_CASES, Case, generator, rendering_scene
+from agreement.edge_cases import fitting_edges, metric_edges, rendering_edges
+from agreement.verdicts import AGREES, METRICS, Outcome, describe, judge, wrong
 from hearlab.files import write_json
+from implementations.peer_env import peer_python
+from implementations.workers import OURS, THEIRS, Reply, TaskFailedError, Worker, our_python
 from inputs import Inputs, SceneData, reference_material
-from peer_env import peer_python
-from verdicts import AGREES, METRICS, Outcome, describe, judge, wrong
-from workers import OURS, THEIRS, Reply, TaskFailedError, Worker, our_python
 
 CASES = 200
 # A rendering case takes the published implementation ten seconds.

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from serve import Job, serve
+from implementations.serve import Job, serve
 
 
 def double(*, numbers: list[float]) -> Job:

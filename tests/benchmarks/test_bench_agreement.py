@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agreement import differing_share, fitting_difference, metric_difference, rendering_difference
-from verdicts import AGREES, DIFFERS, FAILS, PUBLISHED_FAILS, REFUSED, describe, judge, wrong
-from workers import Reply
+from agreement.differences import differing_share, fitting_difference, metric_difference, rendering_difference
+from agreement.verdicts import AGREES, DIFFERS, FAILS, PUBLISHED_FAILS, REFUSED, describe, judge, wrong
+from implementations.workers import Reply
 
 
 def test_metric_difference_is_the_largest_of_score_and_features() -> None:

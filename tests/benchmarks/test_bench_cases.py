@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cases import LONGEST, METRIC_CASES, RATES, SHORTEST, draw_audiogram, generator, rendering_scene
-from edge_cases import rendering_edges
+from agreement.cases import LONGEST, METRIC_CASES, RATES, SHORTEST, draw_audiogram, generator, rendering_scene
+from agreement.edge_cases import rendering_edges
+from agreement.signals import KINDS
 from hearlab.datasets.layout import ClarityData
 from hearlab.listeners import Audiogram
 from inputs import SceneData
-from signals import KINDS
 
 COUNT = 30
 # The frequencies that both metrics and NAL-R need.

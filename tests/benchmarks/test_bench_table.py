@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agreement import fitting_difference
-from bench_table import failures, results_json, summary, table
+from agreement.differences import fitting_difference
 from inputs import Inputs
-from measure import Bench, Result, Spread, measure_speed
-from rows import SpeedRow
+from speed.measure import Bench, Result, Spread, measure_speed
+from speed.rows import SpeedRow
+from speed.table import failures, results_json, summary, table
 
 
 def ratio_row(ours: float, theirs: float | None, difference: float | None = 1e-9) -> Result:

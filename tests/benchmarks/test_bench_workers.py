@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workers import TaskFailedError, Worker, last_core
+from implementations.workers import TaskFailedError, Worker, last_core
 
 TASKS = Path(__file__).resolve().parent / "plain_tasks.py"
 
 
 @pytest.fixture
-def worker(tmp_path: Path, benchmarks: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    # A worker's script lies beside serve.py; this one does not.
-    monkeypatch.setenv("PYTHONPATH", str(benchmarks))
+def worker(tmp_path: Path) -> Iterator[Worker]:
     with Worker(sys.executable, TASKS, tmp_path) as started:
         yield started
 
@@ -61,8 +59,7 @@ def test_one_thread(worker: Worker) -> None:
     assert values["omp"] == 1
 
 
-def test_peak_memory_is_the_workers_own(tmp_path: Path, benchmarks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(benchmarks))
+def test_peak_memory_is_the_workers_own(tmp_path: Path) -> None:
     held_by_the_parent = np.ones(60_000_000)  # 480 MB
     with Worker(sys.executable, TASKS, tmp_path) as started:
         small = started.call("hold", megabytes=1).peak_bytes

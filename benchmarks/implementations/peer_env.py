@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "peer-requirements.txt"
-FOLDER = HERE / ".peer-venv"
+BENCHMARKS = Path(__file__).resolve().parent.parent
+REQUIREMENTS = BENCHMARKS / "peer-requirements.txt"
+FOLDER = BENCHMARKS / ".peer-venv"
 
 
 def peer_python(folder: Path = FOLDER, requirements: Path = REQUIREMENTS) -> Path:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agreement import differing_share
+from agreement.differences import differing_share
+from implementations.workers import OURS, THEIRS, Reply, Worker, our_python
 from inputs import Inputs
-from rows import (
+from speed.rows import (
     HAAQI_MEMORY,
     LONG_SONG,
     PUBLISHED_LONG_SONG,
@@ -25,7 +26,6 @@ from rows import (
     MemoryRow,
     SpeedRow,
 )
-from workers import OURS, THEIRS, Reply, Worker, our_python
 
 MEGABYTE = 1e6
 # The time by the clock above the computing time at which something else was running on the core.

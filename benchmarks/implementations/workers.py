@@ -64,7 +64,9 @@ class Worker:
         self._name = f"{script.stem}-{next(self._numbers)}"
         self._values = scratch / f"{self._name}.npz"
         self._log = scratch / f"{self._name}.log"
-        variables = {**os.environ, **ONE_THREAD, **(environment or {})}
+        # The script imports the modules beside it by the names that they have here.
+        path = os.pathsep.join(filter(None, (os.fspath(HERE.parent), os.environ.get("PYTHONPATH"))))
+        variables = {**os.environ, "PYTHONPATH": path, **ONE_THREAD, **(environment or {})}
         if cpu is not None:
             variables["BENCH_CPU"] = str(cpu)
         with self._log.open("wb") as log:

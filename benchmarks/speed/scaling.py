@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from implementations.workers import OURS, Reply, TaskFailedError
 from inputs import Inputs
-from measure import MEGABYTE, Bench
-from workers import OURS, Reply, TaskFailedError
+from speed.measure import MEGABYTE, Bench
 
 LENGTHS = (0.6, 2.0, 6.0, 20.0, 60.0, 180.0, 600.0)
 QUICK_LENGTHS = (0.6, 2.0, 6.0)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from cases import Case, generator
+from agreement.cases import Case, generator
+from agreement.signals import speech_like
 from inputs import SceneData
-from signals import speech_like
 
 RATE = 24000
 AUDIOGRAM = {"levels": [20.0, 25.0, 30.0, 45.0, 55.0, 60.0], "frequencies": [250, 500, 1000, 2000, 4000, 6000]}

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from payload import read_signals, rendered_values
-from serve import Job, serve
+from implementations.payload import read_signals, rendered_values
+from implementations.serve import Job, serve
 
 LIBRARIES = ("hearlab", "numpy", "scipy", "numba", "llvmlite", "soxr", "soundfile")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from measure import Result, Spread
+from speed.measure import Result, Spread
 
 COLUMNS = ("work", "published", "HearLab", "ratio", "required", "aim", "agreement")
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter, resample_poly
 
+from agreement.signals import KINDS, Generator
 from inputs import SceneData
-from signals import KINDS, Generator
 
 RATES = (16000, 22050, 24000, 32000, 44100, 48000)
 SHORTEST, LONGEST = 0.6, 20.0  # s

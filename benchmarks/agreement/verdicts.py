@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agreement import (
+from agreement.differences import (
     FITTING_TOLERANCE,
     METRIC_TOLERANCE,
     RENDERING_TOLERANCE,
@@ -17,7 +17,7 @@ from agreement import (
     metric_difference,
     rendering_difference,
 )
-from workers import Reply
+from implementations.workers import Reply
 
 METRICS: dict[str, tuple[Callable[[Values, Values], float], float]] = {
     "haspi": (metric_difference, METRIC_TOLERANCE),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agreement import (
+from agreement.differences import (
     FITTING_TOLERANCE,
     METRIC_TOLERANCE,
     RENDERING_TOLERANCE,

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from payload import read_signals, rendered_values
-from serve import Job, serve
+from implementations.payload import read_signals, rendered_values
+from implementations.serve import Job, serve
 
 LIBRARIES = ("pyclarity", "numpy", "scipy", "numba", "llvmlite", "soxr", "soundfile", "librosa")
 SCENE_RATE, STEM_RATE = 44100, 24000

@@ -1,0 +1,1 @@
+"""Random and extreme cases for both implementations, and the comparison of their results."""

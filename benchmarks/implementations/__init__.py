@@ -1,0 +1,1 @@
+"""HearLab and the published implementation, each in a worker process of its own."""
