@@ -32,6 +32,7 @@ LONGEST_MODULE, FULLEST_FOLDER = 400, 15
 FLOORS: tuple[Mapping[str, str], ...] = (
     {
         "errors": "one line for the user",
+        "arrays": "their types",
         "kernels": "compiled loops",
         "text": "tables and sizes",
         "separators": "the table of them",

@@ -213,7 +213,7 @@ def test_compiles_where_nothing_can_be_kept() -> None:
     names: dict[str, Any] = {}
     # numba finds no place for the compiled code of a function without a file.
     exec(compile("def double(x):\n    return 2 * x\n", "<nowhere>", "exec"), names)
-    assert module._compiled(names["double"])(4) == 8
+    assert module.compiled(names["double"])(4) == 8
 
 
 @pytest.mark.parametrize(

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.errors import InputError
+from hearlab.kernels.compiled import compiled
 from hearlab.kernels.retained_memory import keep_freed_memory
-
-Array = NDArray[np.float64]
 
 POWER_FLOOR = 1e-8  # added to the mean power
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with numba, and keep the result on the disk where a place for it can be written."""
-    compiled: Callable[..., Any]
-    try:
-        compiled = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither the installation nor the user's cache folder is writable
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def window_sums(part: Array, before: Array, tails: Array, sums: Array) -> None:
     """Sums of squares over the last window at each sample of `part`, one window of a signal (less at its end).
 
@@ -38,8 +25,8 @@ def window_sums(part: Array, before: Array, tails: Array, sums: Array) -> None:
     Args:
         part: shape (n,).
         before: element i is the sum from sample i of the window before to its end; one element longer than a window.
-        tails: where those of `part` are put, for the next window.
-        sums: where the sums are put.
+        tails: output, those of `part` for the next window.
+        sums: output.
     """
     head = tail = 0.0
     last = part.size - 1
@@ -51,22 +38,23 @@ def window_sums(part: Array, before: Array, tails: Array, sums: Array) -> None:
         tails[last - index] = tail
 
 
-@_compiled
+@compiled
 def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, float, float], factor: float) -> float:
     """Gains of a signal times its samples and `factor`, or the gains alone if that is 0.
 
     Args:
         x: samples, shape (n,).
-        out: where the result is put, shape (n,).
+        out: output, shape (n,).
         decay: (1 - release)^(i + 1) for each sample i of a window.
-        settings: threshold, attenuation, and the share of the way that the gain goes in a sample at attack and release.
+        settings: threshold, attenuation, and the fraction of its distance that the gain moves in a sample, at attack and
+            at release.
 
     Returns:
         the sum of all squares: not finite if a sample is not.
     """
     threshold, attenuation, attack, release = settings
     window = decay.size
-    # Of the squares in a window, so that the level is surely not above the threshold.
+    # The sum of squares in a window below which the level is certainly not above the threshold.
     quiet = window * (threshold * threshold - POWER_FLOOR) * (1.0 - 1e-12)
     tails, sums = np.zeros((2, window + 1)), np.empty(window)
     gain, total, before = 1.0, 0.0, 0
@@ -79,7 +67,7 @@ def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, fl
         for index in range(part.size):
             loud += sums[index] > quiet
         if loud == 0:
-            # The gain's distance to 1 shrinks by the same factor in each sample, so that none waits for the one before.
+            # The gain's distance to 1 shrinks by the same factor in each sample: no sample waits for the one before.
             distance = 1.0 - gain
             for index in range(part.size):
                 gains[index] = 1.0 - distance * decay[index]
@@ -104,9 +92,9 @@ class Compressor:
 
     The level is the RMS over the last `rms_buffer_size` seconds (silence before the first sample). Above the threshold
     the gain moves towards `attenuation * level + (1 - attenuation) * threshold`, below it towards 1, by a fixed
-    share of the way in each sample. Both formulas are those of the published baseline and kept on purpose: the
-    gain's aim *rises* with the level (above a level of (1 - (1 - attenuation) * threshold) / attenuation, 6.85
-    for the default values, loud sound is amplified), and the share is 1000 / (time * rate).
+    fraction of the distance in each sample. Both formulas are those of the published baseline and kept on purpose: the
+    target gain *rises* with the level (above a level of (1 - (1 - attenuation) * threshold) / attenuation, 6.85
+    for the default values, loud sound is amplified), and the fraction is 1000 / (time * rate).
 
     Args:
         rate: sample rate in Hz.

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.retained_memory import keep_freed_memory
-
-Array = NDArray[np.float64]
 
 # Shorter signals are convolved as sums of products: from here on, transforms are faster.
 SHORT = 4096

@@ -12,11 +12,10 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array, Spectrum
 from hearlab.errors import InputError
 from hearlab.fitting.fir import convolve
 from hearlab.listeners import Audiogram
-
-Array = NDArray[np.float64]
 
 # Audiometric frequencies of the prescription in Hz, and the constant k of each in dB.
 FREQUENCIES = np.array([250.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0])
@@ -110,7 +109,7 @@ class NalR:
 
 
 @functools.lru_cache(maxsize=16)
-def _grid(length: int) -> tuple[NDArray[np.intp], Array, NDArray[np.complex128], Array]:
+def _grid(length: int) -> tuple[NDArray[np.intp], Array, Spectrum, Array]:
     """What filters of one length share: at each grid point the frequency below it, the way from there to the next
     frequency, and the phase of the delay; and the window."""
     points = GRID if length < 1024 else 2 ** int(np.ceil(np.log2(length)))

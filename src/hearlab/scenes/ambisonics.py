@@ -12,7 +12,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array
 
 MAX_ORDER = 6
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.scenes.ambisonics import rotate, rotation_terms
 from hearlab.scenes.head_rotation import HeadRotation
 from hearlab.scenes.interval_convolution import convolve_interval
@@ -25,8 +26,6 @@ from hearlab.scenes.partitioned_convolution import (
     filter_spectra,
     hop_length,
 )
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.errors import InputError
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

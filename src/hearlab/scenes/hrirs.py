@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
+from hearlab.arrays import Array
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.scenes.ambisonics import decoding_filters
-
-Array = NDArray[np.float64]
 
 # The published data set has 3 heads with 4 pairs of microphones; a pair's filters take 0.2 MB.
 KEPT_PAIRS = 16

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.fast_lengths import fast_length
 from hearlab.scenes.partitioned_convolution import excerpt
-
-Array = NDArray[np.float64]
 
 PRODUCT = 2  # cost of a product of spectra, in terms of a transform's cost for each factor of two of its size
 

@@ -16,10 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array, Spectrum
 from hearlab.kernels.fast_lengths import fast_length
-
-Array = NDArray[np.float64]
-Spectrum = NDArray[np.complex128]
 
 SHORTEST_HOP = 512  # of 320 to 1024 all are within a tenth; see docs/notes/speed-rendering.md
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.audio import SCENE_FULL_SCALE
 
-Array = NDArray[np.float64]
 Samples16 = NDArray[np.int16]
 
 # Samples per step: 64 kB for each channel stay in the processor's cache. For the three signals of a

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.audio import read_audio, resample, rms, write_wav
 from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scene_file
 from hearlab.errors import InputError
@@ -25,7 +26,6 @@ from hearlab.scenes.interval_convolution import convolve_interval
 from hearlab.scenes.pcm16 import converted, mixed
 from hearlab.scenes.speech_snr import better_ear_ratio
 
-Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 SPEED_OF_SOUND = 344.0  # m/s, as the published renderer uses it for the delay of the anechoic reference

@@ -7,11 +7,9 @@ import json
 from importlib import resources
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.fast_lengths import fast_length
-
-Array = NDArray[np.float64]
 
 
 @functools.cache

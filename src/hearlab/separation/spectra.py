@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.errors import InputError
 from hearlab.separation.openunmix import TARGETS, UnmixShape
 from hearlab.separation.torch_audio import require_torch
@@ -26,8 +26,8 @@ _BLOCK = 10.0
 class Statistics:
     """Mean and standard deviation of the mixtures' magnitude in each bin, shape (bins,) each."""
 
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    mean: Array
+    deviation: Array
 
 
 def mixture_statistics(source: SongSource, shape: UnmixShape) -> Statistics:

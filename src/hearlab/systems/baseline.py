@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.layout import SAMPLE_RATE
 from hearlab.errors import InputError
 from hearlab.fitting import Compressor, NalR
 from hearlab.listeners import Audiogram, Listener
-
-Array = NDArray[np.float64]
 
 MICROPHONE = "CH1"  # the front pair
 

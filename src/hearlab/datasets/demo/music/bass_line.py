@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import STEPS, Bar, SongForm, root_above
 from hearlab.datasets.demo.music.song_sounds import add, held, pan, saturate
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone
-
-Array = NDArray[np.float64]
 
 # MIDI number of the lowest string.
 LOWEST = 28

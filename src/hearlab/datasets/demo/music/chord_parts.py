@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import STEPS, Chord, SongForm, voicing
 from hearlab.datasets.demo.music.song_melody import MelodyNote
 from hearlab.datasets.demo.music.song_sounds import add, held, pan, saturate
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone, ensemble
-
-Array = NDArray[np.float64]
 
 # Rhythms as (step, length in steps, velocity); all notes of the chord unless the rhythm is an arpeggio.
 Rhythm = tuple[tuple[int, float, float], ...]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import GROOVES, STEPS, Bar, Groove, SongForm
 from hearlab.datasets.demo.music.song_sounds import add, hump, pan, saturate, shaped_noise
-
-Array = NDArray[np.float64]
 
 # Every drum is struck softly, firmly and hard; a stroke takes the nearest of these takes.
 VELOCITIES = (0.35, 0.7, 1.0)

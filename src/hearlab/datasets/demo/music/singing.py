@@ -8,17 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import SongForm
 from hearlab.datasets.demo.music.song_melody import MelodyNote
 from hearlab.datasets.demo.music.song_sounds import add, hump, pan
 from hearlab.datasets.demo.speech.formant_synthesis import TRANSFORM, VOWEL_GAIN, glottal_pulse, vocal_tract
 from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
 from hearlab.datasets.demo.speech.utterances import Utterance
-
-Array = NDArray[np.float64]
 
 # Formants move slowly in singing: the vocal tract is held over frames of this many samples, windowed with a Hann window
 # of twice that.

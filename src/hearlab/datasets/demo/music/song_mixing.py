@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_sounds import shaped_noise
-
-Array = NDArray[np.float64]
 
 # RMS of the stems while they play, in dB relative to each other, and how far songs differ.
 BALANCE = {"vocals": 0.0, "drums": 1.0, "bass": 0.0, "other": -0.5}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array
 
 
 def frequency(note: float) -> float:

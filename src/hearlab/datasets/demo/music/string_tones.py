@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_sounds import frequency, hump, shaped_noise
-
-Array = NDArray[np.float64]
 
 # Strings fade out between these frequencies in Hz; above them little is left.
 HIGHEST = (7000.0, 12000.0)

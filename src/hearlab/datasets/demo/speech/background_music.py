@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 # Degrees of the scale on which the four chords of a bar sequence stand.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from hearlab.arrays import Array, Spectrum
 from hearlab.datasets.demo.speech.utterances import Talker, Utterance
-
-Array = NDArray[np.float64]
 
 # The vocal tract is held over frames of HOP samples, windowed with a Hann window of twice that; the transform leaves
 # room for the ringing of the narrowest formant.
@@ -96,7 +94,7 @@ def glottal_pulse() -> Array:
     return pulse
 
 
-def vocal_tract(formants: Array, scale: float, rate: int) -> NDArray[np.complex128]:
+def vocal_tract(formants: Array, scale: float, rate: int) -> Spectrum:
     """Frequency responses (TRANSFORM // 2 + 1 bins) of resonators in cascade.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array, Spectrum
 
 SPEED_OF_SOUND = 344.0
 TAPS = 256
@@ -163,7 +163,7 @@ def _pinna(microphone: Microphone, elevation: float, source: Array) -> list[Reso
     return effects
 
 
-def sphere_response(incidence: Array, radius: float, frequencies: NDArray[np.floating]) -> NDArray[np.complex128]:
+def sphere_response(incidence: Array, radius: float, frequencies: NDArray[np.floating]) -> Spectrum:
     """Pressure on a rigid sphere in a plane wave, relative to that in its centre without the sphere.
 
     Args:
@@ -192,7 +192,7 @@ def sphere_response(incidence: Array, radius: float, frequencies: NDArray[np.flo
     return np.concatenate([np.ones((1, incidence.size), dtype=np.complex128), scattered])
 
 
-def _peak(resonance: Resonance, scale: float, frequencies: NDArray[np.floating], rate: int) -> NDArray[np.complex128]:
+def _peak(resonance: Resonance, scale: float, frequencies: NDArray[np.floating], rate: int) -> Spectrum:
     """Frequency response of a minimum-phase peaking filter (a biquad by the bilinear transform)."""
     omega = 2 * math.pi * resonance.centre * scale / rate
     alpha = math.sin(omega) / (2 * resonance.quality)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal, sparse
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.speech.spherical_harmonics import real_spherical_harmonics
-
-Array = NDArray[np.float64]
 
 SPEED_OF_SOUND = 344.0  # m/s, the value of the published renderer
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.seeds import item_rng
 from hearlab.datasets.demo.speech.background_music import compose
 from hearlab.datasets.demo.speech.formant_synthesis import synthesise
 from hearlab.datasets.demo.speech.noise import NOISES
 from hearlab.datasets.demo.speech.utterances import draw_talker, plan_utterance
-
-Array = NDArray[np.float64]
 
 # Talkers of the targets take turns. Nobody is heard in both splits.
 TARGET_TALKERS = {"train": ("T907", "T908"), "dev": ("T901", "T902", "T903", "T904", "T905", "T906")}

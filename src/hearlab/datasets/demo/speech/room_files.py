@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.speech.rooms import AMBISONIC_ORDER, RESPONSE_SECONDS, SOURCES, TALKER, Room
 
 
@@ -60,7 +60,7 @@ def rpf_text(room: Room, source: str, rate: int) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _vector(values: Sequence[float] | NDArray[np.float64]) -> str:
+def _vector(values: Sequence[float] | Array) -> str:
     # Adding zero turns -0.0 into 0.0.
     return ", ".join(f"{round(float(value), 3) + 0.0:.3f}" for value in values)
 

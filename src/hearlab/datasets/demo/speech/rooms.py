@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.seeds import item_rng
 from hearlab.datasets.demo.speech.image_sources import Emitter, Shoebox, ambisonic_response, wall_reflection
-
-Array = NDArray[np.float64]
 
 AMBISONIC_ORDER = 6
 RESPONSE_SECONDS = 0.2

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array
 
 # N3D coefficients are orthonormal ones times this.
 N3D_GAIN = math.sqrt(4 * math.pi)

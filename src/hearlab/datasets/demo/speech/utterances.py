@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
-
-Array = NDArray[np.float64]
 
 _NEUTRAL = (500.0, 1500.0, 2500.0)
 

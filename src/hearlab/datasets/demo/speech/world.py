@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.audio import SCENE_FULL_SCALE, to_pcm16, write_wav
 from hearlab.datasets.demo.listeners import demo_listeners, scene_listeners
 from hearlab.datasets.demo.speech import recordings
@@ -130,7 +129,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _write_sound(path: Path, samples: NDArray[np.float64]) -> None:
+def _write_sound(path: Path, samples: Array) -> None:
     """Write 16-bit WAV, or MP3 where the name says so."""
     if path.suffix == ".mp3":
         with atomic_path(path) as temporary:
