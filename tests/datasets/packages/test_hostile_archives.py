@@ -427,7 +427,7 @@ def damaged_tar(change: Callable[[bytearray], object]) -> bytes:
 DAMAGES: list[tuple[Callable[[bytearray], object], str]] = [
     (lambda tar: tar.__delitem__(slice(512 * 5, None)), "is cut short: no end mark"),  # between two members
     (lambda tar: tar.__delitem__(slice(512 * 3 + 100, None)), "is cut short"),
-    (lambda tar: tar.__setitem__(512 * 2 + 10, 0x41), "a header with a wrong check sum"),
+    (lambda tar: tar.__setitem__(512 * 2 + 10, 0x41), "a header with a wrong checksum"),
     (lambda tar: tar.__setitem__(slice(512 * 2, 512 * 3), bytes(512)), "one empty block among the headers"),
     (lambda tar: tar.__setitem__(512 * 2 + 130, 0x39), "a header with"),
 ]

@@ -31,7 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hearlab.datasets.packages import Package, PackageFolders, check, status, unpack
-from hearlab.datasets.packages.byte_stream import open_stream
+from hearlab.datasets.packages.byte_stream import ByteStream
 from hearlab.datasets.packages.receipt import read_receipt
 from hearlab.datasets.packages.tar_reader import TarReader
 from hearlab.errors import InputError
@@ -274,7 +274,7 @@ def test_the_reader_agrees_with_the_standard_library(
         name = "/".join(parts)
         members.append(member(name, type=tarfile.DIRTYPE) if is_folder else member(name, content))
     archive.write_bytes(tar_bytes(members, format))
-    stream = open_stream(archive, lambda count: None)
+    stream = ByteStream(archive, lambda count: None)
     reader = TarReader(stream, archive)
     ours = [(found.name.decode().rstrip("/"), found.kind == "folder", b"".join(reader.blocks())) for found in reader]
     stream.close()

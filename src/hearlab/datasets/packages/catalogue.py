@@ -1,4 +1,4 @@
-"""The table of packages (packages.toml): what each is called, holds and needs, and where its files go."""
+"""The table of packages (packages.toml): the names, contents and sizes of each, and where its files go."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hearlab.errors import InputError, ParameterError
+from hearlab.files import read_text
 
 TABLE = "packages.toml"
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
@@ -97,7 +98,7 @@ class Package(_Table):
     def destination(self, parts: tuple[str, ...]) -> tuple[str, ...] | None:
         """Where a member of the archive goes, below the data root; None if no rule folders it.
 
-        The rule that matches nearest to the top wins; of those at one level, the one written first.
+        The rule that matches nearest to the top applies; of several at one level, the first in the table.
         """
         for above in range(min(WRAPPERS, len(parts) - 1) + 1):
             for rule in self.place:
@@ -112,8 +113,7 @@ def load_catalogue(extra: str | os.PathLike[str] | None = None) -> dict[str, Pac
     """The packages by name, in the order of the table.
 
     Args:
-        extra: a table of your own of the same form. Its packages replace those of the same name or are added; of a
-            package that is known, only the fields that change need to be given.
+        extra: a table of your own of the same form. It adds packages, or changes the given fields of known ones.
 
     Raises:
         InputError: `extra` is missing, not TOML, or has an unknown field or a wrong value.
@@ -149,7 +149,7 @@ def find_package(catalogue: Mapping[str, Package], name: str) -> Package:
 
 
 def parse_checksum(text: str) -> dict[str, str]:
-    """`md5:...`, `sha256:...` or the bare digits (told apart by their number) as {algorithm: digits}.
+    """`md5:...`, `sha256:...` or the digits alone (whose number gives the algorithm) as {algorithm: digits}.
 
     Raises:
         ParameterError: it is neither.
@@ -174,13 +174,7 @@ def _check_digest(algorithm: str, digits: str) -> None:
 
 def _read_table(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file", wanted="a table of packages (TOML)") from None
-    except UnicodeDecodeError as error:
-        raise InputError(path, "is not UTF-8 text", found=f"byte {error.start} is invalid") from None
-    except OSError as error:
-        raise InputError(path, "cannot be read", found=error.strerror) from None
+        return tomllib.loads(read_text(path, wanted="a table of packages (TOML)"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(path, "is not valid TOML", found=str(error)) from None
 

@@ -94,11 +94,11 @@ def read_receipt(path: Path) -> Receipt | None:
 
 @dataclass(frozen=True)
 class ArchiveNote:
-    """What was found out about an archive when it was fetched.
+    """What is known of an archive since it was fetched.
 
     Attributes:
-        modified: time of the last change, in ns; a later change voids the note.
-        verified: whether the bytes were compared with a check sum that was published or given.
+        modified: time of the last change, in ns; a later change makes the note invalid.
+        verified: whether the bytes were compared with a checksum that was published or given.
     """
 
     size: int

@@ -1,4 +1,4 @@
-"""How far a package is, and what is wrong with it."""
+"""The status of a package: fetched, unpacked, complete, damaged, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.file import fetched_intervals
 from hearlab.datasets.download.journal import read_journal
 from hearlab.datasets.packages.catalogue import Package
-from hearlab.datasets.packages.file_checks import Problem, check_files, count_notes, unpacked_by_hand
+from hearlab.datasets.packages.file_checks import Problem, count_notes, damaged_files, files_below, surplus_files
 from hearlab.datasets.packages.folders import PackageFolders
 from hearlab.datasets.packages.receipt import read_archive_note, read_receipt
 from hearlab.progress import ByteProgress
@@ -21,15 +21,15 @@ State = Literal["absent", "partly fetched", "fetched", "partly unpacked", "unpac
 
 @dataclass
 class Status:
-    """A package as it is on this disk.
+    """A package on this disk.
 
     Attributes:
-        state: "unpacked by hand" is for files without a receipt: only their number can be compared.
-        archive: the fetched archive, if it is there (it may go once everything is unpacked).
+        state: "unpacked by hand" means files without a receipt: only their number can be checked.
+        archive: the fetched archive, if it is there (it may be removed once everything is unpacked).
         fetched: bytes of the archive that are there.
         files, size: unpacked, by the receipt (or found, without one).
         problems: files that are not as the receipt says, and an archive that is not as it was fetched.
-        notes: folders that hold another number of files than the table says.
+        notes: folders whose number of files differs from the table's.
     """
 
     package: Package
@@ -61,7 +61,7 @@ class Status:
 
 
 def status(package: Package, folders: PackageFolders) -> Status:
-    """How far a package is; unpacked files are compared by size.
+    """The status of a package; unpacked files are compared by size.
 
     Raises:
         InputError: the receipt cannot be read.
@@ -72,7 +72,7 @@ def status(package: Package, folders: PackageFolders) -> Status:
 def check(
     package: Package, folders: PackageFolders, *, deep: bool = False, progress: ByteProgress | None = None
 ) -> Status:
-    """How far a package is, and which files are missing, truncated, altered or surplus.
+    """The status of a package, with the files that are missing, truncated, altered or surplus.
 
     Args:
         deep: read every unpacked file, and the archive if it is there, and compare the md5.
@@ -80,11 +80,12 @@ def check(
     Raises:
         InputError: the receipt cannot be read.
     """
-    archive = folders.archive(package)
+    progress = progress or ByteProgress(quiet=True)
+    archive, root = folders.archive(package), folders.root(package)
     found = Status(package, "absent")
     if archive.is_file():
         found.state, found.archive, found.fetched = "fetched", archive, archive.stat().st_size
-        found.problems += _archive_problems(package, archive, deep, progress or ByteProgress(quiet=True))
+        found.problems += _archive_problems(package, archive, deep, progress)
     elif fetched := _partly_fetched(package, folders):
         found.state, found.fetched = "partly fetched", fetched
 
@@ -92,7 +93,8 @@ def check(
     receipt = read_receipt(receipt_path)
     journal = read_journal(receipt_path.with_suffix(".journal"))
     if receipt is not None:
-        wrong = check_files(package, folders, deep=deep, progress=progress)
+        wrong = damaged_files(receipt.files.values(), root, deep=deep, progress=progress)
+        wrong += surplus_files(package, folders, receipt.files)
         found.state = "damaged" if wrong else "complete"
         found.problems += wrong
         found.files, found.size = len(receipt.files), receipt.bytes
@@ -101,10 +103,8 @@ def check(
         found.state = "partly unpacked"
         found.files = len(journal.trusted)
         found.size = sum(entry["size"] for entry in journal.trusted)
-    else:
-        by_hand, notes = unpacked_by_hand(package, folders.root(package))
-        if by_hand:
-            found.state, found.files, found.notes = "unpacked by hand", by_hand, notes
+    elif paths := [path for folder in package.holds for path in files_below(root, folder)]:
+        found.state, found.files, found.notes = "unpacked by hand", len(paths), count_notes(package, paths)
     return found
 
 

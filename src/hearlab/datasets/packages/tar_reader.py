@@ -1,8 +1,9 @@
 """Reading a tar stream strictly.
 
 The standard library's tarfile takes an unreadable header in the middle, or an archive cut between two files, for the
-end of the archive, and reads extended headers of any size into memory. Here an archive has to end with its end mark,
-headers have to be right, and kinds of members that a data set has no use for are refused.
+end of the archive, and reads extended headers and lists of holes of any size into memory; which of this its subclasses
+can prevent depends on private methods. Here an archive has to end with its end mark, headers have to be right, and
+kinds of members that a data set has no use for are refused.
 
 Formats: POSIX ustar and pax (IEEE Std 1003.1-2017, pax), GNU tar's long names, and the old format before them.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from hearlab.datasets.packages.archive_safety import HostileArchive, shown
-from hearlab.datasets.packages.byte_stream import Stream
+from hearlab.datasets.packages.byte_stream import ByteStream
 from hearlab.errors import InputError
 
 BLOCK = 512
@@ -37,7 +38,7 @@ _REFUSED = {b"3": "a device", b"4": "a device", b"6": "a named pipe", b"S": "a s
 
 @dataclass(frozen=True)
 class Member:
-    """A member as its headers tell it: nothing of it is vetted yet."""
+    """A member as its headers describe it, before any check."""
 
     name: bytes
     kind: Kind
@@ -46,27 +47,24 @@ class Member:
 
 
 class TarReader:
-    """Gives the members one after the other; `blocks` gives the bytes of the member given last."""
+    """Iterates over the members; `blocks` gives the bytes of the latest one."""
 
-    def __init__(self, stream: Stream, path: Path) -> None:
+    def __init__(self, stream: ByteStream, path: Path) -> None:
         self._stream = stream
         self._path = path
         self._left = 0  # bytes of the member that were not read
         self._padding = 0
 
     def __iter__(self) -> Iterator[Member]:
-        while True:
-            for _ in self.blocks():
-                pass
-            member = self._next()
-            if member is None:
-                return
+        while (member := self._next()) is not None:
             self._left = member.size
             self._padding = -member.size % BLOCK
             yield member
+            for _ in self.blocks():
+                pass
 
     def blocks(self) -> Iterator[bytes]:
-        """The bytes of the member that was not read yet."""
+        """The bytes of the member that have not been read yet."""
         while self._left:
             block = self._stream.some(min(self._left, DATA_BLOCK))
             if not block:
@@ -122,7 +120,7 @@ class TarReader:
         second = self._stream.read(BLOCK)
         if second.strip(b"\0"):
             raise self._damaged("one empty block among the headers")
-        # The padding that follows is read to its end, because the check sum of gzip stands behind it.
+        # The padding is read to its end, because the checksum of gzip follows it.
         while self._stream.some(DATA_BLOCK):
             pass
 
@@ -132,7 +130,7 @@ class TarReader:
         return self._exactly(size + -size % BLOCK)[:size]
 
     def _pax(self, data: bytes) -> dict[str, bytes]:
-        """The records that name a member or its size; all others (times, owners, comments) do not matter here."""
+        """The records of a member's name, link and size; all others (times, owners, comments) do not matter here."""
         fields: dict[str, bytes] = {}
         while data:
             digits, space, _ = data.partition(b" ")
@@ -149,12 +147,12 @@ class TarReader:
         return fields
 
     def _check_sum(self, header: bytes) -> None:
-        # The sum counts the field of the sum itself as spaces; some old systems added signed bytes.
-        told = self._number(header[148:156], "check sum")
+        # The sum counts its own field as spaces; some old systems added signed bytes.
+        expected = self._number(header[148:156], "checksum")
         rest = header[:148] + b" " * 8 + header[156:]
         unsigned = sum(rest)
-        if told != unsigned and told != unsigned - 256 * sum(byte > 127 for byte in rest):
-            raise self._damaged("a header with a wrong check sum")
+        if expected not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
+            raise self._damaged("a header with a wrong checksum")
 
     def _number(self, field: bytes, what: str) -> int:
         if field[0] == 0x80:  # GNU tar's binary form for large numbers

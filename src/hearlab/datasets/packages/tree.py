@@ -1,4 +1,4 @@
-"""Writing into a data root: only real folders are entered, and no file is ever there in half."""
+"""Writing into a data root: links are never followed, and a file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Written:
 
 
 class Tree:
-    """A data root that one package is unpacked into; for several threads."""
+    """A data root into which one package is unpacked; for several threads."""
 
     def __init__(self, root: Path, package: str) -> None:
         self.root = root.resolve()  # the root itself may be a link to another disk
@@ -83,20 +83,13 @@ class Tree:
         return Written(path, size, digest.hexdigest())
 
     def same_bytes(self, source: tuple[str, ...], size: int, md5: str) -> Written:
-        """A second name for a file that is there: a hard link, or a copy where there are none."""
+        """A second name for a file that is there: a hard link, or a copy where links do not work."""
         path = self._temporary()
         try:
             os.link(self.path(source), path, follow_symlinks=False)
         except OSError:
             shutil.copyfile(self.path(source), path)
         return Written(path, size, md5)
-
-    def settle(self, written: Written, parts: tuple[str, ...]) -> None:
-        """Give a file its name; replaces what bears it."""
-        os.replace(written.temporary, self.path(parts))
-
-    def discard(self, written: Written) -> None:
-        written.temporary.unlink(missing_ok=True)
 
     def remove(self, parts: tuple[str, ...]) -> None:
         """Remove a file, and the folders that it leaves empty."""

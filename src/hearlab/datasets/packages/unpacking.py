@@ -1,9 +1,9 @@
 """Unpacking a package: streaming, guarded, resumable, with a receipt.
 
-The archive is read once from its beginning to its end, and no second copy of it is made. Every file is written under a
-temporary name, noted in a journal with its size and md5, and then given its name: whenever a run is killed, a file is
-there whole or not at all, and the next run skips what is there. (gzip has no way to enter in the middle, so the next
-run reads the archive from the start, but writes only what is missing.) In the end the journal becomes the receipt.
+The archive is read once from start to end, and no second copy of it is made. Every file is written under a temporary
+name, entered in a journal with its size and md5, and then given its name: whenever a run is killed, a file is there
+whole or not at all, and the next run skips what is there. (A gzip stream can only be read from its start: the next run
+reads the whole archive again, but writes only what is missing.) In the end the journal becomes the receipt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits, Vetting, is_no_data, shown
-from hearlab.datasets.packages.byte_stream import open_stream
+from hearlab.datasets.packages.byte_stream import ByteStream
 from hearlab.datasets.packages.catalogue import Package
 from hearlab.datasets.packages.file_checks import count_notes, damaged_files
 from hearlab.datasets.packages.folders import PackageFolders
@@ -43,12 +43,12 @@ Parts = tuple[str, ...]
 
 @dataclass
 class Unpacked:
-    """What unpacking did.
+    """The result of unpacking.
 
     Attributes:
         files, size: of the package, in all.
         written: files that were written this time; the others were there.
-        left_out: members of the archive that belong nowhere below the data root (manifests and the like).
+        left_out: members of the archive that have no place below the data root (manifests and the like).
         notes: counts that differ from what the table expects.
     """
 
@@ -75,15 +75,15 @@ def unpack(
 ) -> Unpacked:
     """Unpack a package into its data root, or go on where a killed run stopped.
 
-    Files that the receipt or the journal of an earlier run knows are skipped if their size is right. A file of the
-    same name that neither knows is kept if its bytes are the same.
+    Files in the receipt or the journal of an earlier run are skipped if their size is right. Another file of the same
+    name is kept if its bytes are the same.
 
     Args:
         archive: the archive, if it is not among the fetched ones; it is only read.
         workers: threads that unpack the files of a zip; by default as many as there are cores, at most 4.
         limits: how much the archive may hold; by default from the table's unpacked size.
         repair: compare the md5 of files that are there, and write again those that differ.
-        overwrite: replace files of the same name and other bytes that no receipt of this package knows.
+        overwrite: replace files of the same name that have other bytes and are not in this package's receipt.
 
     Raises:
         InputError: the archive is missing, damaged, cut short, hostile (`HostileArchive`; what it wrote is removed) or
@@ -117,7 +117,7 @@ class _Unpacking:
         self.journal_path = self.receipt_path.with_suffix(".journal")
         self.result = Unpacked(package.name, self.tree.root)
         self.known: set[str] = set()  # paths that earlier runs of this package wrote: may be replaced
-        self.mine: set[str] = set()  # of these and of this run's, what goes if the archive proves hostile
+        self.mine: set[str] = set()  # what this run and unfinished ones wrote: removed if the archive is hostile
         self.there: dict[str, FileLine] = {}  # files of earlier runs that are right
         self.files: dict[str, FileLine] = {}  # files of the archive so far
         self.lock = threading.Lock()
@@ -126,9 +126,13 @@ class _Unpacking:
     def run(self, repair: bool, workers: int) -> Unpacked:
         began = time.monotonic()
         if not self.archive.is_file():
-            self._without_archive(repair)
-            return self._finish(began)
-        size, md5 = self.archive.stat().st_size, self._archive_md5()
+            # It may be gone once everything is unpacked.
+            if self.receipt_path.exists() and self._resume({}, repair):
+                return self._finish(began)
+            wanted = f"the package {self.package.name}"
+            raise InputError(self.archive, "no such file", wanted=wanted, advice="fetch it first")
+        note = read_archive_note(self.archive)
+        size, md5 = self.archive.stat().st_size, note.md5 if note else None
         identity = {"archive_size": size, "archive_md5": md5}
         if self._resume(identity, repair):
             return self._finish(began)
@@ -165,9 +169,10 @@ class _Unpacking:
         return self._finish(began)
 
     def _resume(self, identity: Mapping[str, object], repair: bool) -> bool:
-        """Find out what is there; whether that is all."""
+        """Find the files that are there and right; gives whether those are all."""
         record = read_journal(self.journal_path)
-        self.known = {entry["path"] for entry in (*record.trusted, *record.doubtful)}
+        entered = [*record.trusted, *record.doubtful]
+        self.known = {entry["path"] for entry in entered}
         receipt = read_receipt(self.receipt_path)
         if receipt is not None:
             self.known |= set(receipt.files)
@@ -178,7 +183,7 @@ class _Unpacking:
                 return False
             self.files = dict(receipt.files)
             return True
-        self.mine = {entry["path"] for entry in (*record.trusted, *record.doubtful) if entry["mine"]}
+        self.mine = {entry["path"] for entry in entered if entry["mine"]}
         if record.header == identity:
             self.there = self._right({entry["path"]: FileLine.of(entry) for entry in record.trusted}, repair)
         return False
@@ -188,17 +193,9 @@ class _Unpacking:
         wrong = {problem.path for problem in bad}
         return {path: line for path, line in lines.items() if path not in wrong}
 
-    def _without_archive(self, repair: bool) -> None:
-        """The archive may be gone once everything is unpacked."""
-        if self.receipt_path.exists() and self._resume({}, repair):
-            return
-        raise InputError(
-            self.archive, "no such file", wanted=f"the package {self.package.name}", advice="fetch it first"
-        )
-
     def _unpack_tar(self) -> None:
         self.progress.start(f"unpacking {self.package.name}", self.archive.stat().st_size)
-        stream = open_stream(self.archive, self.progress.advance)
+        stream = ByteStream(self.archive, self.progress.advance)
         try:
             reader = TarReader(stream, self.archive)
             for member in reader:
@@ -251,7 +248,7 @@ class _Unpacking:
             for entry, target in share:
                 if self.stop.is_set():
                     return
-                self._store(entry.name, target, blocks(archive, entry, self.archive))
+                self._settle(target, self.tree.write(blocks(archive, entry, self.archive)))
                 self.progress.advance(entry.info.compress_size)
 
     def _take(self, name: str, parts: Parts, size: int, data: Iterable[bytes]) -> None:
@@ -262,11 +259,11 @@ class _Unpacking:
         before = self.files.get("/".join(target))
         if before is not None:
             again = self.tree.write(data)
-            self.tree.discard(again)
+            again.temporary.unlink()
             if again.md5 != before.md5:
                 raise self.vetting.refuse(name, "the same name twice, with other bytes")
         elif not self._is_there(target, size):
-            self._store(name, target, data)
+            self._settle(target, self.tree.write(data))
 
     def _take_link(self, member: Member, name: str, parts: Parts) -> None:
         """A link to a file that came before is stored as that file's second name."""
@@ -282,7 +279,7 @@ class _Unpacking:
             )
         self.vetting.count(line.size, name)
         if not self._is_there(target, line.size):
-            self._settle(name, target, self.tree.same_bytes(source, line.size, line.md5))
+            self._settle(target, self.tree.same_bytes(source, line.size, line.md5))
 
     def _target(self, name: str, parts: Parts, *, may_come_twice: bool = False) -> Parts | None:
         """Where a member goes; None if it is left out."""
@@ -306,20 +303,17 @@ class _Unpacking:
         self.files[line.path] = line
         return True
 
-    def _store(self, name: str, target: Parts, data: Iterable[bytes]) -> None:
-        self._settle(name, target, self.tree.write(data))
-
-    def _settle(self, name: str, target: Parts, written: Written) -> None:
+    def _settle(self, target: Parts, written: Written) -> None:
         line = FileLine("/".join(target), written.size, written.md5)
         try:
             self.tree.make_folder(target[:-1])
             mine = self._may_write(target, line)
-            # Noted before it gets its name: a file of ours always has its line.
+            # Entered before it gets its name: a file of ours is always in the journal.
             self.journal.append({**line.as_dict(), "mine": mine})
             if mine:
-                self.tree.settle(written, target)
+                os.replace(written.temporary, self.tree.path(target))
         finally:
-            self.tree.discard(written)
+            written.temporary.unlink(missing_ok=True)
         with self.lock:
             self.files[line.path] = line
             if mine:
@@ -354,10 +348,6 @@ class _Unpacking:
             self.tree.remove(tuple(path.split("/")))
         self.tree.clean()
         self.journal.remove()
-
-    def _archive_md5(self) -> str | None:
-        fetched = read_archive_note(self.archive)
-        return None if fetched is None else fetched.md5
 
     def _finish(self, began: float) -> Unpacked:
         self.result.files = len(self.files)

@@ -98,7 +98,7 @@ def entries(archive: zipfile.ZipFile, path: Path, vetting: Vetting) -> list[Entr
 
 
 def blocks(archive: zipfile.ZipFile, entry: Entry, path: Path) -> Iterator[bytes]:
-    """The bytes of a file; their number and check sum are verified.
+    """The bytes of a file; their number and checksum are verified.
 
     Raises:
         InputError: the archive is damaged there.
