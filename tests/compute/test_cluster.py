@@ -242,8 +242,8 @@ def test_killed_drivers(where: str, cluster: Cluster, workspace: Workspace, want
 
 def test_folders_of_killed_processes_are_taken_away(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from hearlab.compute.ray.driver import _own_folder\n"
-        "print(_own_folder('hl-', sys.argv[1]), flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from hearlab.compute.ray.own_folder import own_folder\n"
+        "print(own_folder('hl-', sys.argv[1]), flush=True); time.sleep(60)"
     )
     processes: list[subprocess.Popen[str]] = []
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from hearlab.compute import engine
-from hearlab.compute.engine import UnitsFailed, run, worker_count
+from hearlab.compute.engine import UnitsFailed, run
+from hearlab.compute.process import worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 
@@ -371,7 +372,8 @@ def test_interruption_keeps_what_was_finished(tmp_path: Path, signum: signal.Sig
             """
             import sys, time
             from pathlib import Path
-            from hearlab.compute.engine import run, sigterm_interrupts
+            from hearlab.compute.engine import run
+            from hearlab.compute.process import sigterm_interrupts
             from hearlab.compute.units import Unit
 
             def work(root, out, *, number, marks):

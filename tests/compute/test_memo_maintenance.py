@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.cli import main
-from hearlab.compute import memo_maintenance as memo_care
+from hearlab.compute import memo_maintenance
 from hearlab.compute.engine import UnitsFailed, run
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
@@ -80,7 +80,7 @@ def flip(path: Path) -> None:
 def test_status_counts_units_and_bytes(pipeline: Pipeline) -> None:
     pipeline.run()
     pipeline.run("!")
-    rows = {row.stage: row for row in memo_care.status(pipeline.root)}
+    rows = {row.stage: row for row in memo_maintenance.status(pipeline.root)}
     assert (rows["first"].units, rows["first"].current, rows["first"].files) == (6, 3, 6)
     assert rows["first"].size == 3 * 6 + 3 * 7
     assert rows["second"].current == 3
@@ -89,9 +89,9 @@ def test_status_counts_units_and_bytes(pipeline: Pipeline) -> None:
 def test_gc_keeps_what_is_current(pipeline: Pipeline) -> None:
     pipeline.run()
     pipeline.run("!")
-    assert memo_care.collect_garbage(pipeline.root, dry_run=True)[0] == 6
-    assert memo_care.collect_garbage(pipeline.root) == (6, 3 * 6 + 3 * 12)
-    assert memo_care.collect_garbage(pipeline.root) == (0, 0)
+    assert memo_maintenance.collect_garbage(pipeline.root, dry_run=True)[0] == 6
+    assert memo_maintenance.collect_garbage(pipeline.root) == (6, 3 * 6 + 3 * 12)
+    assert memo_maintenance.collect_garbage(pipeline.root) == (0, 0)
     assert pipeline.run("!") == (0, 0)
     assert pipeline.run() == (3, 3)
 
@@ -103,7 +103,7 @@ def test_gc_keeps_what_an_interrupted_run_finished(pipeline: Pipeline) -> None:
     ]
     with pytest.raises(UnitsFailed):
         run("first", units, FIRST, index("first"), root=pipeline.root)
-    assert memo_care.collect_garbage(pipeline.root) == (0, 0)
+    assert memo_maintenance.collect_garbage(pipeline.root) == (0, 0)
     assert pipeline.run() == (1, 3)
 
 
@@ -117,12 +117,12 @@ def test_gc_leaves_to_dvc_what_dvc_knows(pipeline: Pipeline) -> None:
     (cache / "00").mkdir(exist_ok=True)
     (cache / "00" / "11.dir").write_text(json.dumps(listing))
     pipeline.run("!")
-    assert memo_care.collect_garbage(pipeline.root)[0] == 2
+    assert memo_maintenance.collect_garbage(pipeline.root)[0] == 2
 
 
 def test_verify_finds_nothing_wrong(pipeline: Pipeline) -> None:
     pipeline.run()
-    assert memo_care.verify(pipeline.root) == memo_care.VerifyResult(6, (), ())
+    assert memo_maintenance.verify(pipeline.root) == memo_maintenance.VerifyResult(6, (), ())
     assert pipeline.run() == (0, 0)
 
 
@@ -134,7 +134,7 @@ def test_a_flipped_byte_is_found_and_made_again_with_its_dependents(pipeline: Pi
     assert pipeline.outputs() != before
     # Without a look at every byte nothing shows: size, time and inode are as they were.
     assert pipeline.run() == (0, 0)
-    result = memo_care.verify(pipeline.root)
+    result = memo_maintenance.verify(pipeline.root)
     assert len(result.wrong) == 1
     assert result.again == ("first: b", "second: b")
     assert (pipeline.root / ".hearlab" / "set-aside" / result.wrong[0]).exists()
@@ -144,14 +144,14 @@ def test_a_flipped_byte_is_found_and_made_again_with_its_dependents(pipeline: Pi
     assert pipeline.run() == (1, 1)
     assert pipeline.outputs() == before
     assert [(pipeline.root / index(stage)).read_bytes() for stage in ("first", "second")] == indexes
-    assert memo_care.verify(pipeline.root).wrong == ()
+    assert memo_maintenance.verify(pipeline.root).wrong == ()
 
 
 def test_a_wrong_byte_at_the_end_of_the_line_takes_only_its_own_unit(pipeline: Pipeline) -> None:
     pipeline.run()
     before = pipeline.outputs()
     flip(pipeline.root / SECOND / "a")
-    assert memo_care.verify(pipeline.root).again == ("second: a",)
+    assert memo_maintenance.verify(pipeline.root).again == ("second: a",)
     assert pipeline.run() == (0, 1)
     assert pipeline.outputs() == before
 
@@ -161,7 +161,7 @@ def test_from_the_shell(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) 
     assert main(["memo", "status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["stage", "units", "current", "files", "size"]
-    assert lines[1].split() == ["first", "3", "3", "3", "18", "B"]
+    assert lines[1].split() == ["first", "3", "3", "3", "18", "bytes"]
     assert main(["memo", "gc"]) == 0
     assert capsys.readouterr().out == "deleted 0 files, 0 bytes\n"
     assert main(["memo", "verify"]) == 0

@@ -12,19 +12,18 @@ from typing import Any
 
 import pytest
 
-from hearlab.compute import linking as packaged_scenes
-from hearlab.compute.linking import link_scenes
-from hearlab.compute.listing import units_listed_only
-from hearlab.compute.memo import Memo
+from hearlab.compute import identity, memo
+from hearlab.compute.timings import unit_seconds
 from hearlab.datasets.demo.speech.room_files import rpf_text
 from hearlab.datasets.demo.speech.rooms import SOURCES, draw_room
 from hearlab.errors import InputError, ParameterError
+from hearlab.files import md5_of
 from hearlab.params import load_params
 from hearlab.scenes import build_rooms, build_scenes
+from hearlab.scenes.renderer import scene_outputs
 from hearlab.scenes.scene_json import scenes_to_json
-from hearlab.stages import run_stage
-from hearlab.stages.build_scenes import scene_config
-from hearlab.stages.packaged_lists import difference
+from hearlab.stages import run_stage, stage_units
+from hearlab.stages.build_scenes import difference, scene_config
 
 Make = Callable[..., Path]
 COUNTS = {
@@ -33,7 +32,6 @@ COUNTS = {
     for what, number in (("rooms", rooms), ("scenes", scenes))
 }
 LONG = 10_000_000  # samples: longer than any scene
-NAMES = ("mix_CH0", "mix_CH1", "hr")
 
 
 def put(path: Path, content: object) -> None:
@@ -192,81 +190,89 @@ def test_differences_are_named_by_their_place() -> None:
 # --- links to packaged scenes -------------------------------------------------------------------------------------
 
 
+OUT, INDEX = Path("data/clarity/rendered/dev"), Path("data/clarity/units/render_scenes.dev.json")
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three scenes of three files each; a workspace without DVC."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "package"
-    for number in (1, 2, 3):
-        for name in NAMES:
-            put(folder / f"S{number}_{name}.wav", f"{number} {name}")
-    return Path("package")
+def package(repository: Make) -> Path:
+    """The package's files of three scenes, two of which are listed; a workspace without DVC."""
+    data = repository({"dataset": "clarity"}) / "data" / "clarity"
+    put(data / "scene_lists" / "scenes.dev.json", [{"scene": name} for name in ("S1", "S2")])
+    put(data / "scene_lists" / "rooms.dev.json", [])
+    for scene in ("S1", "S2", "S3"):
+        for name in scene_outputs(scene):
+            put(data / "clarity_data" / "dev" / "scenes" / name, name)
+    return Path("data/clarity/clarity_data/dev/scenes")
 
 
-SCENES = {f"S{number}": [f"S{number}_{name}.wav" for name in NAMES] for number in (1, 2)}
+def link_all() -> list[Path]:
+    run_stage("render_scenes", ["dev"])
+    return sorted(OUT.iterdir())
 
 
-def link_all(package: Path) -> Path:
-    link_scenes("render_scenes dev", SCENES, package, Path("out"), Path("units.json"))
-    return Path("out")
-
-
-def test_packaged_scenes_are_linked(package: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    put(Path("out") / "old.wav", "surplus")
-    out = link_all(package)
-    assert sorted(path.name for path in out.iterdir()) == sorted(name for names in SCENES.values() for name in names)
-    for path in out.iterdir():
-        assert os.path.samefile(path, package / path.name)
-    assert "linked from package" in capfd.readouterr().err
-    index = json.loads(Path("units.json").read_text())
+def test_packaged_scenes_are_linked(
+    package: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(OUT / "old.wav", "surplus")
+    read: list[str] = []
+    monkeypatch.setattr(identity, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
+    monkeypatch.setattr(memo, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
+    found = link_all()
+    assert [path.name for path in found] == sorted(name for scene in ("S1", "S2") for name in scene_outputs(scene))
+    assert all(os.path.samefile(path, package / path.name) for path in found)
+    assert f"linked from {package}" in capfd.readouterr().err
+    # Read once, for their identity.
+    assert sorted(read) == [str(Path.cwd() / package / path.name) for path in found]
+    index = json.loads(INDEX.read_text())
     assert [unit["id"] for unit in index["units"]] == ["S1", "S2"]
-    assert {json.dumps(unit["result"]) for unit in index["units"]} == {'{"source": "packaged"}'}
+    assert [unit["result"] for unit in index["units"]] == [{"source": "packaged"}] * 2
+    # How long links take tells nothing of rendering.
+    assert unit_seconds(Path(".hearlab")) == {}
 
-    text = Path("units.json").read_text()
-    link_all(package)
+    text = INDEX.read_text()
+    link_all()
     assert "2 done before" in capfd.readouterr().err
-    assert Path("units.json").read_text() == text
-    assert Memo(Path()).unfinished == {}
+    assert INDEX.read_text() == text
+    assert memo.Memo(Path()).unfinished == {}
 
 
 def test_a_changed_file_of_the_package_is_linked_anew(package: Path) -> None:
-    link_all(package)
+    link_all()
     name = "S2_mix_CH1.wav"
     os.unlink(package / name)
     (package / name).write_text("another")
-    out = link_all(package)
-    assert (out / name).read_text() == "another"
-    assert (out / "S2_mix_CH0.wav").read_text() == "2 mix_CH0"
+    link_all()
+    assert (OUT / name).read_text() == "another"
+    assert (OUT / "S2_mix_CH0.wav").read_text() == "S2_mix_CH0.wav"
 
 
 def test_a_package_on_another_disk_is_copied(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def across(source: str, target: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(packaged_scenes.os, "link", across)
-    out = link_all(package)
-    for path in out.iterdir():
+    monkeypatch.setattr(os, "link", across)
+    mode = (package / "S1_hr.wav").stat().st_mode
+    for path in link_all():
         assert path.read_bytes() == (package / path.name).read_bytes()
+        assert not path.resolve().is_relative_to(package.resolve())
+    assert (package / "S1_hr.wav").stat().st_mode == mode
 
 
 def test_missing_files_of_the_package_are_named(package: Path) -> None:
-    for name in SCENES["S2"]:
+    for name in scene_outputs("S2"):
         os.unlink(package / name)
     with pytest.raises(
-        InputError, match=r"lacks files of 1 of 2 scenes \(found no S2_mix_CH0\.wav, no S2_mix_CH1\.wav"
+        InputError, match=r"lacks files of 1 of 2 scenes \(found no S2_\w+\.wav, no S2_\w+\.wav, no .* and 11 more\)"
     ):
-        link_all(package)
-    assert not Path("out").exists()
-    assert not Path("units.json").exists()
-    with pytest.raises(InputError, match=r"lacks files of 2 of 2 scenes \(found .* and 3 more\)"):
-        link_all(Path("nowhere"))
+        link_all()
+    assert not OUT.exists()
+    assert not INDEX.exists()
 
 
 def test_listing_units_links_nothing(package: Path) -> None:
-    with units_listed_only() as listed:
-        link_all(package)
-    assert [entry.stage for entry in listed] == ["render_scenes dev"]
-    assert not Path("out").exists()
+    listed = stage_units("render_scenes", load_params(), "dev")
+    assert [unit.id for unit in listed] == ["S1", "S2"]
+    assert not OUT.exists()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
-    from hearlab.compute.engine import private_ray_token, sigterm_interrupts
+    from hearlab.compute.process import private_ray_token, sigterm_interrupts
     from hearlab.stages import run_stage
 
     private_ray_token()  # an entrant's system may import Ray

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 
 def _track(options: argparse.Namespace) -> int:
-    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.compute.process import sigterm_interrupts
     from hearlab.tracking.recording import track, track_pending
     from hearlab.tracking.records import waiting
 

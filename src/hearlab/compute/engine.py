@@ -8,31 +8,23 @@ workers, or on where they ran. A failing unit does not stop the others: failures
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import logging
 import os
-import secrets
 import shutil
-import signal
 import statistics
-import sys
 import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from hearlab.compute import timings
-from hearlab.compute.listing import list_only
+from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
 from hearlab.compute.memo import Entry, Memo, stored_files
-from hearlab.compute.unit_times import note_times
+from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
-from hearlab.errors import InputError, ParameterError
-from hearlab.files import synced_later
+from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
 from hearlab.versions import dvc_state
 
@@ -44,15 +36,6 @@ LATEST_UNITS = 5
 REPEATED_WARNINGS = 3
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a unit failed: one line, and the traceback for `--debug`."""
-
-    id: str
-    cause: str
-    trace: str
-
-
 class UnitsFailed(Exception):
     """Some units of a stage failed; the others are finished and kept."""
 
@@ -62,38 +45,6 @@ class UnitsFailed(Exception):
         lines = [f"{stage}: {len(failures)} of {total} units failed"]
         lines += [f"  {failure.id}: {failure.cause}" for failure in failures]
         super().__init__("\n".join(lines))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a unit: its result or its failure, the warnings on the way, and the core time in seconds."""
-
-    result: Any = None
-    failure: Failure | None = None
-    warnings: tuple[tuple[str, str], ...] = ()
-    core: float = 0.0
-    here: bool = False  # in the process that lists the units, whose core time is measured as a whole
-
-
-class _Collector(logging.Handler):
-    """Keeps a unit's warnings, so that they reach the one process that draws the progress line."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.records: list[tuple[str, str]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append((str(record.msg), record.getMessage()))
-
-
-def worker_count() -> int:
-    """Number of local workers: HEARLAB_WORKERS, or the cores this process may use."""
-    text = os.environ.get("HEARLAB_WORKERS")
-    if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
-        raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of workers")
-    return int(text)
 
 
 def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, root: Path | None = None) -> list[Any]:
@@ -113,7 +64,6 @@ def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, roo
     """
     root = (root or Path.cwd()).resolve()
     _check_unique(stage, units)
-    list_only(stage, units, index)
     memo = Memo(root)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
@@ -156,13 +106,13 @@ class _Run:
                     self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
             self.progress.finish()
             self._commit()
-            note_times(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
+            timings.note_unit_seconds(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
         if self.failures:
             failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
             raise UnitsFailed(self.stage, failures, len(self.units))
         self.memo.write_index(index, {unit.id: self.keys[unit.id][0] for unit in self.units})
         self.memo.finish(self.stage)
-        self._tell_dvc()
+        self._note_md5()
         timings.units_finished(index, len(self.units))
         return [self.results[unit.id] for unit in self.units]
 
@@ -213,14 +163,15 @@ class _Run:
             self.shown[template] += 1
             if self.shown[template] <= REPEATED_WARNINGS:
                 self.progress.message(f"{self.stage}: {unit.id}: warning: {text}")
-        staged = unit_folder(self.staging, unit)
+        staged = unit_folder(self.staging, unit.id)
         if outcome.failure is not None:
             shutil.rmtree(staged, ignore_errors=True)
             self._fail(outcome.failure)
             return
         key, inputs = self.keys[unit.id]
+        known = {os.path.join(self.root, name): md5 for name, md5 in zip(unit.inputs, inputs, strict=True)}
         try:
-            files = stored_files(staged, unit.outputs, unit.id)
+            files = stored_files(staged, unit.outputs, unit.id, known)
         except InputError as error:
             self._fail(Failure(unit.id, str(error), str(error)))
             return
@@ -228,7 +179,8 @@ class _Run:
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
         self.results[unit.id] = entry.result
-        self.seconds.append(outcome.core)
+        if not unit.light:
+            self.seconds.append(outcome.core)
         self.progress.advance()
         if self.memo.commit_due:
             self._commit()
@@ -241,21 +193,16 @@ class _Run:
                 shutil.rmtree(staged, ignore_errors=True)
             self._place(entry)
 
-    def _tell_dvc(self) -> None:
+    def _note_md5(self) -> None:
         if self.out is None or self.memo.cache is None:
             return
         files = [file for key, _ in self.keys.values() for file in self.memo.entries[key].files]
-        if sum(file.size for file in files) >= dvc_state.WORTH_TELLING:
-            dvc_state.tell_dvc(self.root, {f"{self.out.as_posix()}/{file.name}": file.md5 for file in files})
+        if sum(file.size for file in files) >= dvc_state.LEAST_BYTES:
+            dvc_state.note_md5(self.root, {f"{self.out.as_posix()}/{file.name}": file.md5 for file in files})
 
     def _fail(self, failure: Failure) -> None:
         self.failures[failure.id] = failure
         self.progress.advance(failed=True)
-
-
-def unit_folder(staging: Path, unit: Unit) -> Path:
-    """Where a unit's files are written before they are kept; any text may be an id, not any text a folder's name."""
-    return staging / hashlib.md5(unit.id.encode(), usedforsecurity=False).hexdigest()
 
 
 def outcomes(
@@ -268,12 +215,8 @@ def outcomes(
     pending = deque(units)
     workers = worker_count()
     times: deque[float] = deque(maxlen=LATEST_UNITS)
-    with _OneThread() as threads:
-        while pending and not (os.environ.get("RAY_ADDRESS") and len(pending) > 1):
-            # What more cores would save, by the latest units' own times.
-            typical = statistics.median(times) if times else 0.0
-            if typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS:
-                break
+    with OneThread() as threads:
+        while pending and not _worth_ray(pending, times, workers):
             unit = pending.popleft()
             started = time.monotonic()
             outcome = _run_here(unit, root, staging, threads)
@@ -287,87 +230,19 @@ def outcomes(
         yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle)
 
 
-def private_ray_token() -> None:
-    """Give a private Ray a token of its own; without it Ray would leave one in the home folder.
-
-    Ray reads it when it is imported. An enhancement system may have imported it before: then it is asked to read again.
-    """
-    if not os.environ.get("RAY_ADDRESS") and "RAY_AUTH_MODE" not in os.environ:
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-        if "ray" in sys.modules:
-            with contextlib.suppress(ImportError, AttributeError):
-                from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
-                Config.initialize("")
-                AuthenticationTokenLoader.instance().reset_cache()
+def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int) -> bool:
+    """Whether the units that are left are better done by Ray."""
+    if pending[0].light:
+        return False
+    if os.environ.get("RAY_ADDRESS") and len(pending) > 1:
+        return True
+    # What more cores would save, by the latest units' own times.
+    typical = statistics.median(times) if times else 0.0
+    return typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS
 
 
-def _run_here(unit: Unit, root: Path, staging: Path, threads: _OneThread) -> Outcome:
+def _run_here(unit: Unit, root: Path, staging: Path, threads: OneThread) -> Outcome:
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
     threads.limit()
-    return replace(execute(unit, root, unit_folder(staging, unit)), here=True)
-
-
-class _OneThread(contextlib.AbstractContextManager["_OneThread"]):
-    """Keeps the numeric libraries of this process to one thread.
-
-    Looking through the libraries takes 0.4 ms, so it is done again only when a unit has imported more.
-    """
-
-    def __init__(self) -> None:
-        self._limits = contextlib.ExitStack()
-        self._modules = 0
-
-    def limit(self) -> None:
-        """Limit what is loaded by now."""
-        if len(sys.modules) != self._modules:
-            self._modules = len(sys.modules)
-            self._limits.enter_context(threadpool_limits(1))
-
-    def __exit__(self, *unused: object) -> None:
-        self._limits.close()
-
-
-def execute(unit: Unit, root: Path, out: Path) -> Outcome:
-    """Run a unit in this process: inputs below `root`, outputs into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    collector = _Collector()
-    logger = logging.getLogger("hearlab")
-    logger.addHandler(collector)
-    # The root handler would print the same warnings once more, into the progress line.
-    propagate, logger.propagate = logger.propagate, False
-    started = time.process_time()
-    try:
-        with synced_later():  # by the commit, all files of many units together
-            result = unit.function(root, out, **unit.arguments)
-        return Outcome(result=result, warnings=tuple(collector.records), core=time.process_time() - started)
-    except Exception as error:
-        cause = str(error) if isinstance(error, InputError) else describe(error)
-        failure = Failure(unit.id, cause, traceback.format_exc())
-        return Outcome(failure=failure, warnings=tuple(collector.records), core=time.process_time() - started)
-    finally:
-        logger.propagate = propagate
-        logger.removeHandler(collector)
-
-
-def describe(error: BaseException) -> str:
-    """An unexpected error in one line."""
-    text = " ".join(str(error).split()) or "no message"
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno}; --debug shows all)" if frames else ""
-    return f"{type(error).__name__}: {text}{place}"
-
-
-@contextlib.contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C inside the block."""
-
-    def handler(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+    return replace(execute(unit, root, unit_folder(staging, unit.id)), here=True)

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,7 +27,8 @@ from typing import Any
 from hearlab.compute.identity import Identities
 from hearlab.errors import InputError
 from hearlab.files import md5_of, write_text
-from hearlab.versions.dvc_files import cache_folder, lock_records
+from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
 INDEX_VERSION = 1
@@ -211,6 +213,9 @@ class Memo:
                 return target
         except FileNotFoundError:
             pass
+        if os.path.islink(source):  # to a file on another disk
+            self._store_elsewhere(source, target)
+            return target
         os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
         try:
             os.replace(source, target)
@@ -226,6 +231,7 @@ class Memo:
     def _store_elsewhere(self, source: str, target: str) -> None:
         """Store in a cache on another disk: copy beside the target, then rename."""
         beside = Path(f"{target}.part-{os.getpid()}")
+        beside.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(source, beside)
             os.chmod(beside, 0o444)
@@ -319,20 +325,37 @@ class Memo:
                 shutil.rmtree(staging, ignore_errors=True)
 
 
-def stored_files(folder: Path, names: Iterable[str], where: str) -> tuple[StoredFile, ...]:
+def stored_files(
+    folder: Path, names: Iterable[str], where: str, known: Mapping[str, str] | None = None
+) -> tuple[StoredFile, ...]:
     """Identity and size of what a unit wrote into `folder`.
+
+    Args:
+        folder: where the files are.
+        names: of the files.
+        where: the unit's id, for the error.
+        known: path -> md5 of files; a written file that is a link to one of them is not read.
 
     Raises:
         InputError: a file that the unit promised is missing.
     """
+    inodes: dict[tuple[int, int], str] = {}
     files = []
     for name in names:
         path = os.path.join(folder, name)
         try:
-            files.append(StoredFile(name, md5_of(path), os.stat(path).st_size))
+            own = os.lstat(path)
+            status = os.stat(path)
+            if known and not inodes and (own.st_nlink > 1 or stat.S_ISLNK(own.st_mode)):
+                inodes = {_inode(os.stat(file)): md5 for file, md5 in known.items()}
+            files.append(StoredFile(name, inodes.get(_inode(status)) or md5_of(path), status.st_size))
         except (FileNotFoundError, IsADirectoryError):
             raise InputError(where, "did not write a file that it promised", found=None, wanted=name) from None
     return tuple(files)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def link(source: str, target: str) -> None:

@@ -1,7 +1,7 @@
-"""How long each stage took: kept beside the workspace, not in its results, which are the same bytes everywhere.
+"""How long stages and their units took here: kept beside the workspace, for results are the same bytes everywhere.
 
-A stage that was stopped and run again took the time of all its attempts. One that found all its units done before did
-not make them in no time: what they took then is what is told.
+A stage that was stopped and run again took the time of all its attempts. One that found all its units done before keeps
+the time that they took when they ran.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import contextlib
 import contextvars
 import json
 import os
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hearlab.compute.memo import FOLDER
-from hearlab.files import md5_of
+from hearlab.files import md5_of, write_text
 
 FILE = "timings.jsonl"
+UNITS_FILE = "unit-times.json"
 
 
 @dataclass
@@ -136,3 +138,25 @@ def _append(path: Path, record: dict[str, Any]) -> None:
         os.write(handle, ("\n" + json.dumps(record) + "\n").encode())
     finally:
         os.close(handle)
+
+
+def note_unit_seconds(folder: Path, index: str, seconds: Sequence[float]) -> None:
+    """Keep what the units of a run took, for `hearlab plan`.
+
+    Args:
+        folder: the memo's folder.
+        index: the stage's index file, relative to the workspace: it names the stage and its data set.
+        seconds: of the units that really ran. The first one in each process loads and compiles, so the median is kept.
+    """
+    if seconds:
+        times = {**unit_seconds(folder), index: statistics.median(seconds)}
+        with contextlib.suppress(OSError):  # a full disk must not hide what the units have to say
+            write_text(folder / UNITS_FILE, json.dumps(times, indent=1, sort_keys=True) + "\n")
+
+
+def unit_seconds(folder: Path) -> dict[str, float]:
+    """Seconds of one core that a unit took, by the stage's index file; what cannot be read is not known."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        content = json.loads((folder / UNITS_FILE).read_text(encoding="utf-8"))
+        return {str(index): float(seconds) for index, seconds in content.items()}
+    return {}

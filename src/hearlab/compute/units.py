@@ -35,6 +35,7 @@ class Unit:
         code: classes ('package.module:Class') that it loads by name.
         memory: bytes it needs at most.
         gpus: graphics processors it needs (a part of one is possible).
+        light: whether it takes less time than sending it to another process would: it never goes to Ray.
         group: neighbours in the list that name the same group share work and run one after the other in one process.
     """
 
@@ -46,6 +47,7 @@ class Unit:
     code: tuple[str, ...] = ()
     memory: int = GIBIBYTE
     gpus: float = 0.0
+    light: bool = False
     group: str | None = None
 
     def code_identity(self) -> str:

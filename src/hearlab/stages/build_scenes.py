@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hearlab.datasets.layout import SOURCE_SPLIT
@@ -14,13 +17,14 @@ from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.rooms import build_rooms
 from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
 from hearlab.scenes.source_lists import read_targets
-from hearlab.stages.common import workspace
-from hearlab.stages.packaged_lists import compare_with_package
+from hearlab.stages.common import read_list, workspace
 from hearlab.stages.required_packages import require
 
 # The published pipeline seeds once and goes on from split to split, in this order.
 SPLITS = ("train", "dev", "demo")
 TARGETS = "target_speech_list.json"
+
+log = logging.getLogger(__name__)
 
 
 def run(params: Params, split: str | None = None) -> None:
@@ -49,7 +53,7 @@ def run(params: Params, split: str | None = None) -> None:
         places = files.rooms(name), files.scenes(name)
         for text, place, key in zip(texts, places, ("name", "scene"), strict=True):
             write_text(place, text)
-            compare_with_package(name, files.clarity.metadata / place.name, json.loads(text), key)
+            _compare_with_package(name, files.clarity.metadata / place.name, json.loads(text), key)
 
 
 def stand_in_rooms(params: Params, counts: SplitCounts) -> list[dict[str, Any]]:
@@ -133,3 +137,52 @@ def scene_config(
         },
         "shuffle_rooms": shuffle_rooms,
     }
+
+
+def _compare_with_package(split: str, packaged: Path, built: Sequence[dict[str, Any]], key: str) -> None:
+    """Warn in one line if a list differs from the package's.
+
+    The package may have no such list, or more entries, where fewer scenes are built.
+
+    Args:
+        split: of the scenes.
+        packaged: rooms.*.json or scenes.*.json in the package's metadata.
+        built: what was built, as it was written.
+        key: 'name' of rooms, 'scene' of scenes.
+    """
+    if not packaged.exists():
+        return
+    listed = {entry[key]: entry for entry in read_list(packaged, key)}
+    found = [f"{entry[key]}{how}" for entry in built if (how := difference(listed.get(entry[key]), entry)) is not None]
+    if found:
+        log.warning(
+            "build_scenes %s: %d of %d differ from the package's %s; %s",
+            split,
+            len(found),
+            len(built),
+            packaged.name,
+            found[0],
+        )
+
+
+def difference(packaged: Any, built: Any, where: str = "") -> str | None:
+    """The first place at which two values differ, and how: `.SNR: built 1.0, packaged 2.0`."""
+    if isinstance(packaged, dict) and isinstance(built, dict):
+        for name in built:
+            if name not in packaged:
+                return f"{where}.{name}: not in the package"
+            found = difference(packaged[name], built[name], f"{where}.{name}")
+            if found:
+                return found
+        return None
+    if isinstance(packaged, list) and isinstance(built, list) and len(packaged) == len(built):
+        for index, (theirs, ours) in enumerate(zip(packaged, built, strict=True)):
+            found = difference(theirs, ours, f"{where}[{index}]")
+            if found:
+                return found
+        return None
+    if packaged == built:
+        return None
+    if packaged is None:
+        return f"{where}: not in the package"
+    return f"{where}: built {built}, packaged {packaged}"

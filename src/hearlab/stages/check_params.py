@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hearlab.datasets.layout import DATA
 from hearlab.files import write_text
 from hearlab.params import Params
-from hearlab.stages.common import DATA, system_arguments
-from hearlab.systems.base import shared_system
+from hearlab.systems.base import shared_system, system_arguments
 
 
 def run(params: Params) -> None:
     """Load the enhancement system, too: a misspelt name should not show after an hour of rendering."""
-    shared_system(**system_arguments(params))
+    shared_system(**system_arguments(params.enhance))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

@@ -1,10 +1,9 @@
-"""What several stages need: where the chosen data set lies, its scenes and pairs, the system's parameters."""
+"""What several stages need: where the chosen data set lies, its scenes, songs and pairs, and writing tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,13 @@ from typing import Any
 import soundfile
 
 from hearlab.compute.units import GIBIBYTE
-from hearlab.datasets.layout import SAMPLE_RATE, Workspace
+from hearlab.datasets.layout import DATA, SAMPLE_RATE, Workspace
 from hearlab.datasets.song_lists import Segments, Song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Params
-from hearlab.systems.base import is_baseline
 
-DATA = "data"
 METRICS = "metrics"
 # Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
 # which processors differ, so that the same experiment has the same hash on another machine.
@@ -69,17 +66,6 @@ def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:
             find_listener(listeners, name, path)
             pairs.append((scene, listeners[name]))
     return pairs
-
-
-def system_arguments(params: Params) -> dict[str, str]:
-    """What `hearlab.systems.base.shared_system` makes the enhancement system of, for the arguments of units.
-
-    The constructor gets enhance.params, and the baseline its own section of params.yaml, too.
-    """
-    enhance = params.enhance
-    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
-    constructor = {**enhance.model_dump(include=own), **enhance.params}
-    return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
 
 
 def songs_to_evaluate(params: Params) -> list[Song]:

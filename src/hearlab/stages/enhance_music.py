@@ -14,8 +14,8 @@ from hearlab.datasets.song_lists import check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
-from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, system_arguments, workspace
-from hearlab.systems.base import check_music_output, shared_system
+from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
+from hearlab.systems.base import check_music_output, shared_system, system_arguments
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
@@ -27,14 +27,14 @@ def folder(params: Params) -> Path:
 
 def check(params: Params) -> None:
     """The system can be constructed, and the songs are there."""
-    shared_system(**system_arguments(params))
+    shared_system(**system_arguments(params.enhance))
     for song in dict(song_listener_pairs(params)):
         check_song(workspace(params).cadenza, song, signals=("mixture",))
 
 
 def units(params: Params) -> list[Unit]:
     """One for each song-listener pair."""
-    separated = workspace(params).separated
+    separated, system = workspace(params).separated, system_arguments(params.enhance)
     pairs = song_listener_pairs(params)
     segments = song_segments(params, [song for song, _ in pairs])
     memory = {song: song_memory(params, song, BYTES_PER_FRAME) for song in dict(pairs)}
@@ -45,7 +45,7 @@ def units(params: Params) -> list[Unit]:
             "song": song.name,
             "listener": listener.as_entry(),
             "separated": separated.as_posix(),
-            **system_arguments(params),
+            **system,
             "soft_clip": params.enhance.soft_clip,
             "objective": list(cut.objective) if cut else None,
             "subjective": list(cut.subjective) if cut else None,
@@ -57,7 +57,7 @@ def units(params: Params) -> list[Unit]:
                 arguments,
                 inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
                 outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
-                code=(params.enhance.system,),
+                code=(system["system"],),
                 memory=memory[song],
             )
         )

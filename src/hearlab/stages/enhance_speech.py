@@ -13,8 +13,8 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
-from hearlab.stages.common import scene_listener_pairs, system_arguments, workspace
-from hearlab.systems.base import check_speech_output, shared_system
+from hearlab.stages.common import scene_listener_pairs, workspace
+from hearlab.systems.base import check_speech_output, shared_system, system_arguments
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ def folder(params: Params) -> Path:
 
 def check(params: Params) -> None:
     """The system can be constructed."""
-    shared_system(**system_arguments(params))
+    shared_system(**system_arguments(params.enhance))
 
 
 def units(params: Params) -> list[Unit]:
     """One for each scene-listener pair."""
-    scenes = workspace(params).rendered(params.evaluate.split)
+    scenes, system = workspace(params).rendered(params.evaluate.split), system_arguments(params.enhance)
     return [
         Unit(
             f"{scene} {listener.id}",
@@ -39,11 +39,11 @@ def units(params: Params) -> list[Unit]:
                 "scene": scene,
                 "listener": listener.as_entry(),
                 "scenes": scenes.as_posix(),
-                **system_arguments(params),
+                **system,
             },
             inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
             outputs=(enhanced_file(Path(), scene, listener.id).name,),
-            code=(params.enhance.system,),
+            code=(system["system"],),
         )
         for scene, listener in scene_listener_pairs(params)
     ]

@@ -1,15 +1,18 @@
 """Stage render_scenes: the scenes of one split to hearing-aid microphone files; one unit per scene.
 
-With `render.source: packaged` they are linked from the package instead.
+With `render.source: packaged` they are linked from the package instead: nothing is computed or copied. Where DVC has
+the package's files in its cache already (`prepare` put them there), no byte is read either.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.engine import run as run_units
-from hearlab.compute.linking import link_scenes
+from hearlab.compute.memo import link
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params
@@ -19,45 +22,83 @@ from hearlab.stages.required_packages import require
 
 SPLITS = ("train", "dev", "demo", "train_additional")
 MEMORY = 700 << 20  # measured: 350 MB for the real scene of 6.5 s, imports included
+NAMED = 3  # missing files that the error names
+PACKAGED = {"source": "packaged"}  # in the versioned index, where a rendered scene has none
 
 
-def run(params: Params, split: str) -> None:
+def folder(params: Params, split: str) -> Path:
+    return workspace(params).rendered(split)
+
+
+def check(params: Params, split: str) -> None:
+    """There is such a split, and its packages are here."""
     if split not in SPLITS:
         raise ParameterError("hearlab stage render_scenes", "unknown split", found=split, wanted=", ".join(SPLITS))
+    if read_list(workspace(params).scenes(split), "scene"):
+        require(params, f"render_scenes@{split}")
+        if params.scene_source(split) == "packaged":
+            _check_complete(units(params, split), workspace(params).clarity.scenes(split))
+
+
+def units(params: Params, split: str) -> list[Unit]:
+    """One for each scene."""
     files = workspace(params)
-    stage, index = f"render_scenes {split}", files.index(f"render_scenes.{split}")
     render = params.render.model_dump(mode="json", exclude={"source"})
     options = render_options(render)
     scenes = read_list(files.scenes(split), "scene")
-    if scenes:
-        require(params, f"render_scenes@{split}")
-    if scenes and params.scene_source(split) == "packaged":
-        names = {scene["scene"]: scene_outputs(scene["scene"], options) for scene in scenes}
-        link_scenes(stage, names, files.clarity.scenes(split), files.rendered(split), index)
-        return
+    if params.scene_source(split) == "packaged":
+        return [_package_unit(scene["scene"], files.clarity.scenes(split), options) for scene in scenes]
     rooms_file = files.rooms("train" if split == "train_additional" else split)
     rooms = {room["name"]: room for room in read_list(rooms_file, "name")}
-    units = []
-    for scene in scenes:
-        name = scene["scene"]
-        arguments = {
-            "scene": scene,
-            "room": rooms.get(scene.get("room", "")),
-            "rooms_file": rooms_file.as_posix(),
-            "data_root": files.clarity.root.as_posix(),
-            "render": render,
-        }
-        units.append(
-            Unit(
-                name,
-                render_unit,
-                arguments,
-                inputs=_inputs(scene, rooms, files.clarity.root, options),
-                outputs=tuple(scene_outputs(name, options)),
-                memory=MEMORY,
-            )
+    return [
+        Unit(
+            scene["scene"],
+            render_unit,
+            {
+                "scene": scene,
+                "room": rooms.get(scene.get("room", "")),
+                "rooms_file": rooms_file.as_posix(),
+                "data_root": files.clarity.root.as_posix(),
+                "render": render,
+            },
+            inputs=_inputs(scene, rooms, files.clarity.root, options),
+            outputs=tuple(scene_outputs(scene["scene"], options)),
+            memory=MEMORY,
         )
-    run_units(stage, units, files.rendered(split), index)
+        for scene in scenes
+    ]
+
+
+def finish(params: Params, results: Sequence[Any], split: str) -> None:
+    """Say where the scenes come from, if they were not rendered."""
+    if PACKAGED in results:
+        sys.stderr.write(f"render_scenes {split}: linked from {workspace(params).clarity.scenes(split)}\n")
+
+
+def _package_unit(scene: str, package: Path, options: RenderOptions) -> Unit:
+    names = scene_outputs(scene, options)
+    return Unit(
+        scene,
+        link_unit,
+        {"package": package.as_posix(), "names": names},
+        inputs=tuple((package / name).as_posix() for name in names),
+        outputs=tuple(names),
+        light=True,
+    )
+
+
+def _check_complete(units: Sequence[Unit], package: Path) -> None:
+    there = set(os.listdir(package)) if package.is_dir() else set()
+    missing = [[name for name in unit.outputs if name not in there] for unit in units]
+    names = [name for absent in missing for name in absent]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise InputError(
+            package,
+            f"the package lacks files of {sum(map(bool, missing))} of {len(units)} scenes",
+            found=f"no {', no '.join(names[:NAMED])}{more}",
+            advice="hearlab data check tells which are missing; render.source: rendered renders the scenes",
+        )
 
 
 def _inputs(scene: dict[str, Any], rooms: dict[str, Any], data_root: Path, options: RenderOptions) -> tuple[str, ...]:
@@ -88,3 +129,10 @@ def render_unit(
     if room is None:
         raise InputError(rooms_file, f"lacks a room that scene {scene['scene']} names", found=scene.get("room"))
     render_scene(scene, room, root / data_root, out, render_options(render))
+
+
+def link_unit(root: Path, out: Path, *, package: str, names: list[str]) -> dict[str, str]:
+    """Link a scene's files; to another disk by symbolic links, which the memo resolves."""
+    for name in names:
+        link(os.path.realpath(root / package / name), os.path.join(out, name))
+    return PACKAGED

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.audio import check_signal
 from hearlab.errors import InputError, ParameterError
 from hearlab.listeners import Listener
-
-Array = NDArray[np.float64]
+from hearlab.params import Enhance
 
 BASELINE = "hearlab.systems.baseline:Baseline"
 METHODS = {"speech": ("microphones", "rate", "listener"), "music": ("stems", "rate", "listener")}
@@ -98,9 +97,19 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     return system
 
 
+def system_arguments(enhance: Enhance) -> dict[str, str]:
+    """What `shared_system` makes the system of params.yaml from: its name, and its constructor's arguments as JSON.
+
+    The constructor gets enhance.params, and the baseline its own section of params.yaml, too.
+    """
+    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
+    constructor = {**enhance.model_dump(include=own), **enhance.params}
+    return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+
+
 @functools.lru_cache(maxsize=1)
 def shared_system(system: str, constructor: str) -> EnhancementSystem:
-    """The one instance of this process, so that a network is loaded once; `constructor` is JSON.
+    """The one instance of this process, so that a network is loaded once.
 
     Raises as `load_system`.
     """

@@ -12,7 +12,7 @@ import pytest
 
 from hearlab.cli import main
 from hearlab.compute.engine import run
-from hearlab.compute.unit_times import read_times
+from hearlab.compute.timings import unit_seconds
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.params import load_params
@@ -33,8 +33,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run(("git", "init", "--quiet", str(folder)), check=True)
     subprocess.run((sys.executable, "-m", "dvc", "--cd", str(folder), "init", "--quiet"), check=True)
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(REPOSITORY / name, folder)
+    for name in ("params.yaml", "dvc.yaml", ".dvc/config"):
+        shutil.copy(REPOSITORY / name, folder / name)
     (folder / "src").symlink_to(REPOSITORY / "src")
     return folder
 
@@ -154,7 +154,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_units_own_times_and_bytes_are_taken(demo: Path) -> None:
-    seconds = read_times(demo / ".hearlab")["data/demo/units/enhance_speech.json"]
+    seconds = unit_seconds(demo / ".hearlab")["data/demo/units/enhance_speech.json"]
     assert 0 < seconds < 1
     work = Workload(demo, load_params()).of("enhance_speech", "perhaps")
     assert work.measured
@@ -179,9 +179,9 @@ def test_units_that_are_done_are_not_counted(demo: Path, monkeypatch: pytest.Mon
 
 def test_a_broken_file_of_times_is_not_known(demo: Path) -> None:
     (demo / ".hearlab" / "unit-times.json").write_text("[")
-    assert read_times(demo / ".hearlab") == {}
+    assert unit_seconds(demo / ".hearlab") == {}
     run("again", [Unit("z", double, {"name": "z"}, outputs=("z.wav",))], Path("other"), Path("other.json"))
-    assert list(read_times(demo / ".hearlab")) == ["other.json"]
+    assert list(unit_seconds(demo / ".hearlab")) == ["other.json"]
 
 
 @pytest.mark.parametrize(

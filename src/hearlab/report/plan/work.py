@@ -13,7 +13,7 @@ from typing import Any
 
 from hearlab.compute.identity import Identities
 from hearlab.compute.memo import Memo
-from hearlab.compute.unit_times import read_times
+from hearlab.compute.timings import unit_seconds
 from hearlab.compute.units import Unit
 from hearlab.datasets.song_lists import read_songs
 from hearlab.errors import InputError
@@ -69,7 +69,7 @@ class Workload:
     def __init__(self, root: Path, params: Params) -> None:
         self.root, self.params = root, params
         self.memo = Memo(root)
-        self._times = read_times(self.memo.folder)
+        self._times = unit_seconds(self.memo.folder)
         self._identities = self._known_identities()
         self.costs: dict[str, Any] = tomllib.loads(
             resources.files("hearlab.report.plan").joinpath(COSTS).read_text(encoding="utf-8")
