@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -185,3 +186,10 @@ def test_arrows_that_follow_from_others_are_not_drawn() -> None:
     titles = [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
     assert titles[1:] == ["high imports middle", "middle imports low"]
     assert svg == draw(floors, [("middle", "low"), ("high", "low"), ("high", "middle")], {"low": 1})
+
+
+def test_the_table_of_floors_is_that_of_the_rules() -> None:
+    page = (house.REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE))
+    listed = [{name.replace("/", ".") for name in re.findall(r"`([\w/]+)`: ", rows[str(n)])} for n in range(len(rows))]
+    assert listed == [set(floor) for floor in house.FLOORS]
