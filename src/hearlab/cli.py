@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import logging
+import pkgutil
 import sys
 import traceback
 from collections.abc import Sequence
 
-import hearlab
-from hearlab.commands import (
-    check_baseline,
-    compare,
-    data,
-    doctor,
-    leaderboard,
-    memo,
-    plan,
-    report,
-    score,
-    scores,
-    show,
-    stage,
-    submission,
-    track,
-    weights,
-)
+import hearlab.commands
 from hearlab.errors import InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong parameters, 130 interrupted."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         return options.run(options) or 0
@@ -52,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from hearlab.compute.engine import UnitsFailed
 
         if isinstance(error, UnitsFailed):
-            return _fail_units(error, options.debug)
+            traces = [f"{failure.id}\n{failure.trace}" for failure in error.failures if options.debug]
+            print(*traces, f"hearlab: {error}", sep="\n", file=sys.stderr)
+            return 1
         return _fail(error, options.debug, 1, f"{type(error).__name__}: {error} (a fault of HearLab; --debug shows it)")
 
 
@@ -64,40 +50,13 @@ def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> 
     return code
 
 
-def _fail_units(error: Exception, debug: bool) -> int:
-    from hearlab.compute.engine import UnitsFailed
-
-    assert isinstance(error, UnitsFailed)
-    if debug:
-        for failure in error.failures:
-            print(f"{failure.id}\n{failure.trace}", file=sys.stderr)
-    print(f"hearlab: {error}", file=sys.stderr)
-    return 1
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hearlab", description=hearlab.__doc__)
     parser.add_argument("--version", action="version", version=f"hearlab {hearlab.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (
-        stage,
-        plan,
-        scores,
-        compare,
-        track,
-        report,
-        show,
-        leaderboard,
-        check_baseline,
-        doctor,
-        memo,
-        data,
-        score,
-        weights,
-        submission,
-    ):
-        group.add(commands)
+    for module in pkgutil.iter_modules(hearlab.commands.__path__, "hearlab.commands."):
+        importlib.import_module(module.name).add(commands)
     return parser
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
 
 class InputError(Exception):
-    """Bad input, told in one line.
+    """Bad input, described in one line.
 
     Args:
         where: the file (or argument) that is wrong.
         problem: what is wrong, in a few words.
         field: the field, channel or sample inside `where`, if one can be named.
-        found: what stands there.
-        wanted: what should stand there.
+        found: what is there.
+        wanted: what should be there.
         advice: what the user can do about it.
     """
 
@@ -36,43 +37,20 @@ class InputError(Exception):
         self.found = found
         self.wanted = wanted
         self.advice = advice
-        super().__init__(self._line())
-
-    def _line(self) -> str:
-        place = f"{self.where}: {self.field}" if self.field else self.where
-        details = []
-        if self.found is not None:
-            details.append(f"found {self.found}")
-        if self.wanted is not None:
-            details.append(f"wanted {self.wanted}")
-        line = f"{place}: {self.problem}"
-        if details:
-            line += f" ({', '.join(details)})"
-        if self.advice:
-            line += f"; {self.advice}"
-        return " ".join(line.split())
+        place = f"{self.where}: {field}" if field else self.where
+        details = [f"{name} {value}" for name, value in (("found", found), ("wanted", wanted)) if value is not None]
+        line = (
+            f"{place}: {problem}" + (f" ({', '.join(details)})" if details else "") + (f"; {advice}" if advice else "")
+        )
+        super().__init__(" ".join(line.split()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling between worker processes.
-        return (
-            _rebuild,
-            (type(self), self.where, self.problem, self.field, self.found, self.wanted, self.advice),
-        )
+        details = {"field": self.field, "found": self.found, "wanted": self.wanted, "advice": self.advice}
+        return functools.partial(type(self), self.where, self.problem, **details), ()
 
 
 class ParameterError(InputError):
     """A wrong value or key in params.yaml or on the command line; the exit code is 2."""
 
     exit_code = 2
-
-
-def _rebuild(
-    cls: type[InputError],
-    where: str,
-    problem: str,
-    field: str | None,
-    found: Any,
-    wanted: Any,
-    advice: str | None,
-) -> InputError:
-    return cls(where, problem, field=field, found=found, wanted=wanted, advice=advice)

@@ -14,7 +14,6 @@ from typing import Any
 
 from hearlab.errors import InputError
 
-BLOCK = 1 << 20
 # Inside `synced_later` the caller brings everything to the disk at once.
 _synced_later = contextvars.ContextVar("synced_later", default=False)
 
@@ -163,11 +162,8 @@ def _load_yaml(text: str) -> Any:
 
 def md5_of(path: str | os.PathLike[str]) -> str:
     """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
-    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def md5_of_bytes(content: bytes) -> str:

@@ -53,7 +53,7 @@ def clear(patch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(root: Path) -> tuple[Any, str]:
-    where = store.place(root)
+    where = store.backend(root)
     client = store._client(where)
     return client, store._experiment(client, where)
 
@@ -162,7 +162,7 @@ def test_of_two_that_began_at_once_all_keep_the_same(project: Path) -> None:
     first = min(made[1:])
     assert store._keep_one(client, experiment, "twice") == first
     assert store._keep_one(client, experiment, "twice") == first
-    assert [run.info.run_id for run in store._of(client, experiment, "twice")] == [first]
+    assert [run.info.run_id for run in client.search_runs([experiment], "tags.`hearlab.identity` = 'twice'")] == [first]
     client.delete_run(first)
 
 
@@ -175,7 +175,7 @@ def test_two_processes_at_once_on_a_new_database(project: Path, tmp_path: Path) 
     processes = [subprocess.Popen(command, cwd=root, env=environment(uri), **pipes) for root in roots]
     outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    client = store._client(store.Place(uri, tmp_path))
+    client = store._client(store.Backend(uri, tmp_path))
     found = client.search_runs([client.get_experiment_by_name("hearlab").experiment_id])
     assert sorted(run.data.params["enhance.gain"] for run in found) == ["1", "2"]
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -229,14 +229,14 @@ def test_passwords_are_hidden() -> None:
 
 def test_runs_go_to_the_repository_that_the_user_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outer, inner = (make_result(tmp_path / name) for name in ("outer", "inner"))
-    assert store.place(inner).uri == f"sqlite:///{inner}/mlflow.db"
+    assert store.backend(inner).uri == f"sqlite:///{inner}/mlflow.db"
     monkeypatch.setenv("DVC_ROOT", str(outer))
-    assert store.place(inner).uri == f"sqlite:///{outer}/mlflow.db"
+    assert store.backend(inner).uri == f"sqlite:///{outer}/mlflow.db"
     assert records.write(current_result(inner)).folder.is_relative_to(outer)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///lab/runs.db")
-    assert store.place(inner).uri == f"sqlite:///{outer}/lab/runs.db"
+    assert store.backend(inner).uri == f"sqlite:///{outer}/lab/runs.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////srv/runs.db")
-    assert store.place(inner).uri == "sqlite:////srv/runs.db"
+    assert store.backend(inner).uri == "sqlite:////srv/runs.db"
 
 
 def test_changed_files_leave_out_what_the_pipeline_writes(project: Path) -> None:

@@ -91,7 +91,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def runs(server: TrackingServer, gain: float | None = None) -> list[Any]:
-    client = store._client(store.Place(server.uri, server.folder))
+    client = store._client(store.Backend(server.uri, server.folder))
     experiment = client.get_experiment_by_name("hearlab")
     found = client.search_runs([experiment.experiment_id]) if experiment else []
     return [run for run in found if gain is None or run.data.params.get("enhance.gain") == str(gain)]
@@ -109,7 +109,7 @@ def test_two_at_once_each_result_once(server: TrackingServer, tmp_path: Path, mo
         (run,) = runs(server, gain)
         assert run.info.status == "FINISHED"
         assert run.data.metrics["haspi/enhanced"] == pytest.approx(0.4)
-    client = store._client(store.place(tmp_path))
+    client = store._client(store.backend(tmp_path))
     listed = {file.path for file in client.list_artifacts(run.info.run_id, "scores")}
     assert {"scores/speech.csv", "scores/music.csv"} <= listed
     copied = Path(client.download_artifacts(run.info.run_id, "scores/speech.csv", str(tmp_path)))
@@ -201,7 +201,7 @@ def test_the_interface_shows_a_finished_run(tmp_path: Path) -> None:
     try:
         wait_for(f"http://127.0.0.1:{port}/health", interface, root / "params.yaml")
         assert "is taken by another server" in hearlab(root, "track", "--ui", "--port", str(port), code=1)
-        client = store._client(store.Place(f"http://127.0.0.1:{port}", root))
+        client = store._client(store.Backend(f"http://127.0.0.1:{port}", root))
         experiment = client.get_experiment_by_name("hearlab").experiment_id
         (run,) = client.search_runs([experiment])
         options = webdriver.ChromeOptions()

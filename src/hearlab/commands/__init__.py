@@ -1,4 +1,4 @@
-"""The subcommands of `hearlab`, one module each: `add` puts it into the parser.
+"""The subcommands of `hearlab`, one module each, found by their names: `add` puts it into the parser.
 
 What a command needs is imported when it runs, so that `hearlab --help` is quick.
 """

@@ -113,4 +113,3 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{len(names)} x {names[0]}" if names else f"{os.cpu_count()} x {platform.processor() or platform.machine()}"
-

@@ -37,7 +37,7 @@ def track(root: Path) -> Report:
     result = current_result(root)
     lines = [f"{name} is left out: {reason}" for name, reason in result.left_out.items()]
     record = records.write(result)
-    logged, line = _log(record, store.place(root))
+    logged, line = _log(record, store.backend(root))
     lines.append(line)
     others = sum(other.identity != result.identity for other in records.waiting(root))
     if logged and others:
@@ -47,7 +47,7 @@ def track(root: Path) -> Report:
 
 def track_pending(root: Path) -> Iterator[Report]:
     """Log the results that are kept, the oldest first; after the first that fails the others are not tried."""
-    where = store.place(root)
+    where = store.backend(root)
     for record in records.waiting(root):
         logged, line = _log(record, where)
         yield Report(record.identity, logged, (line,))
@@ -55,7 +55,7 @@ def track_pending(root: Path) -> Iterator[Report]:
             return
 
 
-def _log(record: records.Record, where: store.Place) -> tuple[bool, str]:
+def _log(record: records.Record, where: store.Backend) -> tuple[bool, str]:
     try:
         logged = store.log(record, where)
     except store.TrackingFailed as error:

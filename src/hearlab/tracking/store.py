@@ -1,6 +1,6 @@
-"""Brings a written-down result into MLflow: once, whoever else is logging, and never half without a mark.
+"""Logs a recorded result in MLflow: once, whoever else is logging, and never half without a mark.
 
-MLflow is imported late: it takes seconds, which nobody should wait for who does not log.
+MLflow is imported late: it takes seconds, which only those should wait for who log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hearlab.tracking.records import Record, home
 
@@ -32,14 +32,20 @@ EXPERIMENT = "hearlab"
 IDENTITY = "hearlab.identity"
 OWNER = "hearlab.process"
 CONNECT_SECONDS = 5.0  # to find out whether a server is there at all
-POLL_SECONDS = 0.5
-# How long to wait for another process that is logging the same result, and after how long such a process on another
-# machine is taken for dead: logging takes seconds.
-WAIT_SECONDS = 60.0
-DEAD_SECONDS = 600.0
+DEAD_SECONDS = 600.0  # after which a process on another machine counts as dead: logging takes seconds
 AT_ONCE = 100  # parameters and tags that MLflow takes in one request
-# A server that fails is found out in seconds: the result is kept and logged later. MLflow's own are 120 s and 7.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+RUNS_AT_MOST = 10_000  # that are asked for at a time: more than one result ever has
+# For MLflow, unless the user has set them: no messages, no telemetry, and a server that fails is found out in seconds
+# (the result is kept and logged later). MLflow's own patience is 120 s and 7 attempts.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
 
 
 class TrackingFailed(Exception):
@@ -47,8 +53,8 @@ class TrackingFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where runs go.
+class Backend:
+    """Where runs go: a tracking server, a database server, or a local database.
 
     Attributes:
         uri: as MLflow takes it.
@@ -71,14 +77,19 @@ class Place:
         return self.scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
 
     @property
+    def local_database(self) -> Path | None:
+        """The file of an SQLite database."""
+        match = re.fullmatch(r"sqlite:///(/.*)", self.uri)
+        return Path(match[1]) if match else None
+
+    @property
     def shown(self) -> str:
         """For messages, without a password."""
-        default = self.uri == _local_uri(self.home)
-        return str(self.home / DATABASE) if default else hide_password(self.uri)
+        own = self.home / DATABASE
+        return str(own) if self.local_database == own else hide_password(self.uri)
 
 
-@dataclass(frozen=True)
-class Logged:
+class Logged(NamedTuple):
     """A run: its id, and whether it was logged just now."""
 
     run: str
@@ -90,30 +101,26 @@ def hide_password(text: str) -> str:
     return re.sub(r"(://[^\s/:@]*):[^\s@/]+@", r"\1:***@", text)
 
 
-def place(root: Path) -> Place:
+def backend(root: Path) -> Backend:
     """Where runs of the workspace go: MLFLOW_TRACKING_URI, or a database in the repository."""
     repository = home(root).resolve()
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _local_uri(repository)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
     if uri.startswith("postgresql://") and find_spec("psycopg") is None:
         # SQLAlchemy's own choice is psycopg 3; the other driver does as well.
         uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
     match = re.fullmatch(r"sqlite:///([^/].*)", uri)
     if match:  # relative to the repository, wherever the experiment runs
         uri = f"sqlite:///{repository / match[1]}"
-    return Place(uri, repository)
+    return Backend(uri, repository)
 
 
-def _local_uri(repository: Path) -> str:
-    return f"sqlite:///{repository / DATABASE}"
-
-
-def log(record: Record, where: Place) -> Logged:
+def log(record: Record, where: Backend) -> Logged:
     """Log a result, unless it is there: as a finished run with all it holds.
 
     A run of it that was interrupted is marked and logged anew. An interruption now marks the run as killed.
 
     Raises:
-        TrackingFailed: nothing is there, it refused, or another process has been at the same result for long.
+        TrackingFailed: nothing is there, or it refused.
         KeyboardInterrupt: interrupted.
     """
     try:
@@ -128,12 +135,12 @@ def log(record: Record, where: Place) -> Logged:
         raise TrackingFailed(hide_password(f"{type(error).__name__}: {text[:200]}")) from error
 
 
-def _log(record: Record, where: Place) -> Logged:
+def _log(record: Record, where: Backend) -> Logged:
     _reach(where)
     client = _client(where)
     experiment = _experiment(client, where)
     _mark_interrupted(client, experiment)
-    there = _wait_for_others(client, experiment, record.identity)
+    there = _keep_one(client, experiment, record.identity)
     if there is not None:
         return Logged(there, new=False)
     tags = {**record.tags, OWNER: _own_name(), "mlflow.runName": record.name}
@@ -145,7 +152,7 @@ def _log(record: Record, where: Place) -> Logged:
         with contextlib.suppress(Exception):  # the server may be what failed; then the next `track` marks the run
             client.set_terminated(run, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    kept = _keep_one(client, experiment, record.identity)
+    kept = _keep_one(client, experiment, record.identity) or run
     return Logged(kept, new=kept == run)
 
 
@@ -153,33 +160,28 @@ def _fill(client: Any, run: str, record: Record) -> None:
     entities = _mlflow("mlflow.entities")
     params = [entities.Param(name, value) for name, value in _safe(record.params, 6000).items()]
     metrics = [entities.Metric(name, value, record.created, 0) for name, value in record.metrics.items()]
-    for start in range(0, len(params), AT_ONCE):
-        client.log_batch(run, params=params[start : start + AT_ONCE])
-    for start in range(0, len(metrics), AT_ONCE):
-        client.log_batch(run, metrics=metrics[start : start + AT_ONCE])
+    for start in range(0, max(len(params), len(metrics)), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        client.log_batch(run, params=params[part], metrics=metrics[part])
     client.log_artifacts(run, str(record.artefacts))
 
 
 def _safe(values: Mapping[str, Any], longest: int) -> dict[str, str]:
     """Names and values as MLflow takes them."""
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        for name, value in values.items()
-    }
-    return {re.sub(r"[^\w./ :-]", "_", name)[:250]: text[:longest] for name, text in texts.items()}
-
-
-# --- one run for each result ----------------------------------------------------------------------------------
+    texts = {}
+    for name, value in values.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        texts[re.sub(r"[^\w./ :-]", "_", name)[:250]] = text[:longest]
+    return texts
 
 
 @contextlib.contextmanager
-def _one_at_a_time(where: Place) -> Iterator[None]:
+def _one_at_a_time(where: Backend) -> Iterator[None]:
     """Hold the lock of a local database; a server keeps order among its clients by itself."""
     if where.on_server or where.is_database_server:
         yield
         return
-    match = re.fullmatch(r"sqlite:///(/.*)", where.uri)
-    file = Path(match[1] if match else where.home / DATABASE)
+    file = where.local_database or where.home / DATABASE
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -187,57 +189,28 @@ def _one_at_a_time(where: Place) -> Iterator[None]:
 
 
 def _runs(client: Any, experiment: str, query: str) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = client.search_runs([experiment], filter_string=query, max_results=1000, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def _of(client: Any, experiment: str, identity: str) -> list[Any]:
-    """Runs of that result, in an order that all processes agree on."""
-    found = _runs(client, experiment, f"tags.`{IDENTITY}` = '{identity}'")
+    """Runs that a query finds, in an order that all processes agree on."""
+    found = client.search_runs([experiment], filter_string=query, max_results=RUNS_AT_MOST)
     return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
 def _mark_interrupted(client: Any, experiment: str) -> None:
-    """Mark runs whose processes are dead: they would stand as running for ever."""
+    """Mark runs whose processes are dead: they would stay as running for ever."""
     for run in _runs(client, experiment, "attributes.status = 'RUNNING'"):
         owner = run.data.tags.get(OWNER)
         if owner is not None and not _alive(owner, run.info.start_time):
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _wait_for_others(client: Any, experiment: str, identity: str) -> str | None:
-    """The finished run of that result; waits for one that another process is just logging."""
-    end = time.monotonic() + WAIT_SECONDS
-    while True:
-        runs = _of(client, experiment, identity)
-        finished = [run for run in runs if run.info.status == "FINISHED"]
-        if finished:
-            return str(finished[0].info.run_id)
-        running = [run for run in runs if run.info.status == "RUNNING"]
-        if not running:
-            return None
-        if time.monotonic() > end:
-            raise TrackingFailed(f"{running[0].data.tags.get(OWNER)} has been logging the same result for long")
-        time.sleep(POLL_SECONDS)
-        _mark_interrupted(client, experiment)
+def _keep_one(client: Any, experiment: str, identity: str) -> str | None:
+    """Of the finished runs of a result keep the first; gives its id, or None where there is none.
 
-
-def _keep_one(client: Any, experiment: str, identity: str) -> str:
-    """Of several finished runs of a result keep the first; gives its id.
-
-    Two machines can begin at the same moment without seeing each other. Whoever ends last sees both runs, and all
-    choose the same one.
+    Two machines can log the same result at the same time. Whoever ends last sees both runs, and all choose the same.
     """
-    runs = [run for run in _of(client, experiment, identity) if run.info.status == "FINISHED"]
+    runs = _runs(client, experiment, f"attributes.status = 'FINISHED' AND tags.`{IDENTITY}` = '{identity}'")
     for run in runs[1:]:
         client.delete_run(run.info.run_id)
-    return str(runs[0].info.run_id)
+    return str(runs[0].info.run_id) if runs else None
 
 
 def _own_name() -> str:
@@ -246,10 +219,11 @@ def _own_name() -> str:
 
 def _alive(owner: str, start: int) -> bool:
     """Whether the process of that name is still logging a run that began at `start` (ms since 1970)."""
-    host, _, process = owner.rpartition(" ")[0].rpartition(" ")
+    name, _, started = owner.rpartition(" ")
+    host, _, process = name.rpartition(" ")
     if host != platform.node() or not process.isdigit():
         return time.time() - start / 1000 < DEAD_SECONDS
-    return f"{_started(int(process))}" == owner.rpartition(" ")[2]
+    return str(_started(int(process))) == started
 
 
 def _started(process: int) -> int | None:
@@ -262,16 +236,9 @@ def _started(process: int) -> int | None:
         return None
 
 
-# --- MLflow itself --------------------------------------------------------------------------------------------
-
-
 def _mlflow(module: str) -> Any:
-    """Import a part of MLflow, with its chatter and its telemetry off."""
-    os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    for name, value in PATIENCE.items():
+    """Import a part of MLflow, with its messages and its telemetry off."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     loaded = importlib.import_module(module)
     for name in ("mlflow", "alembic"):
@@ -279,13 +246,13 @@ def _mlflow(module: str) -> Any:
     return loaded
 
 
-def _client(where: Place) -> Any:
-    if where.scheme == "sqlite" and not Path(where.uri.removeprefix("sqlite:///")).exists():
+def _client(where: Backend) -> Any:
+    if where.local_database and not where.local_database.exists():
         sys.stderr.write(f"track: preparing {where.shown} (once, some seconds)\n")
     return _mlflow("mlflow.tracking").MlflowClient(tracking_uri=where.uri)
 
 
-def _experiment(client: Any, where: Place) -> str:
+def _experiment(client: Any, where: Backend) -> str:
     """The id of the experiment that MLFLOW_EXPERIMENT_NAME names; it is made if it is not there."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     there = client.get_experiment_by_name(name)
@@ -304,13 +271,13 @@ def _experiment(client: Any, where: Place) -> str:
     return str(there.experiment_id)
 
 
-def _follow_move(where: Place, before: str) -> None:
+def _follow_move(where: Backend, before: str) -> None:
     """Let the repository's own database know where it is: MLflow notes where its files are from the root on.
 
     In a copy of the repository, new files would go to the original otherwise.
     """
     now = (where.home / ARTEFACTS).as_uri()
-    if where.uri != _local_uri(where.home) or before == now:
+    if where.local_database != where.home / DATABASE or before == now:
         return
     with contextlib.closing(sqlite3.connect(where.home / DATABASE)) as database, database:
         for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
@@ -321,20 +288,16 @@ def _follow_move(where: Place, before: str) -> None:
             )
 
 
-def _reach(where: Place) -> None:
+def _reach(where: Backend) -> None:
     """Find out in seconds whether a server is there: MLflow's own attempts go on for minutes.
 
     Raises:
         TrackingFailed: it is not.
     """
     if where.on_server:
-        try:
-            urllib.request.urlopen(f"{where.uri.rstrip('/')}/health", timeout=CONNECT_SECONDS).close()
-        except urllib.error.HTTPError:
-            return  # it answers, if not to this
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", None) or error
-            raise TrackingFailed(hide_password(f"does not answer ({reason})")) from None
+        problem = server_problem(where.uri, CONNECT_SECONDS)
+        if problem:
+            raise TrackingFailed(hide_password(f"does not answer ({problem})"))
     elif where.is_database_server:
         import sqlalchemy
 
@@ -347,3 +310,14 @@ def _reach(where: Place) -> None:
             raise TrackingFailed(hide_password(f"cannot be used ({text[:200]})")) from None
         finally:
             engine.dispose()
+
+
+def server_problem(address: str, seconds: float) -> str | None:
+    """Why no web server answers at an address; None if one does, whatever it says."""
+    try:
+        urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", None) or error)
+    return None

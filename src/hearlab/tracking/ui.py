@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from hearlab.errors import InputError
-from hearlab.tracking.store import ARTEFACTS, place
+from hearlab.tracking.store import ARTEFACTS, ENVIRONMENT, backend, server_problem
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0  # MLflow takes a few, and on a busy machine many more
@@ -30,23 +28,23 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     Raises:
         InputError: MLflow is not installed, or does not start (the port may be taken).
     """
-    where = place(root)
+    where = backend(root)
     if where.on_server:
         say(f"MLflow: {where.shown}")
         if browser:
             _open(where.uri)
         return 0
     address = f"http://{HOST}:{port}"
-    if _answers(address):
+    if not server_problem(address, 1):
         raise InputError("--port", "is taken by another server", found=port, advice="choose another, such as 5001")
     store = ("--backend-store-uri", where.uri, "--default-artifact-root", (where.home / ARTEFACTS).as_uri())
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
-    # Seven processes for the evaluation of language models would start beside it.
-    jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", **jobs}
+    # Without the seven processes for the evaluation of language models that would start beside it.
+    environment = {**os.environ, **ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment["PYTHONWARNINGS"] = "ignore"
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
     # A group of its own, so that its helpers end with it, and a signal that ends this process like Ctrl-C.
-    server = subprocess.Popen(command, cwd=where.home, env={**os.environ, **quiet}, start_new_session=True)
+    server = subprocess.Popen(command, cwd=where.home, env=environment, start_new_session=True)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         _wait(server, address)
@@ -74,20 +72,10 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 def _wait(server: subprocess.Popen[bytes], address: str) -> None:
     end = time.monotonic() + START_SECONDS
-    while not _answers(address):
+    while server_problem(address, 1):
         if server.poll() is not None or time.monotonic() > end:
             raise InputError("mlflow", "did not start", wanted=address, advice="see above; --port chooses another")
         time.sleep(POLL_SECONDS)
-
-
-def _answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/health", timeout=1).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _open(address: str) -> None:

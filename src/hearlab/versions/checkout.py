@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import os
 import shutil
@@ -147,20 +146,14 @@ class Checkout:
     def _configure(self) -> None:
         """The workspace's cache and remotes, which the revision may not know."""
         config = full_config(self.root)
+        cache = {name: config["cache"][name] for name in ("type", "shared") if name in config["cache"]}
+        core = {name: config["core"][name] for name in ("remote",) if name in config["core"]}
         self._cache = cache_folder(self.root)
-        written = configparser.ConfigParser(interpolation=None)
-        cache = {name: value for name, value in config.get("cache", {}).items() if name in ("type", "shared")}
         if self._cache is not None:
-            cache["dir"] = self._cache.parent.parent.resolve()
-        written["cache"] = _texts(cache)
-        if config.get("core", {}).get("remote"):
-            written["core"] = {"remote": config["core"]["remote"]}
-        for name, values in config.get("remote", {}).items():
-            written[f"'remote \"{name}\"'"] = _texts(values)
-        local = self.path / ".dvc" / "config.local"
-        local.touch(mode=0o600)  # remotes may have passwords
-        with local.open("w", encoding="utf-8") as file:
-            written.write(file)
+            cache["dir"] = str(self._cache.parent.parent.resolve())
+        (self.path / ".dvc" / "config.local").touch(mode=0o600)  # remotes may have passwords
+        with repository(self.path) as own, own.config.edit("local", validate=False) as local:
+            local |= {"cache": cache, "core": core, "remote": config["remote"]}
 
     def _dvc(self, *arguments: str, own_code: bool = False) -> subprocess.CompletedProcess[str]:
         environment = {"DVC_SITE_CACHE_DIR": str(self._folder / "site")}
@@ -169,14 +162,3 @@ class Checkout:
             environment["PYTHONPATH"] = os.pathsep.join([str(self.path / "src"), str(self.path)])
             environment["HEARLAB_MEMO"] = "ignore"
         return run_dvc(self.path, *arguments, environment=environment, shown=own_code)
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as DVC's configuration files hold them."""
-    texts = {}
-    for name, value in values.items():
-        if isinstance(value, list | tuple):
-            texts[name] = ",".join(str(part) for part in value)
-        elif value is not None:
-            texts[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return texts
