@@ -26,14 +26,19 @@ print(hearlab.__file__)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy, as building writes into the source tree."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the wheel is built from, as building writes into the source tree."""
+    source = tmp_path_factory.mktemp("source")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(REPOSITORY / "src", source / "src", ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     command = [
         sys.executable,
         "-m",
@@ -51,13 +56,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
-    root = REPOSITORY / "src"
-    files = {
-        str(path.relative_to(root))
-        for path in (root / "hearlab").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+def test_every_file_of_the_package_is_in_the_wheel(source: Path, wheel: Path) -> None:
+    package = source / "src/hearlab"
+    files = {str(path.relative_to(package.parent)) for path in package.rglob("*") if path.is_file()}
     assert {"hearlab/py.typed", "hearlab/datasets/packages.toml", "hearlab/report/plan/unit_costs.toml"} <= files
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("hearlab/")}
     assert inside == files, f"missing: {sorted(files - inside)}; surplus: {sorted(inside - files)}"
