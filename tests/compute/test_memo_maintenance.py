@@ -161,7 +161,7 @@ def test_from_the_shell(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) 
     assert main(["memo", "status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["stage", "units", "current", "files", "size"]
-    assert lines[1].split() == ["first", "3", "3", "3", "18", "bytes"]
+    assert lines[2].split() == ["first", "3", "3", "3", "18", "bytes"]
     assert main(["memo", "gc"]) == 0
     assert capsys.readouterr().out == "deleted 0 files, 0 bytes\n"
     assert main(["memo", "verify"]) == 0

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from hearlab.compute import identity, memo
+from hearlab.compute import identity, object_store
+from hearlab.compute.memo import Memo
 from hearlab.compute.timings import unit_seconds
 from hearlab.datasets.demo.speech.room_files import rpf_text
 from hearlab.datasets.demo.speech.rooms import SOURCES, draw_room
@@ -216,7 +217,7 @@ def test_packaged_scenes_are_linked(
     put(OUT / "old.wav", "surplus")
     read: list[str] = []
     monkeypatch.setattr(identity, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
-    monkeypatch.setattr(memo, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
+    monkeypatch.setattr(object_store, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
     found = link_all()
     assert [path.name for path in found] == sorted(name for scene in ("S1", "S2") for name in scene_outputs(scene))
     assert all(os.path.samefile(path, package / path.name) for path in found)
@@ -233,7 +234,7 @@ def test_packaged_scenes_are_linked(
     link_all()
     assert "2 done before" in capfd.readouterr().err
     assert INDEX.read_text() == text
-    assert memo.Memo(Path()).unfinished == {}
+    assert Memo(Path()).unfinished == {}
 
 
 def test_a_changed_file_of_the_package_is_linked_anew(package: Path) -> None:

@@ -1,4 +1,4 @@
-"""`hearlab memo`: what is already done."""
+"""`hearlab memo`: the memory of finished units."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def add(commands: Commands) -> None:
     status = actions.add_parser("status", help="finished units and bytes of each stage")
     status.set_defaults(run=_status)
     collect = actions.add_parser("gc", help="forget units of no current result; delete their bytes unless DVC has them")
-    collect.add_argument("--dry-run", action="store_true", help="only say what would go")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     collect.set_defaults(run=_gc)
-    check = actions.add_parser("verify", help="read every stored byte again; what is wrong is set aside and made again")
+    check = actions.add_parser("verify", help="read every stored byte again; wrong files are set aside and made again")
     check.set_defaults(run=_verify)
 
 
 def _status(options: argparse.Namespace) -> None:
-    from hearlab.compute.memo_maintenance import status, table
+    from hearlab.compute.memo_maintenance import status, status_text
 
-    print(table(status(Path.cwd())))
+    print(status_text(status(Path.cwd())))
 
 
 def _gc(options: argparse.Namespace) -> None:

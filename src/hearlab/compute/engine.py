@@ -21,7 +21,8 @@ from typing import Any
 
 from hearlab.compute import timings
 from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
-from hearlab.compute.memo import Entry, Memo, stored_files
+from hearlab.compute.memo import Entry, Memo
+from hearlab.compute.object_store import stored_files
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
@@ -139,7 +140,7 @@ class _Run:
 
     def _place(self, entry: Entry) -> None:
         if self.out is not None:
-            self.memo.place(entry, self.root / self.out)
+            self.memo.store.place(entry.files, self.root / self.out)
 
     def _clear_surplus(self) -> None:
         """DVC empties a stage's folder before it runs the stage; a stage run by hand gets the same."""

@@ -1,8 +1,7 @@
 """The content identity (md5) of input files, without reading again what is already known.
 
 Three sources, in this order: HearLab's own notes (a file whose size, time of change and inode are as noted has not
-changed), DVC's cache (a file that is a link to an object of the cache has the identity that the object's name tells),
-and reading the file.
+changed), DVC's cache (the name of an object is the identity of every file that is a link to it), and reading the file.
 """
 
 from __future__ import annotations
@@ -16,6 +15,10 @@ from hearlab.errors import InputError
 from hearlab.files import md5_of, write_text
 
 
+class NotRead(Exception):
+    """A file's identity is not known without reading it."""
+
+
 class Identities:
     """Identities of files in one workspace.
 
@@ -23,16 +26,26 @@ class Identities:
         root: the workspace; files are noted by their paths relative to it.
         notes: file that keeps what was learnt, between runs.
         cache: DVC's cache of md5 objects (`.../files/md5`), if there is one.
-        records: identities that dvc.lock tells: relative path -> md5.
+        records: identities by dvc.lock: relative path -> md5.
+        may_read: whether files may be read; if not, `of` raises NotRead for those of unknown identity.
     """
 
-    def __init__(self, root: Path, notes: Path, cache: Path | None = None, records: dict[str, str] | None = None):
+    def __init__(
+        self,
+        root: Path,
+        notes: Path,
+        cache: Path | None = None,
+        records: dict[str, str] | None = None,
+        *,
+        may_read: bool = True,
+    ) -> None:
         self._root = root
         self._notes_file = notes
         self._cache = cache
         self._records = records or {}
         self._notes: dict[str, list[int | str]] = _load(notes)
         self._changed = False
+        self._may_read = may_read
         self.files_read = 0
 
     def of(self, name: str) -> str:
@@ -56,6 +69,7 @@ class Identities:
         return identity
 
     def _linked(self, name: str, path: Path, status: os.stat_result) -> str | None:
+        """The name of the object in DVC's cache that a file is a link to."""
         if self._cache is None:
             return None
         if path.is_symlink():
@@ -66,13 +80,14 @@ class Identities:
         if recorded is None or status.st_nlink < 2:
             return None
         try:
-            object_status = (self._cache / recorded[:2] / recorded[2:]).stat()
+            same = os.path.samestat(status, (self._cache / recorded[:2] / recorded[2:]).stat())
         except FileNotFoundError:
             return None
-        same = (object_status.st_ino, object_status.st_dev) == (status.st_ino, status.st_dev)
         return recorded if same else None
 
     def _read(self, path: Path) -> str:
+        if not self._may_read:
+            raise NotRead(path)
         self.files_read += 1
         return md5_of(path)
 

@@ -10,23 +10,20 @@ stage's result, for other clones and for going back in history.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import fcntl
 import json
 import os
 import shutil
-import stat
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hearlab.compute.identity import Identities
-from hearlab.errors import InputError
-from hearlab.files import md5_of, write_text
+from hearlab.compute.object_store import ObjectStore, StoredFile
+from hearlab.files import write_text
 from hearlab.versions.dvc_files import cache_folder
 from hearlab.versions.lock import lock_records
 
@@ -34,18 +31,6 @@ FOLDER = ".hearlab"
 INDEX_VERSION = 1
 # A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
 COMMIT_SECONDS = 0.25
-# For more paths than these, one sync of their whole file system (Linux) is faster than one for each.
-MANY_PATHS = 3
-_SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A unit's output: its name, the md5 and the number of its bytes."""
-
-    name: str
-    md5: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -126,8 +111,7 @@ class Memo:
         self.root = root.resolve()
         self.folder = self.root / FOLDER
         self.cache = cache_folder(self.root)
-        self.objects = self.cache or self.folder / "objects"
-        self._objects = os.fspath(self.objects)
+        self.store = ObjectStore(self.cache or self.folder / "objects")
         self.journal = self.folder / "journal.jsonl"
         self.entries = Entries()
         # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
@@ -136,44 +120,30 @@ class Memo:
         self._committed = time.monotonic()
         self._load_journal()
 
-    def identities(self) -> Identities:
+    def identities(self, *, may_read: bool = True) -> Identities:
         """Content identities of this workspace's files."""
-        return Identities(self.root, self.folder / "identities.json", self.cache, lock_records(self.root, self.cache))
+        notes, records = self.folder / "identities.json", lock_records(self.root, self.cache)
+        return Identities(self.root, notes, self.cache, records, may_read=may_read)
 
     # --- finding ----------------------------------------------------------------------------------------------
 
-    def load_index(self, index: Path) -> None:
-        """Learn what the versioned index of a stage knows; a missing or foreign file is no error."""
-        try:
+    def load_index(self, index: Path) -> set[str]:
+        """Learn what the versioned index of a stage holds, and give its keys; a missing or foreign file is no error."""
+        keys: set[str] = set()
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(index.read_text(encoding="utf-8"))
             if content["version"] == INDEX_VERSION:
                 for record in content["units"]:
                     entry = Entry.from_json(record)
+                    keys.add(entry.key)
                     if entry.key not in self.entries:
                         self.entries.note(entry)
-        except (OSError, ValueError, KeyError, TypeError):
-            return
+        return keys
 
     def find(self, key: str) -> Entry | None:
-        """The finished unit of this key, if all its bytes are still there (by size; `verify` reads them)."""
+        """The finished unit of this key, if all its bytes are still there (by their number; `verify` reads them)."""
         entry = self.entries.get(key)
-        if entry is None:
-            return None
-        for file in entry.files:
-            try:
-                if os.stat(self._object(file.md5)).st_size != file.size:
-                    return None
-            except FileNotFoundError:
-                return None
-        return entry
-
-    def object_path(self, md5: str) -> Path:
-        """Where the bytes of that identity lie."""
-        return Path(self._object(md5))
-
-    def _object(self, md5: str) -> str:
-        # As text: for a scene of 13 files, paths as objects took longer than the file system's own work.
-        return f"{self._objects}{os.sep}{md5[:2]}{os.sep}{md5[2:]}"
+        return entry if entry is not None and all(map(self.store.holds, entry.files)) else None
 
     # --- keeping ----------------------------------------------------------------------------------------------
 
@@ -195,51 +165,13 @@ class Memo:
         kept = list(self._kept)
         if kept:
             files = [(os.path.join(staged, file.name), file) for entry, staged in kept for file in entry.files]
-            _sync([path for path, _ in files], self.folder)
-            _sync({os.path.dirname(self._store(path, file)) for path, file in files}, self.objects)
+            self.store.take(files, self.folder)
             for entry, _ in kept:
                 self.entries.note(entry)
             self._append(*(self.entries.line(entry.key) for entry, _ in kept))
             del self._kept[: len(kept)]
         self._committed = time.monotonic()
         return kept
-
-    def _store(self, source: str, file: StoredFile) -> str:
-        """Move a file to where its bytes belong; gives that place."""
-        target = self._object(file.md5)
-        try:
-            if os.stat(target).st_size == file.size:
-                Path(source).unlink(missing_ok=True)  # it is not there if a commit was interrupted
-                return target
-        except FileNotFoundError:
-            pass
-        if os.path.islink(source):  # to a file on another disk
-            self._store_elsewhere(source, target)
-            return target
-        os.chmod(source, 0o444)  # what DVC gives its objects: nothing is ever modified in place
-        try:
-            os.replace(source, target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            return self._store(source, file)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._store_elsewhere(source, target)
-        return target
-
-    def _store_elsewhere(self, source: str, target: str) -> None:
-        """Store in a cache on another disk: copy beside the target, then rename."""
-        beside = Path(f"{target}.part-{os.getpid()}")
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, beside)
-            os.chmod(beside, 0o444)
-            _sync([beside], self.objects)
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-        os.unlink(source)
 
     def _append(self, *records: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -279,14 +211,6 @@ class Memo:
             if self.entries.drop(key):
                 self._append(_line({"drop": key}))
 
-    # --- putting into place -----------------------------------------------------------------------------------
-
-    def place(self, entry: Entry, out: Path) -> None:
-        """Link a finished unit's files into the output folder."""
-        folder = os.fspath(out)
-        for file in entry.files:
-            link(self._object(file.md5), os.path.join(folder, file.name))
-
     def write_index(self, index: Path, keys: Mapping[str, str]) -> None:
         """Write the index that is versioned with a stage's result: the same bytes for the same units.
 
@@ -323,83 +247,3 @@ class Memo:
                 yield staging
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
-
-
-def stored_files(
-    folder: Path, names: Iterable[str], where: str, known: Mapping[str, str] | None = None
-) -> tuple[StoredFile, ...]:
-    """Identity and size of what a unit wrote into `folder`.
-
-    Args:
-        folder: where the files are.
-        names: of the files.
-        where: the unit's id, for the error.
-        known: path -> md5 of files; a written file that is a link to one of them is not read.
-
-    Raises:
-        InputError: a file that the unit promised is missing.
-    """
-    inodes: dict[tuple[int, int], str] = {}
-    files = []
-    for name in names:
-        path = os.path.join(folder, name)
-        try:
-            own = os.lstat(path)
-            status = os.stat(path)
-            if known and not inodes and (own.st_nlink > 1 or stat.S_ISLNK(own.st_mode)):
-                inodes = {_inode(os.stat(file)): md5 for file, md5 in known.items()}
-            files.append(StoredFile(name, inodes.get(_inode(status)) or md5_of(path), status.st_size))
-        except (FileNotFoundError, IsADirectoryError):
-            raise InputError(where, "did not write a file that it promised", found=None, wanted=name) from None
-    return tuple(files)
-
-
-def _inode(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def link(source: str, target: str) -> None:
-    """Make `target` a link to `source` (hard, else symbolic, else a copy), atomically."""
-    with contextlib.suppress(OSError):
-        os.link(source, target)  # the usual case: nothing is there
-        return
-    with contextlib.suppress(OSError):
-        if os.path.samefile(source, target):
-            return
-    folder, name = os.path.split(target)
-    os.makedirs(folder or os.curdir, exist_ok=True)
-    temporary = Path(folder, f".{name[:40]}.part-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            try:
-                os.symlink(source, temporary)
-            except OSError:
-                shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(paths: Collection[str | Path], folder: Path) -> None:
-    """Bring files or folders to the disk for good; all are on the file system of `folder`."""
-    if len(paths) > MANY_PATHS and _SYNCFS is not None:
-        with _opened(folder) as handle:
-            if _SYNCFS(handle):
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), str(folder))
-        return
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError), _opened(path) as handle:
-            os.fsync(handle)
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[int]:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)

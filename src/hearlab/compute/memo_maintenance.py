@@ -1,19 +1,18 @@
-"""Looking after the memo: what is stored, what can go, and whether every byte is still right."""
+"""Maintenance of the memo: what is stored, what can be deleted, and whether every byte is still right."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hearlab.compute.memo import Entry, Memo
 from hearlab.files import md5_of
 from hearlab.progress import UnitProgress
-from hearlab.text import size_text
+from hearlab.text import size_text, table
 from hearlab.versions.lock import lock_records
 
 INDEX_PATTERN = "data/*/units/*.json"
@@ -42,19 +41,7 @@ class VerifyResult:
 def open_memo(root: Path) -> tuple[Memo, dict[Path, set[str]]]:
     """The memo with all versioned indexes read, and the keys in each index."""
     memo = Memo(root)
-    indexes: dict[Path, set[str]] = {}
-    for path in sorted(memo.root.glob(INDEX_PATTERN)):
-        memo.load_index(path)
-        indexes[path] = set(_index_keys(path))
-    return memo, indexes
-
-
-def _index_keys(path: Path) -> Iterator[str]:
-    try:
-        for unit in json.loads(path.read_text(encoding="utf-8"))["units"]:
-            yield unit["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+    return memo, {path: memo.load_index(path) for path in sorted(memo.root.glob(INDEX_PATTERN))}
 
 
 def status(root: Path) -> list[StageStatus]:
@@ -87,11 +74,11 @@ def collect_garbage(root: Path, *, dry_run: bool = False) -> tuple[int, int]:
     needed = {file.md5 for key in current if key in memo.entries for file in memo.entries[key].files}
     needed |= _known_to_dvc(memo)
     victims = {file.md5: file.size for entry in old for file in entry.files if file.md5 not in needed}
-    present = {md5: size for md5, size in victims.items() if memo.object_path(md5).exists()}
+    present = {md5: size for md5, size in victims.items() if os.path.exists(memo.store.path(md5))}
     if not dry_run:
         memo.drop([entry.key for entry in old])
         for md5 in present:
-            memo.object_path(md5).unlink(missing_ok=True)
+            Path(memo.store.path(md5)).unlink(missing_ok=True)
     return len(present), sum(present.values())
 
 
@@ -118,8 +105,8 @@ def verify(root: Path) -> VerifyResult:
     progress = UnitProgress("memo verify", len(sizes))
     wrong = []
     for md5 in sorted(sizes):
-        path = memo.object_path(md5)
-        bad = path.exists() and md5_of(path) != md5
+        path = memo.store.path(md5)
+        bad = os.path.exists(path) and md5_of(path) != md5
         if bad:
             wrong.append(md5)
         progress.advance(failed=bad)
@@ -128,7 +115,7 @@ def verify(root: Path) -> VerifyResult:
     for md5 in wrong:
         aside = memo.folder / "set-aside" / md5
         aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(memo.object_path(md5), aside)
+        shutil.move(memo.store.path(md5), aside)
     identities = memo.identities()
     for entry in dropped:
         paths = [f"{entry.out}/{file.name}" for file in entry.files]
@@ -169,14 +156,7 @@ def _made(entry: Entry) -> set[str]:
     return {file.md5 for file in entry.files}
 
 
-def table(rows: Iterable[StageStatus]) -> str:
-    """`status` as lines of text."""
-    lines: list[tuple[Any, ...]] = [("stage", "units", "current", "files", "size")]
-    lines += [(row.stage, row.units, row.current, row.files, size_text(row.size)) for row in rows]
-    widths = [max(len(str(line[column])) for line in lines) for column in range(5)]
-    return "\n".join(
-        "  ".join(
-            [str(line[0]).ljust(widths[0]), *(str(c).rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    )
+def status_text(rows: Iterable[StageStatus]) -> str:
+    """`status` as a table."""
+    counts = ((row.stage, str(row.units), str(row.current), str(row.files), size_text(row.size)) for row in rows)
+    return table([("stage", "units", "current", "files", "size"), *counts])

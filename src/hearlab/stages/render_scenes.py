@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.memo import link
+from hearlab.compute.object_store import link
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params

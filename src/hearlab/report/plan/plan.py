@@ -1,4 +1,4 @@
-"""What `dvc repro` would do, told before it does: stages, units, core-hours, time, disk, missing packages."""
+"""What `dvc repro` would do: stages, units, core-hours, time, disk, missing packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overri
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
 from hearlab.stages.required_packages import holds_files, needed_folders, package_of
-from hearlab.text import size_text
+from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
 PREPARING = ("prepare", "prepare_music")  # they put the unpacked packages under DVC
@@ -140,7 +140,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
     lines = [f"disk {disk}" for disk in found]
     warnings = [
         f"WARNING: {disk.folder}: {size_text(disk.free)} free, but {size_text(disk.needed + disk.reserve)} are needed "
-        f"({size_text(disk.reserve)} of them are left over)"
+        f"({size_text(disk.reserve)} of that stays free)"
         for disk in found
         if not disk.enough
     ]
@@ -165,32 +165,12 @@ def plan_text(plan: Plan) -> str:
     up_to_date = len(plan.rows) - len(to_run)
     if not to_run:
         return f"data set {plan.dataset}: nothing to do, all {up_to_date} stages are up to date"
-    lines = [["stage", "runs", "units", "done", "core time", "by the clock", "writes", "estimate"]]
-    for row in to_run:
-        work = row.work
-        lines.append(
-            [
-                row.stage.name,
-                row.stage.runs,
-                "" if work.units is None else str(work.units),
-                "" if not work.units else "?" if work.done is None else str(work.done),
-                duration(work.seconds) if work.seconds else "",
-                duration(row.wall) if work.seconds else "",
-                size_text(round(work.bytes)) if work.bytes else "",
-                "" if not work.seconds else "measured" if work.measured else f"reference {work.source}",
-            ]
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = [
-        "  ".join(
-            cell.rjust(width) if 2 <= column <= 6 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    headings = ("stage", "runs", "units", "done", "core time", "by the clock", "writes", "estimate")
+    cells = [(row.stage.name, row.stage.runs, *_cells(row.work, row.wall)) for row in to_run]
     perhaps = any(row.stage.runs == "perhaps" for row in to_run)
     cores = f"{plan.cores} core{'s' * (plan.cores > 1)}"
-    text += [
+    text = [
+        table([headings, *cells], left=(0, 1, 7)),
         "",
         f"data set {plan.dataset}: {len(to_run)} of {len(plan.rows)} stages, {'at most ' * perhaps}"
         f"{plan.core_seconds / 3600:.2f} core-hours, about {duration(plan.wall)} on {cores}, "
@@ -202,8 +182,22 @@ def plan_text(plan: Plan) -> str:
     if perhaps:
         text.append("perhaps: only if what an earlier stage makes has changed; units that are done are not run again")
     if any(row.work.source and not row.work.measured for row in to_run):
-        text.append("reference [n]: see hearlab/report/unit_costs.toml; after a first run its own times are taken")
+        text.append(
+            "reference [n]: see hearlab/report/plan/unit_costs.toml; after a first run the times measured here are used"
+        )
     return "\n".join(text)
+
+
+def _cells(work: Work, wall: float) -> tuple[str, ...]:
+    """What the work of a stage says in the table of the plan; nothing where there is nothing to say."""
+    return (
+        "" if work.units is None else str(work.units),
+        "" if not work.units else "?" if work.done is None else str(work.done),
+        duration(work.seconds) if work.seconds else "",
+        duration(wall) if work.seconds else "",
+        size_text(round(work.bytes)) if work.bytes else "",
+        "" if not work.seconds else "measured" if work.measured else f"reference {work.source}",
+    )
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:
