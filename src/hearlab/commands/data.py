@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
     unpack = actions.add_parser("unpack", help="unpack fetched packages, or go on where that was cut")
     unpack.add_argument("packages", metavar="PACKAGE", nargs="+")
-    unpack.add_argument("--archive", type=Path, help="the archive, if it does not lie where fetch puts it")
+    unpack.add_argument("--archive", type=Path, help="the archive, if it is not where fetch puts it")
     unpack.add_argument("--repair", action="store_true", help="write missing and altered files again")
     unpack.add_argument("--overwrite", action="store_true", help="replace files that are there and differ")
     unpack.set_defaults(run=_unpack)
@@ -64,11 +64,13 @@ def add(commands: Commands) -> None:
     compare.add_argument("--json", action="store_true", help="print it as JSON")
     compare.set_defaults(run=_compare)
 
-    status = actions.add_parser("status", help="how far each package is")
+    status = actions.add_parser("status", help="what is here of each package")
     status.set_defaults(run=_status)
     for action in (fetch, unpack, check, status):
         action.add_argument("--catalogue", type=Path, help="a packages.toml of your own, read on top of HearLab's")
-        action.add_argument("--archives", type=Path, help=f"where archives lie (default: data/{DATASET}/packages)")
+        action.add_argument(
+            "--archives", type=Path, help=f"the folder of the archives (default: data/{DATASET}/packages)"
+        )
 
 
 def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], PackageFolders]:

@@ -1,4 +1,4 @@
-"""Song lists and segments of the music challenge, and whether a song on the disk is as they promise."""
+"""Song lists and segments of the music challenge, and the check of the songs on the disk."""
 
 from __future__ import annotations
 
@@ -81,13 +81,8 @@ def _times(path: Path, song: str, entry: Any, name: str) -> tuple[float, float]:
     part = entry.get(name) if isinstance(entry, dict) else None
     start, end = (part.get(key) if isinstance(part, dict) else None for key in ("start", "end"))
     if not _is_number(start) or not _is_number(end) or not 0 <= start < end:
-        raise InputError(
-            path,
-            "wrong segment",
-            field=f"{song}.{name}",
-            found=part,
-            wanted="start and end in seconds, 0 <= start < end",
-        )
+        wanted = "start and end in seconds, 0 <= start < end"
+        raise InputError(path, "wrong segment", field=f"{song}.{name}", found=part, wanted=wanted)
     return float(start), float(end)
 
 
@@ -122,25 +117,16 @@ def check_song(data: CadenzaData, song: Song, signals: Sequence[str] = ("mixture
         except soundfile.LibsndfileError as error:
             raise InputError(path, "cannot be read as audio", found=error.error_string) from None
         if info.samplerate != SAMPLE_RATE:
-            raise InputError(
-                path,
-                "wrong sample rate",
-                field="sample rate",
-                found=f"{info.samplerate} Hz",
-                wanted=f"{SAMPLE_RATE} Hz",
-            )
+            found, wanted = f"{info.samplerate} Hz", f"{SAMPLE_RATE} Hz"
+            raise InputError(path, "wrong sample rate", field="sample rate", found=found, wanted=wanted)
         if info.channels != 2:
             raise InputError(path, "is not stereo", field="channels", found=info.channels, wanted=2)
         lengths[signal] = info.frames
     first, length = next(iter(lengths.items()))
     for signal, frames in lengths.items():
         if frames != length:
-            raise InputError(
-                data.stem(song.split, song.name, signal),
-                f"is not as long as {first}.wav beside it",
-                found=f"{frames} frames",
-                wanted=f"{length} frames",
-            )
+            path, problem = data.stem(song.split, song.name, signal), f"is not as long as {first}.wav beside it"
+            raise InputError(path, problem, found=f"{frames} frames", wanted=f"{length} frames")
     if length == 0:
         raise InputError(folder, "the song is empty", found="0 frames")
     return length

@@ -1,6 +1,6 @@
-"""Enhanced music as the challenge wants it: stems as FLAC at their peak with the factor beside them, and the remix.
+"""Files of enhanced music in the challenge's format: stems as FLAC scaled to their peak, and the remix.
 
-A stem is scaled to a peak of 1, so that its 16 bits are used in full; what it was divided by stands in a text file of
+A stem is scaled to a peak of 1, so that its 16 bits are used in full; the factor it was divided by is in a text file of
 the same name. A silent stem has the factor 0 (the published baseline divides by zero and writes what comes of it).
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hearlab.audio import ENHANCED_FULL_SCALE, Samples, check_signal, read_audio, to_pcm16
 from hearlab.errors import InputError
-from hearlab.files import atomic_path, write_text
+from hearlab.files import atomic_path, read_text, write_text
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,9 @@ def read_stem(path: Path, *, rate: int) -> Samples:
 def read_factor(path: Path) -> float:
     """The factor of a stem; 1 if there is no file for it, as published."""
     file = factor_file(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not file.exists():
         return 1.0
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(file, "cannot be read", found=str(error)) from None
+    text = read_text(file)
     try:
         factor = float(text)
     except ValueError:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import soundfile
 
@@ -28,8 +28,6 @@ TEAM = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FRAMES_TOLERANCE = 2
 # FLAC is compressed already; a fixed date gives the same bytes for the same files.
 DATE = (1980, 1, 1, 0, 0, 0)
-
-Opener = Callable[[str], BinaryIO]
 
 
 def pack_submission(enhanced: Path, pairs: Sequence[tuple[str, str]], team: str, target_folder: Path) -> Path:
@@ -52,8 +50,7 @@ def pack_submission(enhanced: Path, pairs: Sequence[tuple[str, str]], team: str,
                     advice="dvc exp run -S evaluate.song_split=test",
                 )
             with path.open("rb") as source, archive.open(zipfile.ZipInfo(f"{FOLDER}/{name}", DATE), "w") as member:
-                while block := source.read(1 << 20):
-                    member.write(block)
+                shutil.copyfileobj(source, member, 1 << 20)
     return target
 
 
@@ -89,7 +86,7 @@ def check_submission(
     if package.is_dir():
         root = package / FOLDER if (package / FOLDER).is_dir() else package
         names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-        return _check(names, lambda name: (root / name).open("rb"), pairs, segments)
+        return _check(root, names, pairs, segments)
     try:
         archive = zipfile.ZipFile(package)
     except FileNotFoundError:
@@ -100,16 +97,15 @@ def check_submission(
         members = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
         outside = [str(path) for path in members if path.parts[:1] != (FOLDER,) or ".." in path.parts]
         names = {path.relative_to(FOLDER).as_posix() for path in members if str(path) not in outside}
-        right, faults = _check(names, lambda name: _read(archive, f"{FOLDER}/{name}"), pairs, segments)
+        right, faults = _check(zipfile.Path(archive, f"{FOLDER}/"), names, pairs, segments)
     return right, [*(f"{name}: lies outside of the folder {FOLDER}" for name in outside), *faults]
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> BinaryIO:
-    return io.BytesIO(archive.read(name))  # FLAC files of half a minute; libsndfile wants to seek
-
-
 def _check(
-    names: set[str], opener: Opener, pairs: Sequence[tuple[str, str]], segments: Mapping[str, Segments]
+    root: Path | zipfile.Path,
+    names: set[str],
+    pairs: Sequence[tuple[str, str]],
+    segments: Mapping[str, Segments],
 ) -> tuple[int, list[str]]:
     right, faults = 0, []
     known = set(wanted_files(pairs))
@@ -121,23 +117,23 @@ def _check(
             if name not in names:
                 faults.append(f"{name}: is missing")
                 continue
-            fault = _fault(name, opener, channels, rate, end - start)
+            fault = _fault(root / name, channels, rate, end - start)
             if fault:
                 faults.append(f"{name}: {fault}")
             right += not fault
         for path in _stems(song, listener):
             # A factor is only needed to hear a stem in its scale: its file may be left out.
             factor = factor_file(path).as_posix()
-            if factor in names and not _is_factor(opener, factor):
+            if factor in names and not _is_factor(root / factor):
                 faults.append(f"{factor}: is not a number, 0 or more")
     faults += [f"{name}: is no file of a submission" for name in sorted(names - known)]
     return right, faults
 
 
-def _fault(name: str, opener: Opener, channels: int, rate: int, seconds: float) -> str | None:
+def _fault(path: Path | zipfile.Path, channels: int, rate: int, seconds: float) -> str | None:
     """What is wrong with an audio file, all of it decoded; None if nothing is."""
     try:
-        with opener(name) as file, soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(io.BytesIO(path.read_bytes())) as sound:  # half a minute; libsndfile wants to seek
             found = (sound.format, sound.subtype, sound.samplerate, sound.channels)
             frames = sum(len(block) for block in sound.blocks(1 << 18, dtype="int16"))
     except (soundfile.LibsndfileError, zipfile.BadZipFile, RuntimeError) as error:
@@ -151,10 +147,8 @@ def _fault(name: str, opener: Opener, channels: int, rate: int, seconds: float) 
     return None
 
 
-def _is_factor(opener: Opener, name: str) -> bool:
-    with opener(name) as file:
-        text = file.read(100).decode("utf-8", "replace")
+def _is_factor(path: Path | zipfile.Path) -> bool:
     try:
-        return 0 <= float(text) < float("inf")
+        return 0 <= float(path.read_bytes()) < float("inf")
     except ValueError:
         return False

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from hearlab.datasets.download.checksums import FollowingHasher
 from hearlab.datasets.download.journal import Journal
@@ -15,7 +16,7 @@ from hearlab.datasets.download.sources import Remote, Source, TransientError
 from hearlab.progress import ByteProgress
 
 # Bytes after which a connection writes into the journal: all of them together lose less than one range if killed.
-NOTE_STEP = 1 << 20
+RECORD_STEP = 1 << 20
 SYNC_SECONDS = 10.0
 
 
@@ -61,25 +62,21 @@ class Intervals:
             position = max(position, end)
 
 
+@dataclass
 class RangeFetcher:
     """Fills a file from several connections; `fetched` counts the bytes."""
 
-    def __init__(
-        self,
-        source: Source,
-        remote: Remote,
-        descriptor: int,
-        there: Intervals,
-        journal: Journal,
-        hasher: FollowingHasher,
-        retry: Retry,
-        progress: ByteProgress,
-    ) -> None:
-        assert remote.size is not None
-        self.source, self.remote, self.size = source, remote, remote.size
-        self.descriptor, self.there, self.journal = descriptor, there, journal
-        self.hasher, self.retry, self.progress = hasher, retry, progress
-        self.fetched = 0
+    source: Source
+    remote: Remote
+    descriptor: int
+    there: Intervals
+    journal: Journal
+    hasher: FollowingHasher
+    retry: Retry
+    progress: ByteProgress
+    fetched: int = 0
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -91,9 +88,8 @@ class RangeFetcher:
         Raises:
             InputError, FileChangedError, NoRangesError: of the first connection that cannot go on.
         """
-        self._note_step = max(1, min(NOTE_STEP, range_size // (2 * connections)))
-        self._todo = list(self.there.missing(self.size, range_size))
-        self._todo.reverse()
+        self._record_step = max(1, min(RECORD_STEP, range_size // (2 * connections)))
+        self._todo = list(self.there.missing(self.remote.size or 0, range_size))[::-1]
         self._connections = max(1, min(connections, len(self._todo)))
         threads = [
             threading.Thread(target=self._work, name=f"range-{k}", daemon=True) for k in range(self._connections)
@@ -128,7 +124,7 @@ class RangeFetcher:
 
     def _fetch(self, first: int, end: int) -> bool:
         """Fetch a range, with retries; False if this connection is to end."""
-        noted = first
+        recorded = first
         failures = 0
         while not self._stop.is_set():
             before = first
@@ -139,14 +135,14 @@ class RangeFetcher:
                         write_all(self.descriptor, block, first)
                         first += len(block)
                         self.progress.advance(len(block))
-                        if first - noted >= self._note_step:
-                            noted = self._note(noted, first)
+                        if first - recorded >= self._record_step:
+                            recorded = self._record(recorded, first)
                         if self._stop.is_set():
                             break
             except TransientError as error:
                 reason = error
             finally:
-                noted = self._note(noted, first)
+                recorded = self._record(recorded, first)
             if first >= end:
                 break
             failures = 1 if first > before else failures + 1
@@ -157,7 +153,7 @@ class RangeFetcher:
             self._stop.wait(self.retry.delay(failures, reason.wait))
         return True
 
-    def _note(self, first: int, end: int) -> int:
+    def _record(self, first: int, end: int) -> int:
         """Enter these bytes into the journal; from time to time sync them to the disk."""
         if end > first:
             with self._lock:

@@ -1,4 +1,4 @@
-"""Disk space: what a package needs, where, and whether it is there, said in numbers before the first byte."""
+"""Disk space: how much a package needs on which disk, checked before the first byte is fetched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hearlab.datasets.packages.folders import PackageFolders
 from hearlab.errors import InputError
 from hearlab.text import size_text
 
-# Left free: a full disk breaks more than one download. At most this much, on small disks a share of them.
+# Left free, because a full disk breaks more than a download: at most this much, on small disks a share of them.
 RESERVE = 1_000_000_000
 RESERVE_SHARE = 0.01
 
@@ -60,7 +60,7 @@ def fetching_needs(
     """What fetching a package needs, and what follows: unpacking it (unless it is unpacked) and DVC's cache.
 
     Args:
-        archive_bytes: size of the archive as the server tells it; without it the table's figure.
+        archive_bytes: size of the archive, if the server gives it; by default the table's figure.
         there: bytes of the archive that are there already.
     """
     size = archive_bytes or package.size_or_about or 0
@@ -116,24 +116,22 @@ def disks(needs: Sequence[Need]) -> list[Disk]:
     return found
 
 
-def require_space(needs: Sequence[Need]) -> list[Disk]:
-    """Check that all needs fit; gives the disks with their figures.
+def require_space(needs: Sequence[Need]) -> None:
+    """Check that all needs fit.
 
     Raises:
         InputError: a disk is too small; the line says what is needed, for what, and what is free.
     """
-    found = disks(needs)
-    for disk in found:
+    for disk in disks(needs):
         if not disk.enough:
+            parts = ", ".join(str(need) for need in disk.needs)
             raise InputError(
                 disk.folder,
                 "not enough disk space",
                 found=f"{size_text(disk.free)} free",
-                wanted=f"{size_text(disk.needed)}: {', '.join(str(need) for need in disk.needs)};"
-                f" and {size_text(disk.reserve)} left over",
+                wanted=f"{size_text(disk.needed)}: {parts}; and {size_text(disk.reserve)} left over",
                 advice=f"free {size_text(disk.needed + disk.reserve - disk.free)} or use another disk",
             )
-    return found
 
 
 def device(folder: Path) -> int:
