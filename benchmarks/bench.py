@@ -1,7 +1,7 @@
 """Speed and memory side by side with the published implementation: `make bench`, or `python benchmarks/bench.py`.
 
-Each row of the table is measured in alternation (A B A B), one thread each, on one core, and the answers are compared
-in the same run. pyclarity 0.9.0 is installed into an environment of its own beside this file.
+Both implementations alternate in each row (A B A B), with one thread on the same core, and their results are compared in
+the same run. pyclarity 0.9.0 is installed into its own environment beside this file.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         write_json(output, results_json(results, about))
         print(f"Written: {output}")
     else:
-        print("Not written: not all rows and repetitions were measured (--output FILE writes all the same).")
+        print("Not written: the rows or repetitions are incomplete (--output FILE writes them anyway).")
     wrong = failures(results)
     for line in wrong:
         print(line, file=sys.stderr)
@@ -79,14 +79,14 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", default=[], choices=ROW_NAMES, metavar="NAME", help=", ".join(ROW_NAMES))
-    parser.add_argument("--quick", action="store_true", help="few repetitions: to try it out, not to report")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, for a trial")
     parser.add_argument("--no-peer", action="store_true", help="measure HearLab alone; nothing is installed")
     parser.add_argument(
         "--scaling", action="store_true", help="time and memory against the length of the input instead"
     )
     parser.add_argument("--output", type=Path, help=f"file for the results (a folder with --scaling); {RESULTS.name}")
-    parser.add_argument("--peer-python", type=Path, help="interpreter that can import pyclarity, to install nothing")
-    parser.add_argument("--cpu", type=int, help="core to measure on (the last one otherwise); -1: any")
+    parser.add_argument("--peer-python", type=Path, help="interpreter that can import pyclarity; nothing is installed")
+    parser.add_argument("--cpu", type=int, help="core to measure on (default: the last one); -1: any")
     return parser
 
 
@@ -115,7 +115,7 @@ def _heading(about: dict[str, Any]) -> str:
     changed = f" and {about['commit']['changed_files']} changed files" if about["commit"]["changed_files"] else ""
     return (
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['os']}, Python {where['python']}\n"
-        f"load {where['load']} to {where['load_at_end']}; one thread on core {about['core']}; medians (least..most)\n"
+        f"load {where['load']} to {where['load_at_end']}; one thread on core {about['core']}; medians (minimum..maximum)\n"
         f"commit {about['commit']['id']}{changed}; {about['date']}"
     )
 

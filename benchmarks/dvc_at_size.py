@@ -1,8 +1,8 @@
 """What DVC itself costs at the size of the full data: `python benchmarks/dvc_at_size.py`.
 
 Makes a tree like that of the rendered scenes (8,500 scenes of 14 files, 70 % of them in `train`), small files with
-distinct contents, and times DVC's own commands on it; then what one changed file, lost notes, other links, a folder
-per split and packed scenes change; then a stage of HearLab under `dvc repro`. Results: docs/notes/dvc-at-size.md.
+distinct contents, and times DVC's own commands on it; then the effect of one changed file, lost records, other links, a
+folder per split and packed scenes; then a stage of HearLab under `dvc repro`. Results: docs/notes/dvc-at-size.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRAIN_SHARE = 6000 / 8500
 LINKS = "hardlink,symlink"
 OTHER_LINKS = ("reflink,hardlink,symlink,copy", "hardlink,reflink,symlink,copy", "copy")
 SPLITS = ("train", "dev")
-# For what is measured by bytes and not by files.
+# For measurements by bytes instead of files.
 BIG_FILES, BIG_BYTES = 64, 8 << 20
 
 
@@ -57,7 +57,7 @@ class Bench:
         return root
 
     def run(self, root: Path, *command: str, notes: str = "notes") -> str:
-        """Run a command and return what it printed; DVC's notes (state, indexes) lie in the folder `notes`."""
+        """Run a command and return what it printed; DVC's records (state, indexes) are in the folder `notes`."""
         environment = {**os.environ, "DVC_SITE_CACHE_DIR": str(self.folder / notes), "HEARLAB_WORKERS": "1"}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -88,7 +88,7 @@ def fill(path: Path, name: str, size: int) -> None:
 
 
 def make_tree(root: Path, scenes: int, size: int) -> None:
-    """Files of `scenes` scenes, divided among the splits as in the challenge."""
+    """The files of `scenes` scenes, divided among the splits as in the challenge."""
     train = round(scenes * TRAIN_SHARE)
     for split, numbers in zip(SPLITS, (range(train), range(train, scenes)), strict=True):
         folder = root / split
@@ -176,7 +176,7 @@ def measure_packed(bench: Bench, scenes: int, size: int) -> None:
 
 
 def measure_links(bench: Bench, size: int) -> None:
-    """What is measured by bytes: data that no unit made, as the stage `prepare` has them, and that stage run again."""
+    """Measurements by bytes: data that no unit made, as those of the stage `prepare`, and that stage run again."""
     for links in (LINKS, *OTHER_LINKS):
         root = bench.repository(f"links-{links.replace(',', '-')}", links)
         (root / "raw").mkdir()
@@ -207,7 +207,7 @@ def _used(folder: Path) -> int:
 
 
 def render(root: Path, out: Path, *, scene: str, size: int) -> None:
-    """A unit as the stage `render_scenes` has it, but for its work."""
+    """A unit like those of the stage `render_scenes`, without its work."""
     for k in range(FILES_PER_SCENE):
         fill(out / f"{scene}_{k}.wav", f"{scene} {k}", size)
 

@@ -1,4 +1,4 @@
-"""Where and with what a measurement was made."""
+"""The machine and the commit of a measurement."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def machine() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Processes that wanted to run in the last minute, in the mean."""
+    """Mean number of runnable processes in the last minute."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def commit() -> dict[str, Any]:
-    """The commit that is checked out, and whether files under version control differ from it."""
+    """The commit that is checked out, and how many tracked files differ from it."""
     return {
         "id": _git("rev-parse", "HEAD"),
         "changed_files": len((_git("status", "--porcelain", "--untracked-files=no") or "").splitlines()),

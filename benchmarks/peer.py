@@ -91,13 +91,13 @@ def _run(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=CASES, help=f"random cases of each metric ({CASES})")
-    parser.add_argument("--render-cases", type=int, help=f"random scenes; {RENDERINGS_PER_CASE:g} of --cases otherwise")
+    parser.add_argument("--render-cases", type=int, help=f"random scenes (default: {RENDERINGS_PER_CASE:g} of --cases)")
     parser.add_argument("--seed", type=int, default=0, help="of the cases (0)")
     parser.add_argument("--metric", nargs="+", choices=METRICS, help="only these")
-    parser.add_argument("--no-edges", action="store_true", help="leave out the cases at the edge of what is allowed")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at a time; one a core otherwise")
+    parser.add_argument("--no-edges", action="store_true", help="skip the cases at the edge of what is allowed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at a time (default: one per core)")
     parser.add_argument("--output", type=Path, help="JSON file of all outcomes")
-    parser.add_argument("--peer-python", type=Path, help="interpreter that can import pyclarity, to install nothing")
+    parser.add_argument("--peer-python", type=Path, help="interpreter that can import pyclarity; nothing is installed")
     return parser
 
 

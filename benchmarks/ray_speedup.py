@@ -1,7 +1,7 @@
-"""What two workers gain for `score_speech`: `python benchmarks/ray_speedup.py` after `make demo`, at the root.
+"""The speed-up of `score_speech` by two workers: `python benchmarks/ray_speedup.py` after `make demo`, at the root.
 
-The demo's pairs are scored at several levels, so that there is enough work for a Ray to pay; in this process, then
-with workers, in a workspace of links. Start and end of Ray are in its time.
+The demo's pairs are scored at several levels, so that there is enough work for Ray to pay off; first in this process,
+then with workers, in a workspace of links. The time of Ray includes its start and end.
 """
 
 from __future__ import annotations

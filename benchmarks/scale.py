@@ -1,8 +1,7 @@
-"""What the engine costs for a full CEC2 evaluation: `python benchmarks/scale.py`.
+"""The engine's overhead for a full CEC2 evaluation: `python benchmarks/scale.py`.
 
-Units do nothing but sleep a thousandth of their real time and write small files, as many as the real ones write. The
-table says what a unit costs beside its own work, what a second run costs that finds everything done, and how much
-memory the driver holds.
+Units only sleep a thousandth of their real time and write small files, as many as the real ones write. The table shows
+the overhead of a unit, the cost of a second run that finds everything done, and the memory of the driver.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def scene_name(number: int) -> str:
 
 
 def render_units(count: int) -> list[Unit]:
-    """Each reads seven files that it shares with others: impulse responses, talkers, noises."""
+    """Each reads seven files that it shares with others: impulse responses, speech, noise."""
     units = []
     for number in range(count):
         scene = scene_name(number)
@@ -144,13 +143,13 @@ def stages(part: float) -> list[Stage]:
 
 
 def resident() -> float:
-    """MB of memory that this process holds now."""
+    """Resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 class Memory(threading.Thread):
-    """Samples of the memory that this process holds, from the start of a `with` block to its end."""
+    """Samples of the resident memory, from the start of a `with` block to its end."""
 
     def __enter__(self) -> Memory:
         self.samples = [resident()]
@@ -173,7 +172,7 @@ class Memory(threading.Thread):
 
 
 def run_stage(stage: Stage, root: Path) -> Cost:
-    """Cost of the whole stage, the list of units included."""
+    """Cost of the whole stage, listing the units included."""
     costs: list[Cost] = []
     with contextlib.redirect_stderr(io.StringIO()), measured(costs):
         run(stage.name, stage.units(stage.count), stage.out, Path("units") / f"{stage.name}.json", root=root)
@@ -181,7 +180,7 @@ def run_stage(stage: Stage, root: Path) -> Cost:
 
 
 def measure_in_process(root: Path, part: float) -> None:
-    os.environ["HEARLAB_WORKERS"] = "1"  # never worth a Ray
+    os.environ["HEARLAB_WORKERS"] = "1"  # Ray never pays
     print("in this process; times in ms for each unit; MB at the start, in the middle and at the end of a first run")
     print(
         f"{'stage':10}{'units':>7}{'own':>8}{'with engine':>13}{'overhead':>10}{'computing':>11}{'again':>8}{'MB':>15}"
@@ -215,7 +214,7 @@ def measure_on_ray(root: Path, count: int) -> None:
         with Memory() as memory:
             first = run_stage(part, root)
         again = run_stage(part, root)
-        # What the driver itself computes limits how many cores it can feed.
+        # The driver's own CPU time limits how many cores it can feed.
         print(
             f"{part.name:10}{part.count:7}{first.clock:9.1f}{part.count / first.clock:9.0f}"
             f"{first.processor / part.count * 1e3:11.2f}{again.clock:9.1f}{memory!s:>15}",

@@ -1,4 +1,4 @@
-"""How far two implementations' answers are apart."""
+"""Differences between the results of both implementations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 Values = Mapping[str, np.ndarray]
 
-# The project's promises.
+# What README.md promises.
 METRIC_TOLERANCE = 1e-6  # of scores and features
 FITTING_TOLERANCE = 1e-9  # of samples, relative to the peak where that is above 1
 RENDERING_TOLERANCE = 1.0  # steps of 16 bits
@@ -32,7 +32,7 @@ def rendering_difference(ours: Values, theirs: Values) -> float:
 
 
 def differing_share(ours: Values, theirs: Values) -> float:
-    """Share of the 16-bit samples of a rendered scene that are not the same."""
+    """Share of the 16-bit samples of a rendered scene that differ."""
     pairs = [(ours[name], theirs[name]) for name in theirs if theirs[name].dtype.kind == "i"]
     return sum(int(np.sum(one != other)) for one, other in pairs) / max(sum(one.size for one, _ in pairs), 1)
 

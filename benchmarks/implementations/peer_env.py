@@ -1,4 +1,4 @@
-"""The environment of the published implementation: made once, made again when its list or its Python changes."""
+"""The environment of the published implementation: installed once, and again when its list or its Python changes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def serve(tasks: Tasks) -> None:
     """
     if cpu := os.environ.get("BENCH_CPU"):
         os.sched_setaffinity(0, {int(cpu)})
-    # What a library prints must not get between the answers.
+    # Output of a library must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -53,7 +53,7 @@ def _answer(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:
         seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - cpu
         peak = peak_bytes()
         values = job.values(result)
-    except Exception as error:  # an error is an answer, too: the agreement suite compares them
+    except Exception as error:  # errors are answers, too: the agreement suite compares them
         text = (str(error).splitlines() or [""])[0]
         return {"error": type(error).__name__, "text": text[:300], "peak_bytes": peak_bytes()}
     import numpy as np
@@ -63,9 +63,9 @@ def _answer(tasks: Tasks, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_bytes() -> int:
-    """Most memory that this process held.
+    """Peak memory of this process.
 
-    `ru_maxrss` counts what the parent held when it started this process, so Linux is asked in another way.
+    `ru_maxrss` includes the memory of the parent when it started this process, so on Linux VmHWM is read instead.
     """
     try:
         with open("/proc/self/status", encoding="ascii") as status:

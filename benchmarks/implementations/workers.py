@@ -64,7 +64,7 @@ class Worker:
         self._name = f"{script.stem}-{next(self._numbers)}"
         self._values = scratch / f"{self._name}.npz"
         self._log = scratch / f"{self._name}.log"
-        # The script imports the modules beside it by the names that they have here.
+        # The script finds the modules beside it under the same names as here.
         path = os.pathsep.join(filter(None, (os.fspath(HERE.parent), os.environ.get("PYTHONPATH"))))
         variables = {**os.environ, "PYTHONPATH": path, **ONE_THREAD, **(environment or {})}
         if cpu is not None:
@@ -89,7 +89,7 @@ class Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"task": task, "arguments": arguments, "values": os.fspath(self._values)}
-        with contextlib.suppress(BrokenPipeError):  # the missing answer tells
+        with contextlib.suppress(BrokenPipeError):  # reported below, as a missing answer
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -139,7 +139,7 @@ class Worker:
 
 
 def last_core() -> int | None:
-    """The core that the workers share: the last one this process may use; None where processes cannot be bound."""
+    """The core that the workers share: the last one that this process may use; None where processes cannot be bound."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     return max(os.sched_getaffinity(0))

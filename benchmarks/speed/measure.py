@@ -1,4 +1,4 @@
-"""Taking the measurements: alternation of both implementations, fresh processes, medians and spread."""
+"""Measurements: alternation of both implementations, fresh processes, medians and spread."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from speed.rows import (
 )
 
 MEGABYTE = 1e6
-# The time by the clock above the computing time at which something else was running on the core.
+# Ratio of wall-clock to CPU time above which something else was running on the core.
 DISTURBED = 1.15
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Samples in the order in which they were taken, and the computing time in each of them where it was taken."""
+    """Samples in the order of measurement, and the CPU time of each of them where it was measured."""
 
     samples: list[float]
     computed: list[float] = field(default_factory=list)
@@ -61,8 +61,8 @@ class Result:
         unit: of the samples, 's' or 'MB'.
         ratio_required, ratio_aim: how many times faster HearLab is to be; None where a limit is set.
         limit_required, limit_aim: upper limits of HearLab's median; None where a ratio is set.
-        difference: of the answers in this run; None where none were compared.
-        notes: what a reader must know of this line.
+        difference: of the results in this run; None where none were compared.
+        notes: what a reader must know about this line.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Result:
 
     @property
     def computed_ratio(self) -> float | None:
-        """The ratio of computing times, which other users of the core disturb less."""
+        """The ratio of CPU times, which other users of the core disturb less."""
         if self.ratio is None or self.theirs is None:
             return None
         return statistics.median(self.theirs.computed) / statistics.median(self.ours.computed)
@@ -131,7 +131,7 @@ class Bench:
     Attributes:
         theirs: interpreter of the published implementation's environment; None to measure HearLab alone.
         cpu: core that all workers are bound to; None where that is impossible.
-        quick: few repetitions and a shorter long song: to try the machinery, not to report.
+        quick: few repetitions and a shorter long song, for a trial.
     """
 
     inputs: Inputs
@@ -152,7 +152,7 @@ class Bench:
         return (OURS,) if self.theirs is None else (OURS, THEIRS)
 
     def arguments(self, script: Path, given: dict[str, Any], tag: str, writes_files: bool) -> dict[str, Any]:
-        """Arguments of a task, with a folder of its own for what it writes."""
+        """Arguments of a task, with its own folder for what it writes."""
         if not writes_files:
             return given
         out = self.scratch / f"out-{script.stem}-{tag}"
@@ -200,9 +200,9 @@ def measure_speed(bench: Bench, row: SpeedRow) -> Result:
         note for script, spread in zip(samples, spreads, strict=True) if (note := _disturbance(script, spread))
     ]
     if result.notes and result.computed_ratio is not None:
-        result.notes.append(f"ratio of computing times {result.computed_ratio:.1f}x")
+        result.notes.append(f"ratio of CPU times {result.computed_ratio:.1f}x")
     if share:
-        result.notes.append(f"{100 * share:.4f} % of the samples are not the same")
+        result.notes.append(f"{100 * share:.4f} % of the samples differ")
     return result
 
 
@@ -214,7 +214,7 @@ def _warm_up(inputs: Inputs, row: SpeedRow) -> dict[str, Any]:
 
 
 def measure_first_call(bench: Bench, row: FirstCallRow) -> list[Result]:
-    """From the start of a process to the answer, with numba's cache empty ("ever") and filled ("warm")."""
+    """From the start of a process to the result, with numba's cache empty ("cold") and filled ("warm")."""
     (speed,) = (candidate for candidate in SPEED_ROWS if candidate.name == row.metric)
     given = speed.arguments(bench.inputs, row.name)
     cold_turns, warm_turns = (1, 1) if bench.quick else (2, 5)
@@ -244,7 +244,7 @@ def measure_first_call(bench: Bench, row: FirstCallRow) -> list[Result]:
             limit_required=limit,
             limit_aim=limit / 2,
             notes=[
-                f"of HearLab's median {statistics.median(calls[state]):.2f} s are the call itself, the rest imports"
+                f"{statistics.median(calls[state]):.2f} s of HearLab's median are the call itself, the rest imports"
             ],
         )
         for state, words, limit in (
@@ -298,9 +298,9 @@ def _disturbance(script: Path, spread: Spread) -> str | None:
     """A note when the core was shared, or when more than one thread computed."""
     clock, computed = spread.median, statistics.median(spread.computed)
     if clock > DISTURBED * computed:
-        return f"{script.stem}: the core was shared, or files waited for: computed {computed:.3g} s of {clock:.3g} s"
+        return f"{script.stem}: the core was shared, or it waited for files: {computed:.3g} s CPU in {clock:.3g} s"
     if computed > DISTURBED * clock:
-        return f"{script.stem}: more than one thread: computed {computed:.3g} s in {clock:.3g} s"
+        return f"{script.stem}: more than one thread: {computed:.3g} s CPU in {clock:.3g} s"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The rows of the table: what each measures, what is required of it and how far answers may be apart."""
+"""The rows of the table: what each measures, the required and aimed-at ratios, and the tolerance of its results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inputs import Inputs
 
 EXCERPT_SECONDS = 5.0
 PAIR_SECONDS = 6.0
-# Lengths in s of the songs whose peak memory is taken; the published code would need some 16 GB for the long one.
+# Lengths in s of the songs whose peak memory is measured; the published code would need some 16 GB for the long one.
 LONG_SONG, PUBLISHED_LONG_SONG = 300.0, 30.0
 
 
@@ -33,7 +33,7 @@ class SpeedRow:
         task: of the workers.
         arguments: of the task, made from a tag that differs in each repetition.
         required, aim: how many times faster than the published implementation.
-        difference, tolerance: of both answers.
+        difference, tolerance: of both results.
         seconds: of audio in the work, if the table gives the time per second of it.
         repetitions: of HearLab and of the published implementation.
     """
@@ -150,7 +150,7 @@ class FirstCallRow:
 
     name: str
     work: str
-    metric: str  # a speed row, whose work is done
+    metric: str  # the speed row whose work it does
     required_warm: float = 1.5
     required_cold: float = 25.0
 
@@ -163,7 +163,7 @@ FIRST_CALL_ROWS = (
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """Most memory that a fresh process holds during the work, in MB, imports included."""
+    """Peak memory of a fresh process, in MB, imports included."""
 
     name: str
     work: str

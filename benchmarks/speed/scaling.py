@@ -21,7 +21,7 @@ QUICK_LENGTHS = (0.6, 2.0, 6.0)
 PUBLISHED_LONGEST = 60.0
 # Repetitions of what takes less than this many seconds.
 REPEATED_BELOW, REPETITIONS = 5.0, 3
-# Lengths that would need more than this share of the machine's memory are left out.
+# Lengths that would need more than this share of the machine's memory are skipped.
 MEMORY_SHARE = 0.6
 # Colour, marker and label of each implementation in the figure.
 STYLES = {"hearlab": ("#0b6e99", "o", "HearLab"), "published": ("#c25b0e", "s", "pyclarity 0.9.0")}
@@ -32,8 +32,8 @@ class Curve:
     """A task whose input can have any length.
 
     Attributes:
-        longest: seconds; beyond them the input is not what the task is for.
-        published_longest: the same for the published implementation, where it would take minutes or all memory.
+        longest: seconds; longer inputs make no sense for the task.
+        published_longest: seconds; beyond them the published implementation takes minutes, or all memory.
     """
 
     name: str
@@ -57,7 +57,7 @@ CURVE_NAMES = {curve.name for curve in CURVES}
 
 @dataclass(frozen=True)
 class Point:
-    """One measurement: `seconds` of work on `length` s of audio, and the most memory held, imports included."""
+    """One measurement: `seconds` of work on `length` s of audio, and the peak memory, imports included."""
 
     row: str
     implementation: str
@@ -99,7 +99,7 @@ def _measure(bench: Bench, curve: Curve) -> list[Point]:
                 continue
             expected = _expected_megabytes(own, length)
             if expected > MEMORY_SHARE * _physical_megabytes():
-                _say(f"{curve.name} {length:g} s, {script.stem}: left out, it would need {expected / 1000:.0f} GB")
+                _say(f"{curve.name} {length:g} s, {script.stem}: skipped, it would need {expected / 1000:.0f} GB")
                 continue
             try:
                 own.append(_point(bench, curve, script, length, lengths[0]))
@@ -125,7 +125,7 @@ def _point(bench: Bench, curve: Curve, script: Path, length: float, shortest: fl
 
 
 def _expected_megabytes(points: Sequence[Point], length: float) -> float:
-    """Memory for a length, continued in a straight line from the last two points."""
+    """Memory for a length, extrapolated linearly from the last two points."""
     if len(points) < 2:
         return 0.0
     one, other = points[-2:]

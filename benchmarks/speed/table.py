@@ -11,7 +11,7 @@ COLUMNS = ("work", "published", "HearLab", "ratio", "required", "aim", "agreemen
 
 
 def table(results: Sequence[Result]) -> str:
-    """The rows as a Markdown table: medians, in brackets the least and the most."""
+    """The rows as a Markdown table: medians, with minimum and maximum in brackets."""
     lines = [COLUMNS, tuple("-" if column == "work" else "-:" for column in COLUMNS), *map(_cells, results)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(COLUMNS))]
     text = [
@@ -22,9 +22,9 @@ def table(results: Sequence[Result]) -> str:
 
 
 def failures(results: Sequence[Result]) -> list[str]:
-    """Rows whose answers are too far apart."""
+    """Rows whose results differ by more than the tolerance."""
     return [
-        f"{result.name}: answers differ by {result.difference:.2g}, allowed are {result.tolerance:.2g}"
+        f"{result.name}: results differ by {result.difference:.2g}, allowed: {result.tolerance:.2g}"
         for result in results
         if result.agrees is False
     ]
