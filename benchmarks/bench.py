@@ -1,7 +1,7 @@
 """Speed and memory side by side with the published implementation: `make bench`, or `python benchmarks/bench.py`.
 
-Both implementations alternate in each row (A B A B), with one thread on the same core, and their results are compared in
-the same run. pyclarity 0.9.0 is installed into its own environment beside this file.
+Both implementations alternate in each row (A B A B), with one thread on the same core, and their results are compared
+in the same run. pyclarity 0.9.0 is installed into its own environment beside this file.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _heading(about: dict[str, Any]) -> str:
     changed = f" and {about['commit']['changed_files']} changed files" if about["commit"]["changed_files"] else ""
     return (
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB, {where['os']}, Python {where['python']}\n"
-        f"load {where['load']} to {where['load_at_end']}; one thread on core {about['core']}; medians (minimum..maximum)\n"
-        f"commit {about['commit']['id']}{changed}; {about['date']}"
+        f"load {where['load']} to {where['load_at_end']}; one thread on core {about['core']}\n"
+        f"medians (minimum..maximum); commit {about['commit']['id']}{changed}; {about['date']}"
     )
 
 
