@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hearlab.metrics.cepstra import cepstral_basis
 from hearlab.metrics.haspi import (
     FRAME_RATE,
     MODULATION_RATES,
     WINDOW_BEFORE,
-    cepstral_basis,
     cepstrum,
     intelligibility,
     modulation_correlations,
@@ -17,7 +17,6 @@ from hearlab.metrics.haspi import (
     modulation_filters,
     smoothed_frames,
 )
-from hearlab.metrics.loudness import loudness
 
 
 @pytest.mark.parametrize("n", [52, 1000, 1001, 1008, 1009])
@@ -27,22 +26,6 @@ def test_smoothing_is_a_convolution_read_at_every_ninth_sample(n):
     expected = [np.convolve(band, window / window.sum())[26 : 26 + n : 9] for band in envelopes.astype(np.float64)]
     rows = np.pad(envelopes, ((0, 0), (WINDOW_BEFORE, 60)))
     np.testing.assert_allclose(smoothed_frames(rows, n), np.transpose(expected), atol=1e-12)
-
-
-def test_loudness_is_the_level_of_the_mean_amplitude():
-    frames = np.zeros((2, 32))
-    frames[1] = 20
-    frames[1, 16:] = 40
-    np.testing.assert_allclose(loudness(frames), [0, 20 * np.log10((10 + 100) / 2)], atol=1e-12)
-
-
-def test_basis_is_half_cosines_of_unit_norm():
-    basis = cepstral_basis()
-    assert basis.shape == (32, 6)
-    np.testing.assert_allclose(np.sum(basis**2, axis=0), 1)
-    np.testing.assert_allclose(basis[:, 0], 32**-0.5)
-    # Function k crosses zero k times.
-    assert [int(np.sum(np.diff(np.sign(column)) != 0)) for column in basis.T] == [0, 1, 2, 3, 4, 5]
 
 
 def test_cepstrum_is_dithered_and_without_mean():
