@@ -16,7 +16,6 @@ from scipy.io import wavfile
 from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, resample, rms, to_pcm16, write_wav
 from hearlab.datasets.demo import DEMO_HEADS, make_demo, make_demo_music
 from hearlab.datasets.layout import (
-    MICROPHONES,
     SAMPLE_RATE,
     SIDES,
     STEM_RATE,
@@ -31,7 +30,9 @@ from hearlab.datasets.stem_files import write_stem
 from hearlab.files import read_json
 from hearlab.listeners import listener_from_entry
 from hearlab.metrics import unit_seed
+from hearlab.params import load_params
 from hearlab.scenes import build_rooms, build_scenes, render_scene
+from hearlab.stages.build_scenes import scene_config
 from hearlab.stages.score_speech import scene_reference
 from hearlab.systems.baseline import Baseline
 
@@ -299,35 +300,16 @@ def _retime(scene: dict[str, Any], samples: int) -> None:
 
 
 def _demo_config() -> dict[str, Any]:
-    """Scenes drawn as published, from the demo's own heads."""
-    return {
-        "random_seed": 0,
-        "dataset": "dev",
-        "scene_datasets": {"n_scenes": 1, "room_selection": "SEQUENTIAL", "scene_start_index": 6001},
-        "target": {
-            "target_speakers": "target_speech_list.json",
-            "target_selection": "SEQUENTIAL",
-            "pre_samples_range": [66150, 88200],
-            "post_samples_range": [44100, 44100],
-        },
-        "interferer": {
-            "speech_interferers": "masker_speech_list.json",
-            "noise_interferers": "masker_nonspeech_list.json",
-            "music_interferers": "masker_music_list.json",
-            "number": [2, 3],
-            "start_time_range": [0, 0],
-            "end_early_time_range": [0, 0],
-        },
-        "snr_range": [-12, 6],
-        "listener": {
-            "heads": list(DEMO_HEADS),
-            "channels": list(MICROPHONES),
-            "relative_start_time_range": [-28004, 38147],
-            "duration_mean": 8820,
-            "duration_sd": 441,
-            "angle_initial_mean": 25,
-            "angle_initial_sd": 5,
-            "angle_final_range": [0, 10],
-        },
-        "shuffle_rooms": False,
-    }
+    """One scene drawn as published, but from the demo's own heads."""
+    published = load_params(REPOSITORY / "params.yaml").model_copy(update={"dataset": "clarity"})
+    config = scene_config(
+        published,
+        "dev",
+        count=1,
+        first=6001,
+        room_selection="SEQUENTIAL",
+        target_selection="SEQUENTIAL",
+        shuffle_rooms=False,
+    )
+    config["listener"]["heads"] = list(DEMO_HEADS)
+    return config

@@ -17,41 +17,11 @@ from hypothesis import strategies as st
 from hearlab.errors import InputError
 from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
+from scene_configuration import scene_configuration
 
 # A file has four decimals.
 HALF_DIGIT = 0.5001e-4
 
-CONFIG: dict[str, Any] = {
-    "random_seed": 3,
-    "dataset": "train",
-    "scene_datasets": {"n_scenes": 12, "room_selection": "SEQUENTIAL", "scene_start_index": 1},
-    "target": {
-        "target_speakers": "targets.json",
-        "target_selection": "SEQUENTIAL",
-        "pre_samples_range": [66150, 88200],
-        "post_samples_range": [44100, 44100],
-    },
-    "interferer": {
-        "speech_interferers": "speech.json",
-        "noise_interferers": "noise.json",
-        "music_interferers": "music.json",
-        "number": [2, 3],
-        "start_time_range": [0, 0],
-        "end_early_time_range": [0, 0],
-    },
-    "snr_range": [-12, 6],
-    "listener": {
-        "heads": ["A", "B"],
-        "channels": ["ED", "BTE_fr"],
-        "relative_start_time_range": [-28004, 38147],
-        "duration_mean": 8820,
-        "duration_sd": 441,
-        "angle_initial_mean": 25,
-        "angle_initial_sd": 5,
-        "angle_final_range": [0, 10],
-    },
-    "shuffle_rooms": False,
-}
 ROOMS: list[dict[str, Any]] = [
     {
         "name": f"R{number:05d}",
@@ -76,15 +46,19 @@ LISTS: dict[str, list[dict[str, Any]]] = {
 
 
 def _config(**changes: Any) -> dict[str, Any]:
-    """CONFIG with values at `section__key` replaced."""
-    config = copy.deepcopy(CONFIG)
-    for place, value in changes.items():
-        *sections, key = place.split("__")
-        section = config
-        for name in sections:
-            section = section[name]
-        section[key] = value
-    return config
+    """Scenes of the lists, rooms and heads of these tests, with values at `section__key` replaced."""
+    own = {
+        "random_seed": 3,
+        "dataset": "train",
+        "scene_datasets__scene_start_index": 1,
+        "target__target_speakers": "targets.json",
+        "interferer__speech_interferers": "speech.json",
+        "interferer__noise_interferers": "noise.json",
+        "interferer__music_interferers": "music.json",
+        "listener__heads": ["A", "B"],
+        "listener__channels": ["ED", "BTE_fr"],
+    }
+    return scene_configuration(**{**own, **changes})
 
 
 def _write(folder: Path, lists: dict[str, Any]) -> Path:
@@ -342,7 +316,7 @@ def test_wrong_configuration(metadata: Path, changes: dict[str, Any], line: str)
 
 @pytest.mark.parametrize("section", [None, "target", "interferer", "listener", "scene_datasets"])
 def test_every_missing_key_is_named(metadata: Path, section: str | None) -> None:
-    keys = CONFIG if section is None else CONFIG[section]
+    keys = _config() if section is None else _config()[section]
     for key in keys:
         config = _config()
         del (config if section is None else config[section])[key]

@@ -1,12 +1,14 @@
-"""The demo listeners: standard audiograms with small differences between the ears, and who hears which scene."""
+"""The demo listeners: standard audiograms with small differences between the ears, and which of them hear a scene."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hearlab.datasets.demo.seeds import item_rng
+from hearlab.listeners import FREQUENCIES_FIELD, LEVELS_FIELDS
 
 FREQUENCIES = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)
 
@@ -25,6 +27,9 @@ STANDARD_AUDIOGRAMS: dict[str, tuple[float, ...]] = {
 PANEL = ("N2", "S2", "N3", "S1", "N4", "N2", "S3", "N1")
 HIGHEST_LEVEL = 80
 LISTENERS_PER_SCENE = 3
+# Of the music: mild to severe for training; for validation a mild and a moderately severe sloping loss (of 31 and 63 dB
+# in the mean over 0.5, 1, 2 and 4 kHz).
+MUSIC_PANEL = {"train": {"L5001": "N1", "L5002": "N3", "L5003": "S2"}, "valid": {"L5041": "N2", "L5042": "N4"}}
 
 
 def listener_ids() -> list[str]:
@@ -39,15 +44,33 @@ def demo_listeners(seed: int) -> dict[str, dict[str, Any]]:
         ears = []
         for _ in range(2):
             deviation = 5 * (rng.integers(-1, 2) + rng.choice([-1, 0, 0, 0, 1], len(FREQUENCIES)))
-            levels = np.clip(np.array(STANDARD_AUDIOGRAMS[standard]) + deviation, 0, HIGHEST_LEVEL)
-            ears.append([int(level) for level in levels])
-        listeners[identity] = {
-            "name": identity,
-            "audiogram_cfs": list(FREQUENCIES),
-            "audiogram_levels_l": ears[0],
-            "audiogram_levels_r": ears[1],
-        }
+            ears.append(np.array(STANDARD_AUDIOGRAMS[standard]) + deviation)
+        listeners[identity] = _entry(identity, *ears)
     return listeners
+
+
+def music_listeners(split: str, seed: int) -> dict[str, dict[str, Any]]:
+    """Content of listeners.{split}.json: levels in dB HL in steps of 5 dB; the two ears differ."""
+    listeners = {}
+    for identity, standard in MUSIC_PANEL[split].items():
+        rng = item_rng(seed, identity)
+        better = np.array(STANDARD_AUDIOGRAMS[standard]) + 5 * rng.choice([-1, 0, 0, 0, 1], len(FREQUENCIES))
+        worse = better + 5 * rng.choice([0, 1, 1, 2], len(FREQUENCIES))
+        worse[0] = better[0] + 5  # at one frequency they always differ
+        ears = [better, worse] if rng.random() < 0.5 else [worse, better]
+        listeners[identity] = _entry(identity, *ears)
+    return listeners
+
+
+def _entry(identity: str, left: NDArray[np.integer], right: NDArray[np.integer]) -> dict[str, Any]:
+    """A listener as an entry of listeners.json, with levels from 0 to HIGHEST_LEVEL."""
+    left, right = (np.clip(levels, 0, HIGHEST_LEVEL) for levels in (left, right))
+    return {
+        "name": identity,
+        FREQUENCIES_FIELD: list(FREQUENCIES),
+        LEVELS_FIELDS["left"]: left.tolist(),
+        LEVELS_FIELDS["right"]: right.tolist(),
+    }
 
 
 def scene_listeners(scenes: list[str]) -> dict[str, list[str]]:

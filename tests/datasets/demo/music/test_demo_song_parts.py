@@ -15,9 +15,9 @@ from hearlab.datasets.demo.music.singing import VIBRATO_ONSET, Singer, draw_sing
 from hearlab.datasets.demo.music.song_form import STEPS, STYLES, SongForm, draw_form, root_above, voicing
 from hearlab.datasets.demo.music.song_melody import MelodyNote, melody
 from hearlab.datasets.demo.music.song_mixing import PEAK_LEVEL, mix
-from hearlab.datasets.demo.music.song_sounds import add, frequency, held, pan, saturate
 from hearlab.datasets.demo.music.songs import low_voice
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone, ensemble
+from hearlab.datasets.demo.sounds import add, frequency, held, pan, saturate
 from hearlab.datasets.demo.speech.phonemes import VOWELS
 
 RATE = 44100

@@ -212,9 +212,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_songs(music: Caden
     metadata = CadenzaData(tmp_path / "again").metadata
     metadata.mkdir(parents=True)
     (metadata / "musdb18.train.json").write_text("{")
-    seen: list[tuple[int, int]] = []
-    make_demo_music(tmp_path / "again", 2, train=1, valid=1, test=0, progress=lambda *step: seen.append(step))
-    assert seen == [(1, 2), (2, 2)]
+    make_demo_music(tmp_path / "again", 2, train=1, valid=1, test=0)
     first, again = _content(music.root), _content(tmp_path / "again")
     listing = {
         str(path.relative_to(music.root)) for path in (music.songs("valid"), music.songs("test"), music.segments)

@@ -8,7 +8,7 @@ from scipy import signal
 
 from hearlab.audio import rms
 from hearlab.datasets.demo.seeds import item_rng
-from hearlab.datasets.demo.speech.background_music import compose
+from hearlab.datasets.demo.speech.background_music import background_music
 from hearlab.datasets.demo.speech.formant_synthesis import synthesise, vocal_tract
 from hearlab.datasets.demo.speech.noise import NOISES
 from hearlab.datasets.demo.speech.recordings import TARGET_LEVEL, targets
@@ -146,7 +146,7 @@ def test_classes_of_noise_have_spectra_of_their_own() -> None:
 
 
 def test_music_has_tones_and_a_beat() -> None:
-    samples = compose(6 * RATE, RATE, item_rng(0, "music"))
+    samples = background_music(6 * RATE, RATE, item_rng(0, "music"))
     assert np.isfinite(samples).all()
     _, power = signal.welch(samples, RATE, nperseg=16384)
     low = power[30:300]  # 80 to 800 Hz

@@ -6,8 +6,8 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import STEPS, Bar, SongForm, root_above
-from hearlab.datasets.demo.music.song_sounds import add, held, pan, saturate
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone
+from hearlab.datasets.demo.sounds import add, held, pan, saturate
 
 # MIDI number of the lowest string.
 LOWEST = 28
@@ -23,14 +23,14 @@ KICK_RECOVERY = 0.07
 def bass(form: SongForm, rate: int, rng: np.random.Generator) -> Array:
     """The bass player's whole part, shape (2, n), at no particular level."""
     picked = form.style.picked
-    brightness = float(rng.uniform(450, 700) if picked else rng.uniform(300, 450))
+    brightness = rng.uniform(450, 700) if picked else rng.uniform(300, 450)
     tone = StringTone(
         brightness=brightness,
-        place=float(rng.uniform(0.12, 0.2)),
-        fading=float(rng.uniform(1.5, 2.5)),
-        damping=float(rng.uniform(5, 8)),
+        place=rng.uniform(0.12, 0.2),
+        fading=rng.uniform(1.5, 2.5),
+        damping=rng.uniform(5, 8),
         pick=0.35 if picked else 0.2,
-        pick_centre=float(rng.uniform(1600, 2600) if picked else rng.uniform(900, 1500)),
+        pick_centre=rng.uniform(1600, 2600) if picked else rng.uniform(900, 1500),
         body=((80.0, 0.7, 1.2), (900.0, 0.6, 0.5)),
     )
     strings = Strings(tone, rate, rng)
@@ -41,7 +41,7 @@ def bass(form: SongForm, rate: int, rng: np.random.Generator) -> Array:
         following = notes[index + 1][0] - time if index + 1 < len(notes) else seconds
         length = round(min(seconds, following) * rate)
         add(track, round(time * rate), velocity * held(strings.note(note), length, 0, round(RELEASE * rate)))
-    return pan(saturate(track, float(rng.uniform(1.2, 1.8))) * _under_kick(form, rate), PLACE)
+    return pan(saturate(track, rng.uniform(1.2, 1.8)) * _under_kick(form, rate), PLACE)
 
 
 def _under_kick(form: SongForm, rate: int) -> Array:
@@ -71,9 +71,9 @@ def _notes(form: SongForm, rng: np.random.Generator) -> list[tuple[float, int, f
             end = steps[index + 1] if index + 1 < len(steps) else STEPS
             root = root_above(form.chord(bar, step), LOWEST)
             note = _choose(form, bar, step, root, root_above(following.chords[0], LOWEST), rng)
-            gate = float(rng.uniform(0.6, 0.85))
-            velocity = bar.loudness * (1.0 if step in bar.kick else 0.8) * float(rng.uniform(0.9, 1.05))
-            time = form.time(bar, step) + float(rng.normal(0.002, 0.002))
+            gate = rng.uniform(0.6, 0.85)
+            velocity = bar.loudness * (1.0 if step in bar.kick else 0.8) * rng.uniform(0.9, 1.05)
+            time = form.time(bar, step) + rng.normal(0.002, 0.002)
             notes.append((time, note, gate * (end - step) * form.step, velocity))
     return notes
 

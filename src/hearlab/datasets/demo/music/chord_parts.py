@@ -9,8 +9,8 @@ import numpy as np
 from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import STEPS, Chord, SongForm, voicing
 from hearlab.datasets.demo.music.song_melody import MelodyNote
-from hearlab.datasets.demo.music.song_sounds import add, held, pan, saturate
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone, ensemble
+from hearlab.datasets.demo.sounds import add, held, pan, saturate
 
 # Rhythms as (step, length in steps, velocity); all notes of the chord unless the rhythm is an arpeggio.
 Rhythm = tuple[tuple[int, float, float], ...]
@@ -56,7 +56,7 @@ def accompaniment(form: SongForm, tune: Sequence[MelodyNote], sung: bool, rate: 
     track = np.zeros((2, round(form.seconds * rate)))
     side = float(rng.choice([-1.0, 1.0]))
     for instrument, rhythm in form.style.parts:
-        place = side * float(rng.uniform(0.3, 0.55))
+        place = side * rng.uniform(0.3, 0.55)
         if instrument == "strings":
             part = _strings(form, place, rate, rng)
         else:
@@ -85,28 +85,28 @@ def draw_tone(instrument: str, rng: np.random.Generator) -> StringTone:
     """A guitar or a piano of its own make."""
     if instrument == "guitar":
         return StringTone(
-            brightness=float(rng.uniform(3000, 4500)),
-            place=float(rng.uniform(0.1, 0.22)),
-            fading=float(rng.uniform(2.0, 3.5)),
-            damping=float(rng.uniform(1.5, 3.0)),
+            brightness=rng.uniform(3000, 4500),
+            place=rng.uniform(0.1, 0.22),
+            fading=rng.uniform(2.0, 3.5),
+            damping=rng.uniform(1.5, 3.0),
             pick=0.3,
-            pick_centre=float(rng.uniform(3000, 4500)),
+            pick_centre=rng.uniform(3000, 4500),
             body=(
-                (float(rng.uniform(100, 130)), 0.2, 1.0),
-                (float(rng.uniform(200, 260)), 0.25, 1.0),
+                (rng.uniform(100, 130), 0.2, 1.0),
+                (rng.uniform(200, 260), 0.25, 1.0),
                 (3000.0, 0.6, 0.8),
             ),
         )
     return StringTone(
-        brightness=float(rng.uniform(1800, 2800)),
+        brightness=rng.uniform(1800, 2800),
         place=0.12,
-        fading=float(rng.uniform(1.6, 2.4)),
-        damping=float(rng.uniform(1.5, 2.5)),
+        fading=rng.uniform(1.6, 2.4),
+        damping=rng.uniform(1.5, 2.5),
         stiffness=4e-4,
         detuning=(-0.7, 0.8),
         pick=0.2,
         pick_centre=900.0,
-        body=((float(rng.uniform(180, 260)), 0.5, 0.6), (float(rng.uniform(1300, 2000)), 0.7, 0.6)),
+        body=((rng.uniform(180, 260), 0.5, 0.6), (rng.uniform(1300, 2000), 0.7, 0.6)),
     )
 
 
@@ -129,13 +129,13 @@ def _string_part(form: SongForm, instrument: str, rhythm: str, rate: int, rng: n
                 notes = [notes[order[index % len(order)]]]
             elif instrument == "guitar" and step % 4 == 2:
                 notes = notes[::-1]  # an upstroke
-            start = form.time(bar, step) + float(rng.normal(0, 0.003))
-            loud = velocity * bar.loudness * float(rng.uniform(0.92, 1.05))
+            start = form.time(bar, step) + rng.normal(0, 0.003)
+            loud = velocity * bar.loudness * rng.uniform(0.92, 1.05)
             lasting = min(length, bar.fill - step) if bar.stop else length
             for place, note in enumerate(notes):
-                late = STRUM * place if instrument == "guitar" else float(rng.uniform(0, 0.006))
+                late = STRUM * place if instrument == "guitar" else rng.uniform(0, 0.006)
                 sound = held(strings.note(note), round(lasting * form.step * rate), 0, release)
-                add(track, round((start + late) * rate), loud * float(rng.uniform(0.8, 1.0)) * sound)
+                add(track, round((start + late) * rate), loud * rng.uniform(0.8, 1.0) * sound)
     if instrument == "guitar" and form.genre == "Rock":
         return saturate(track, 0.9)  # an amplifier turned up
     return saturate(track, 2.5)
@@ -154,7 +154,7 @@ def _lead(form: SongForm, tune: Sequence[MelodyNote], rate: int, rng: np.random.
 
 def _strings(form: SongForm, place: float, rate: int, rng: np.random.Generator) -> Array:
     """Held chords of bowed strings that overlap a little, shape (2, n)."""
-    brightness = float(rng.uniform(2000, 3200))
+    brightness = rng.uniform(2000, 3200)
     low, count = VOICINGS["strings"]
     low += int(rng.integers(-3, 4))
     chords: dict[Chord, Array] = {}

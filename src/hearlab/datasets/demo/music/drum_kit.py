@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import GROOVES, STEPS, Bar, Groove, SongForm
-from hearlab.datasets.demo.music.song_sounds import add, hump, pan, saturate, shaped_noise
+from hearlab.datasets.demo.sounds import add, hump, pan, saturate, shaped_noise
 
 # Every drum is struck softly, firmly and hard; a stroke takes the nearest of these takes.
 VELOCITIES = (0.35, 0.7, 1.0)
@@ -31,38 +29,25 @@ MEMBRANE = (1.0, 1.59, 2.14, 2.30, 2.65)
 CYMBAL = (1.0, 1.48, 1.83, 2.55, 2.63, 3.91, 4.4, 5.7)
 
 
-@dataclass(frozen=True)
-class Kit:
-    """Tuning of a kit: pitches in Hz, decays in s, brightness as a factor on the centres of noise."""
-
-    kick: float
-    kick_decay: float
-    beater: float
-    snare: float
-    wires: float
-    tom: float
-    cymbal: float
-    hat_decay: float
-    brightness: float
-
-
-def draw_kit(rng: np.random.Generator) -> Kit:
-    return Kit(
-        kick=float(rng.uniform(52, 70)),
-        kick_decay=float(rng.uniform(0.04, 0.065)),
-        beater=float(rng.uniform(0.25, 0.5)),
-        snare=float(rng.uniform(170, 235)),
-        wires=float(rng.uniform(0.07, 0.12)),
-        tom=float(rng.uniform(0.85, 1.2)),
-        cymbal=float(rng.uniform(0.85, 1.2)),
-        hat_decay=float(rng.uniform(0.03, 0.05)),
-        brightness=float(rng.uniform(0.85, 1.2)),
-    )
+Kit = dict[str, float]
+# Limits between which the tuning of a kit is drawn: pitches in Hz or as factors, decays in s, factors on the centres of
+# noise and on levels.
+TUNING = {
+    "kick": (52, 70),
+    "kick_decay": (0.04, 0.065),
+    "beater": (0.25, 0.5),
+    "snare": (170, 235),
+    "wires": (0.07, 0.12),
+    "tom": (0.85, 1.2),
+    "cymbal": (0.85, 1.2),
+    "hat_decay": (0.03, 0.05),
+    "brightness": (0.85, 1.2),
+}
 
 
 def drums(form: SongForm, rate: int, rng: np.random.Generator) -> Array:
     """The drummer's whole part, shape (2, n), at no particular level."""
-    kit = draw_kit(rng)
+    kit = {name: rng.uniform(*limits) for name, limits in TUNING.items()}
     takes: dict[tuple[str, int], Array] = {}
     track = np.zeros((2, round(form.seconds * rate)))
     strokes = sorted(_strokes(form, rng))
@@ -99,7 +84,7 @@ def _strokes(form: SongForm, rng: np.random.Generator) -> list[tuple[float, str,
         crash = after_fill or (bar.section == "verse" and bar is form.bars[1])
         for drum, step, velocity in _bar(bar, crash, groove, rng):
             if form.plays("drums", bar, step):
-                time = form.time(bar, step) + float(rng.normal(0, 0.003))
+                time = form.time(bar, step) + rng.normal(0, 0.003)
                 strokes.append((time, drum, float(np.clip(velocity * rng.normal(1, 0.08), 0.1, 1.1))))
         after_fill = bar.fill < STEPS
     return strokes
@@ -144,26 +129,26 @@ def _overheads(sound: Array, place: float, rate: int) -> Array:
 
 def _drum(kit: Kit, drum: str, velocity: float, rate: int, rng: np.random.Generator) -> Array:
     """One stroke, peak about 1; harder strokes are brighter."""
-    bright = kit.brightness * (0.6 + 0.4 * velocity)
+    bright = kit["brightness"] * (0.6 + 0.4 * velocity)
     if drum == "kick":
         return _kick(kit, bright, rate, rng)
     if drum == "snare":
         return _snare(kit, bright, rate, rng)
     if drum in ("high_tom", "low_tom"):
-        return _tom(kit.tom * (150.0 if drum == "high_tom" else 95.0), bright, rate, rng)
+        return _tom(kit["tom"] * (150.0 if drum == "high_tom" else 95.0), bright, rate, rng)
     if drum == "crash":
-        return _cymbal(kit.cymbal * 330, 0.5, 1.6, bright, rate, rng)
-    return _cymbal(kit.cymbal * 420, kit.hat_decay if drum == "hat" else 0.18, 0.25, bright, rate, rng)
+        return _cymbal(kit["cymbal"] * 330, 0.5, 1.6, bright, rate, rng)
+    return _cymbal(kit["cymbal"] * 420, kit["hat_decay"] if drum == "hat" else 0.18, 0.25, bright, rate, rng)
 
 
 def _kick(kit: Kit, bright: float, rate: int, rng: np.random.Generator) -> Array:
     """A membrane whose pitch falls, and the click of the beater."""
     time = np.arange(round(0.4 * rate)) / rate
-    sweep, fall = 2.2 * kit.kick, 0.018
-    phase = 2 * np.pi * (kit.kick * time + sweep * fall * (1 - np.exp(-time / fall)))
+    sweep, fall = 2.2 * kit["kick"], 0.018
+    phase = 2 * np.pi * (kit["kick"] * time + sweep * fall * (1 - np.exp(-time / fall)))
     body = np.sin(phase) + 0.25 * np.sin(2 * phase) * np.exp(-time / 0.03)
     click = shaped_noise((time.size,), rate, rng, lambda f: hump(f, 2600 * bright, 0.8) + 0.4 * hump(f, 700, 0.9))
-    sound = body * np.exp(-time / kit.kick_decay) + kit.beater * bright * click * np.exp(-time / 0.007)
+    sound = body * np.exp(-time / kit["kick_decay"]) + kit["beater"] * bright * click * np.exp(-time / 0.007)
     return _faded(sound * np.minimum(1, time / 0.0015))
 
 
@@ -173,12 +158,12 @@ def _snare(kit: Kit, bright: float, rate: int, rng: np.random.Generator) -> Arra
     heads = sum(
         gain
         * np.exp(-time / decay)
-        * np.sin(2 * np.pi * ratio * kit.snare * (time + 0.004 * (1 - np.exp(-time / 0.02))))
+        * np.sin(2 * np.pi * ratio * kit["snare"] * (time + 0.004 * (1 - np.exp(-time / 0.02))))
         for ratio, gain, decay in ((1.0, 0.6, 0.06), (1.78, 0.35, 0.045), (2.6, 0.15, 0.03))
     )
     wires = shaped_noise((2, time.size), rate, rng, lambda f: hump(f, 3600 * bright, 1.15) + 0.25 * hump(f, 420, 0.7))
     wires = 0.8 * wires[:1] + 0.6 * wires  # wires sound much the same from both sides
-    rattle = 0.22 * np.exp(-time / kit.wires) + 0.3 * np.exp(-time / 0.012)
+    rattle = 0.22 * np.exp(-time / kit["wires"]) + 0.3 * np.exp(-time / 0.012)
     return _faded((heads + rattle * wires) * np.minimum(1, time / 0.0008))
 
 

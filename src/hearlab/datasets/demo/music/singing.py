@@ -13,7 +13,7 @@ from scipy import fft, ndimage
 from hearlab.arrays import Array
 from hearlab.datasets.demo.music.song_form import SongForm
 from hearlab.datasets.demo.music.song_melody import MelodyNote
-from hearlab.datasets.demo.music.song_sounds import add, hump, pan
+from hearlab.datasets.demo.sounds import add, hann, hump, overlapping_frames, pan
 from hearlab.datasets.demo.speech.formant_synthesis import TRANSFORM, VOWEL_GAIN, glottal_pulse, vocal_tract
 from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
 from hearlab.datasets.demo.speech.utterances import Utterance
@@ -66,12 +66,12 @@ def draw_singer(low: bool, rng: np.random.Generator) -> Singer:
     return Singer(
         lowest,
         lowest + 16,
-        formant_scale=float(rng.uniform(0.95, 1.04) if low else rng.uniform(1.1, 1.2)),
-        vibrato_rate=float(rng.uniform(5.1, 5.9)),
-        vibrato_extent=float(rng.uniform(0.35, 0.6)),
-        breathiness=float(rng.uniform(0.03, 0.08)),
-        emphasis=float(rng.uniform(5.0, 8.0)),
-        doubling=float(rng.uniform(0.25, 0.4)),
+        formant_scale=rng.uniform(0.95, 1.04) if low else rng.uniform(1.1, 1.2),
+        vibrato_rate=rng.uniform(5.1, 5.9),
+        vibrato_extent=rng.uniform(0.35, 0.6),
+        breathiness=rng.uniform(0.03, 0.08),
+        emphasis=rng.uniform(5.0, 8.0),
+        doubling=rng.uniform(0.25, 0.4),
     )
 
 
@@ -83,11 +83,10 @@ def vocals(form: SongForm, notes: list[MelodyNote], singer: Singer, rate: int, r
 
 def plan_line(notes: list[MelodyNote], singer: Singer, seconds: float, rng: np.random.Generator) -> Utterance:
     """Put a syllable on each note; its vowel begins on the note's start and its consonant before."""
-    plan = Utterance()
-    plan.duration = seconds
+    plan = Utterance(seconds)
     syllables = [(str(rng.choice(list(CONSONANTS))), str(rng.choice(list(VOWELS)))) for _ in notes]
     starts = [
-        max(note.start - CONSONANTS[consonant].duration * float(rng.uniform(0.85, 1.1)), 0.0)
+        max(note.start - CONSONANTS[consonant].duration * rng.uniform(0.85, 1.1), 0.0)
         for note, (consonant, _) in zip(notes, syllables, strict=True)
     ]
     for index, (note, (consonant, vowel)) in enumerate(zip(notes, syllables, strict=True)):
@@ -95,7 +94,7 @@ def plan_line(notes: list[MelodyNote], singer: Singer, seconds: float, rng: np.r
         if not note.last and index + 1 < len(notes):
             end = starts[index + 1]
         if note.first:
-            _add_breath(plan, starts[index], float(rng.uniform(0.06, 0.12)))
+            _add_breath(plan, starts[index], rng.uniform(0.06, 0.12))
         _add_syllable(plan, CONSONANTS[consonant], VOWELS[vowel], starts[index], note, max(end, note.start + 0.09))
         plan.text += consonant + vowel + " " * note.last
     plan.text = plan.text.strip()
@@ -133,28 +132,10 @@ def _add_syllable(
     plan.voicing.add(max(end - fall, voice_start + 0.06), 0.85 * loud)
     plan.voicing.add(end - 0.01, 0.0 if note.last else 0.35 * loud)
 
-    for track, value in ((plan.noise_centre, consonant.noise_centre), (plan.noise_width, consonant.noise_width)):
-        track.add(start, value)
-        track.add(end - 0.001, value)
-    strength = loud**0.5 * consonant.noise
-    plan.noise.add(start, 0.0)
-    plan.aspiration.add(start, 0.0)
-    if stop:
-        for offset, level in ((-0.003, 0.0), (-0.001, 1.0), (0.009, 0.5), (0.02, 0.0)):
-            plan.noise.add(release + offset, level * strength)
-        for at, level in ((release, 0.15), (voice_start, 0.1), (voice_start + 0.02, 0.0)):
-            plan.aspiration.add(at, level * loud * float(consonant.aspiration > 0.02))
-    elif consonant.noise:
-        plan.noise.add(start + 0.35 * onset, strength)
-        plan.noise.add(start + 0.85 * onset, strength)
-        plan.noise.add(release + 0.008, 0.0)
-
     reached = voice_start + min(0.07, 0.4 * (end - voice_start))
-    for at, weight in ((start, 0.75), (release, 0.8), (reached, 0.0), (max(end - 0.045, reached), 0.0)):
-        plan.add_formants(
-            at,
-            tuple(weight * locus + (1 - weight) * own for locus, own in zip(consonant.formants, vowel, strict=True)),
-        )
+    burst = ((-0.003, 0.0), (-0.001, 1.0), (0.009, 0.5), (0.02, 0.0))
+    breath = ((release, 0.15), (voice_start, 0.1), (voice_start + 0.02, 0.0))
+    plan.articulate(consonant, vowel, (start, release, reached, end), loud, burst, breath)
 
 
 def _pitch(
@@ -198,17 +179,11 @@ def sing(line: Utterance, singer: Singer, rate: int, rng: np.random.Generator) -
     pulses += singer.emphasis * np.diff(pulses, prepend=pulses[0])
     breath = singer.breathiness * voicing * (1 - np.cos(2 * np.pi * turns)) + aspiration
     source = voicing * pulses + 0.5 * breath * np.diff(noise[0], prepend=0.0)
-    pieces = np.stack([source, VOWEL_GAIN * frication * noise[1]])
-
-    # Overlapping pieces of 2 * HOP samples; the first begins HOP samples before the song.
-    count = length // HOP + 2
-    padded = np.zeros((2, (count + 1) * HOP))
-    padded[:, HOP : HOP + length] = pieces
-    frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP, axis=1)[:, ::HOP][:, :count]
+    frames = overlapping_frames(np.stack([source, VOWEL_GAIN * frication * noise[1]]), HOP)
     sounding = np.nonzero(np.any(frames != 0, axis=(0, 2)))[0]
     centres = sounding * HOP / rate
     formants = np.stack([track.at(centres) for track in line.formants], axis=1) * singer.formant_scale
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP))
+    window = hann(2 * HOP)
     hertz = np.maximum(fft.rfftfreq(TRANSFORM, 1 / rate), 20.0)
     spectrum = fft.rfft(frames[0, sounding] * window, TRANSFORM)
     centre, octaves, gain = SINGERS_FORMANT

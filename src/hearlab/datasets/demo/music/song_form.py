@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hearlab.datasets.demo.seeds import item_rng
+from hearlab.datasets.demo.sounds import MAJOR
 
 # Steps of a bar of four beats.
 STEPS = 16
-MAJOR = (0, 2, 4, 5, 7, 9, 11)
 MINOR = (0, 2, 3, 5, 7, 8, 10)
 # Degrees of the scale on which the chords of successive bars stand.
 PROGRESSIONS = {
@@ -170,7 +170,7 @@ def draw_form(name: str, split: str, number: int, seconds: float, seed: int) -> 
     genres = item_rng(seed, f"{split}/genres").permutation(list(STYLES))
     genre = str(genres[number % len(genres)])
     style = STYLES[genre]
-    tempo = round(float(rng.uniform(*style.tempo)), 1)
+    tempo = round(rng.uniform(*style.tempo), 1)
     tonic = int(rng.integers(12))
     scale = MINOR if rng.random() < 0.4 else MAJOR
     progression = PROGRESSIONS[scale][int(rng.integers(len(PROGRESSIONS[scale])))]
@@ -196,7 +196,7 @@ def draw_form(name: str, split: str, number: int, seconds: float, seed: int) -> 
             Bar(
                 FIRST_DOWNBEAT + index * length,
                 section,
-                LOUDNESS[section] * float(rng.uniform(0.95, 1.05)),
+                LOUDNESS[section] * rng.uniform(0.95, 1.05),
                 (_chord(tonic, scale, degrees[0], style.sevenths), _chord(tonic, scale, degrees[1], style.sevenths)),
                 tuple(sorted(kick)),
                 fill if before_chorus else STEPS,

@@ -61,10 +61,10 @@ def melody(form: SongForm, lowest: int, highest: int, rng: np.random.Generator) 
             if length >= 4 or step % 8 == 0:
                 tones = form.chord(bar, step).tones
                 at = min((k for k, note in enumerate(scale) if note % 12 in tones), key=lambda k: abs(k - at))
-            start = form.time(bar, step) + float(rng.normal(0.008, 0.008))
+            start = form.time(bar, step) + rng.normal(0.008, 0.008)
             end = form.time(bar, min(step + length, STEPS))
             accent = 1.0 if step % 4 == 0 else 0.85
-            loud = bar.loudness * accent * float(rng.uniform(0.92, 1.05))
+            loud = bar.loudness * accent * rng.uniform(0.92, 1.05)
             notes.append(MelodyNote(scale[at], start, end - start, loud, index == 0, index == len(motif) - 1))
     notes = [note for note in notes if note.start + SHORTEST < form.seconds]
     return [*notes[:-1], *(replace(note, last=True) for note in notes[-1:])]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 
 from hearlab.arrays import Array
-from hearlab.datasets.demo.music.song_sounds import frequency, hump, shaped_noise
+from hearlab.datasets.demo.sounds import frequency, hump, shaped_noise
 
 # Strings fade out between these frequencies in Hz; above them little is left.
 HIGHEST = (7000.0, 12000.0)

@@ -8,10 +8,11 @@ import numpy as np
 from scipy import fft
 
 from hearlab.arrays import Array, Spectrum
+from hearlab.datasets.demo.sounds import add, hann, overlapping_frames
 from hearlab.datasets.demo.speech.utterances import Talker, Utterance
 
-# The vocal tract is held over frames of HOP samples, windowed with a Hann window of twice that; the transform leaves
-# room for the ringing of the narrowest formant.
+# The vocal tract is constant over frames of HOP samples, windowed with a Hann window of twice that; the transform
+# leaves room for the ringing of the narrowest formant.
 HOP = 256
 TRANSFORM = 2048
 FRAMES_AT_ONCE = 512
@@ -41,43 +42,30 @@ def synthesise(utterance: Utterance, talker: Talker, rate: int, rng: np.random.G
     # Breath noise comes with the open phase of the glottis.
     breath = talker.breathiness * voicing * (1 - np.cos(2 * np.pi * phase)) + utterance.aspiration.at(time)
     pulses += EMPHASIS * np.diff(pulses, prepend=pulses[0])
-    source = voicing * pulses + breath * _brighten(noise[0])
+    # Breath noise is flat after radiation (a first difference), where the pulses fall.
+    source = voicing * pulses + 0.5 * breath * np.diff(noise[0], prepend=0.0)
     frication = VOWEL_GAIN * utterance.noise.at(time) * noise[1]
 
-    frames = np.arange(-1, length // HOP + 1)
-    centres = (frames + 1) * HOP / rate
+    frames = overlapping_frames(np.stack([source, frication]), HOP) * hann(2 * HOP)
+    centres = np.arange(frames.shape[1]) * HOP / rate
     formants = np.stack([track.at(centres) for track in utterance.formants], axis=1) * talker.formant_scale
     centre = utterance.noise_centre.at(centres) * talker.formant_scale
     width = utterance.noise_width.at(centres)
 
-    sound = np.zeros((frames.size + 1) * HOP + TRANSFORM)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(2 * HOP) + 0.5) / (2 * HOP))
-    pieces = [_frames(signal, frames.size) * window for signal in (source, frication)]
-    bins = fft.rfftfreq(TRANSFORM, 1 / rate)
-    octaves = np.log2(np.maximum(bins, 20.0))
-    for first in range(0, frames.size, FRAMES_AT_ONCE):
+    sound = np.zeros(length + TRANSFORM)
+    octaves = np.log2(np.maximum(fft.rfftfreq(TRANSFORM, 1 / rate), 20.0))
+    for first in range(0, centres.size, FRAMES_AT_ONCE):
         part = slice(first, first + FRAMES_AT_ONCE)
-        spectrum = fft.rfft(pieces[0][part], TRANSFORM) * vocal_tract(formants[part], talker.formant_scale, rate)
-        noisy = np.nonzero(np.any(pieces[1][part], axis=1))[0]
+        voiced, unvoiced = frames[:, part]
+        spectrum = fft.rfft(voiced, TRANSFORM) * vocal_tract(formants[part], talker.formant_scale, rate)
+        noisy = np.nonzero(np.any(unvoiced, axis=1))[0]
         away = (octaves - np.log2(centre[part][noisy])[:, None]) / width[part][noisy][:, None]
         # Narrow noises are amplified, so that all consonants of the same amplitude are about equally loud.
         shape = np.exp(-0.5 * away**2) / np.sqrt(width[part][noisy] * centre[part][noisy] / 4000.0)[:, None]
-        spectrum[noisy] += fft.rfft(pieces[1][part][noisy], TRANSFORM) * shape
+        spectrum[noisy] += fft.rfft(unvoiced[noisy], TRANSFORM) * shape
         for index, piece in enumerate(fft.irfft(spectrum, TRANSFORM), first):
-            sound[index * HOP : index * HOP + TRANSFORM] += piece
-    return sound[HOP : HOP + length]
-
-
-def _brighten(noise: Array) -> Array:
-    """First difference: breath noise is flat after radiation, where the pulses fall."""
-    return np.diff(noise, prepend=0.0) * 0.5
-
-
-def _frames(signal: Array, count: int) -> Array:
-    """Overlapping pieces of 2 * HOP samples, the first starting HOP samples before the signal."""
-    padded = np.zeros((count + 1) * HOP)
-    padded[HOP : HOP + signal.size] = signal[: padded.size - HOP]
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP)[::HOP][:count]
+            add(sound, (index - 1) * HOP, piece)
+    return sound[:length]
 
 
 @functools.cache

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import fft
 
 from hearlab.arrays import Array
+from hearlab.datasets.demo.sounds import shaped_noise
 
 
 def _shaped(length: int, rate: int, rng: np.random.Generator, gain: Callable[[Array], Array]) -> Array:
-    """Gaussian noise whose amplitude spectrum is `gain` (of frequency in Hz), RMS 1."""
-    size = fft.next_fast_len(length, real=True)
-    frequency = np.maximum(fft.rfftfreq(size, 1 / rate), 1.0)
-    spectrum = fft.rfft(rng.standard_normal(size)) * gain(frequency) / np.hypot(1, 40 / frequency) ** 2
-    noise = fft.irfft(spectrum, size)[:length]
-    return noise / np.sqrt(np.mean(noise**2))
+    return shaped_noise((length,), rate, rng, gain, low_cut=40.0)
 
 
 def _tones(length: int, rate: int, rng: np.random.Generator, base: float, levels: list[float]) -> Array:

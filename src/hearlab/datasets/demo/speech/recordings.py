@@ -10,7 +10,7 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.datasets.demo.seeds import item_rng
-from hearlab.datasets.demo.speech.background_music import compose
+from hearlab.datasets.demo.speech.background_music import background_music
 from hearlab.datasets.demo.speech.formant_synthesis import synthesise
 from hearlab.datasets.demo.speech.noise import NOISES
 from hearlab.datasets.demo.speech.utterances import draw_talker, plan_utterance
@@ -43,15 +43,6 @@ class Recording:
     entry: dict[str, Any]
 
 
-def recording_count(targets: dict[str, int]) -> int:
-    """Number of all recordings, with the given number of targets per split."""
-    interferers = sum(
-        len(INTERFERING_TALKERS[split]) + len(NOISES) * len(NOISE_NUMBERS[split]) + len(MUSIC_FILES[split])
-        for split in targets
-    )
-    return sum(targets.values()) + interferers
-
-
 def targets(split: str, count: int, rate: int, seed: int) -> Iterator[Recording]:
     """Sentences by the split's talkers in turn."""
     names = TARGET_TALKERS[split]
@@ -61,7 +52,7 @@ def targets(split: str, count: int, rate: int, seed: int) -> Iterator[Recording]
         prompt = f"SYN_{index + 1:05d}"
         name = f"{talker.name}_{prompt}"
         rng = item_rng(seed, name)
-        seconds = round(float(rng.uniform(*TARGET_SECONDS)), 2)
+        seconds = round(rng.uniform(*TARGET_SECONDS), 2)
         plan = plan_utterance(talker, seconds, rng)
         samples = _at_level(synthesise(plan, talker, rate, rng), TARGET_LEVEL + rng.uniform(-1, 1))
         sentence = plan.text.capitalize() + "."
@@ -118,7 +109,7 @@ def music_interferers(split: str, rate: int, seed: int) -> Iterator[Recording]:
     """Pieces of music; the file's name in the metadata holds its folder."""
     for file in MUSIC_FILES[split]:
         number = file.split("/")[1].split(".")[0]
-        samples = compose(round(INTERFERER_SECONDS * rate), rate, item_rng(seed, f"music_{number}"))
+        samples = background_music(round(INTERFERER_SECONDS * rate), rate, item_rng(seed, f"music_{number}"))
         length = _length(samples, rate)
         entry = {
             "track": f"track_{number:>07}",

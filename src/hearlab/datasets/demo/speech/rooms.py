@@ -77,7 +77,7 @@ def draw_room(name: str, seed: int) -> Room:
     width, length = np.round(rng.uniform([3.4, 4.0], [4.6, 6.0]), 1).tolist()
     height = float(np.round(rng.uniform(2.4, 2.9), 1))
     ears = float(rng.choice([1.2, 1.6]))
-    reverberation_time = float(rng.uniform(0.2, 0.3))
+    reverberation_time = rng.uniform(0.2, 0.3)
     absorption = rng.uniform(0.7, 1.3, (3, 2))
     absorption[2] *= 1.3  # carpet below, plaster above: more than the walls
 

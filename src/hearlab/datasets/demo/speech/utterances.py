@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,10 @@ import numpy as np
 from hearlab.arrays import Array
 from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
 
-_NEUTRAL = (500.0, 1500.0, 2500.0)
+MARGIN = 0.05  # s
+
+Landmarks = Iterable[tuple[float, float]]
+"""Times in s and values."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,11 @@ def draw_talker(name: str, rng: np.random.Generator) -> Talker:
     return Talker(
         name,
         "F" if female else "M",
-        pitch=float(rng.uniform(175, 225) if female else rng.uniform(95, 130)),
-        liveliness=float(rng.uniform(2.0, 4.0)),
-        formant_scale=float(rng.uniform(1.12, 1.2) if female else rng.uniform(0.96, 1.05)),
-        rate=float(rng.uniform(3.8, 4.8)),
-        breathiness=float(rng.uniform(0.03, 0.08)),
+        pitch=rng.uniform(175, 225) if female else rng.uniform(95, 130),
+        liveliness=rng.uniform(2.0, 4.0),
+        formant_scale=rng.uniform(1.12, 1.2) if female else rng.uniform(0.96, 1.05),
+        rate=rng.uniform(3.8, 4.8),
+        breathiness=rng.uniform(0.03, 0.08),
     )
 
 
@@ -77,9 +81,9 @@ class Utterance:
         formants: three tracks in Hz of an adult male vocal tract.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, duration: float) -> None:
         self.text = ""
-        self.duration = 0.0
+        self.duration = duration
         self.pitch = Track()
         self.voicing = Track()
         self.aspiration = Track()
@@ -88,20 +92,57 @@ class Utterance:
         self.noise_width = Track()
         self.formants = (Track(), Track(), Track())
 
-    def add_formants(self, time: float, values: tuple[float, ...]) -> None:
+    def add_formants(self, time: float, values: Iterable[float]) -> None:
         for track, value in zip(self.formants, values, strict=True):
             track.add(time, value)
 
+    def articulate(
+        self,
+        consonant: Consonant,
+        vowel: tuple[float, float, float],
+        times: tuple[float, float, float, float],
+        loudness: float,
+        burst: Landmarks,
+        breath: Landmarks,
+    ) -> None:
+        """The noise of a consonant, and formants that move from it to a vowel.
 
-def plan_utterance(talker: Talker, duration: float, rng: np.random.Generator, *, margin: float = 0.05) -> Utterance:
+        Args:
+            consonant, vowel: what is spoken.
+            times: start and release of the consonant, arrival of the formants at the vowel, end of the vowel.
+            loudness: amplitude of the vowel.
+            burst: of a stop: times relative to the release, and amplitudes relative to the consonant's noise.
+            breath: of an aspirated stop: times, and amplitudes relative to the vowel.
+        """
+        start, release, reached, end = times
+        for track, value in ((self.noise_centre, consonant.noise_centre), (self.noise_width, consonant.noise_width)):
+            track.add(start, value)
+            track.add(end - 0.001, value)
+        strength, onset = loudness**0.5 * consonant.noise, release - start
+        self.noise.add(start, 0.0)
+        self.aspiration.add(start, 0.0)
+        if consonant.manner == "stop":
+            for offset, level in burst:
+                self.noise.add(release + offset, level * strength)
+            for at, level in breath:
+                self.aspiration.add(at, level * loudness * float(consonant.aspiration > 0.02))
+        elif consonant.noise:
+            self.noise.add(start + 0.35 * onset, strength)
+            self.noise.add(start + 0.85 * onset, strength)
+            self.noise.add(release + 0.008, 0.0)
+        for at, weight in ((start, 0.75), (release, 0.8), (reached, 0.0), (max(end - 0.045, reached), 0.0)):
+            pairs = zip(consonant.formants, vowel, strict=True)
+            self.add_formants(at, [weight * locus + (1 - weight) * own for locus, own in pairs])
+
+
+def plan_utterance(talker: Talker, duration: float, rng: np.random.Generator) -> Utterance:
     """Lay out syllables of a consonant and a vowel over `duration` s, in phrases with pauses between them.
 
-    The first and last `margin` s are silent; `duration` has room for some syllables (1 s or more).
+    Its beginning and its end are silent for MARGIN s; `duration` has room for some syllables (1 s or more).
     """
-    plan = Utterance()
-    plan.duration = duration
+    plan = Utterance(duration)
     words: list[str] = []
-    time = margin
+    time = MARGIN
     while True:
         count = int(rng.integers(3, 7))
         phrase_start, spoken = time, 0
@@ -109,14 +150,14 @@ def plan_utterance(talker: Talker, duration: float, rng: np.random.Generator, *,
         for index in range(count):
             # Every other syllable is stressed, but for some that come too early or too late.
             stressed = index % 2 == int(rng.random() < 0.25)
-            length = float(rng.uniform(0.85, 1.15)) * (1.12 if stressed else 0.88) / talker.rate
-            if time + length > duration - margin:
+            length = rng.uniform(0.85, 1.15) * (1.12 if stressed else 0.88) / talker.rate
+            if time + length > duration - MARGIN:
                 break
             if index == 0:
                 plan.voicing.add(phrase_start - 0.01, 0.0)
             consonant = str(rng.choice(list(CONSONANTS)))
             vowel = str(rng.choice(list(VOWELS)))
-            last = index == count - 1 or time + 2 * length > duration - margin
+            last = index == count - 1 or time + 2 * length > duration - MARGIN
             _add_syllable(plan, talker, CONSONANTS[consonant], VOWELS[vowel], time, length, stressed, last, rng)
             time += length
             spoken += 1
@@ -130,7 +171,7 @@ def plan_utterance(talker: Talker, duration: float, rng: np.random.Generator, *,
             _add_pitch(plan, talker, phrase_start, time, rng)
         if spoken < count:
             break
-        time += float(rng.uniform(0.12, 0.28))
+        time += rng.uniform(0.12, 0.28)
     plan.text = " ".join(words)
     for track in (plan.voicing, plan.aspiration, plan.noise):
         track.add(min(time + 0.01, duration), 0.0)
@@ -150,7 +191,7 @@ def _add_syllable(
 ) -> None:
     """Landmarks of one syllable from `start` to `start + length`."""
     loudness = (1.0 if stressed else 0.45) * float(10 ** (rng.uniform(-2, 2) / 20))
-    onset = min(consonant.duration * float(rng.uniform(0.85, 1.15)), 0.45 * length)
+    onset = min(consonant.duration * rng.uniform(0.85, 1.15), 0.45 * length)
     release = start + onset
     voice_start = release + min(consonant.aspiration, 0.2 * length)
     end = start + length
@@ -163,37 +204,17 @@ def _add_syllable(
     plan.voicing.add(max(end - fall, voice_start + 0.03), 0.7 * loudness)
     plan.voicing.add(end - 0.004, 0.0 if last else 0.04 * loudness)
 
-    for track, value in ((plan.noise_centre, consonant.noise_centre), (plan.noise_width, consonant.noise_width)):
-        track.add(start, value)
-        track.add(end - 0.001, value)
-    strength = loudness**0.5 * consonant.noise
-    plan.noise.add(start, 0.0)
-    plan.aspiration.add(start, 0.0)
-    if consonant.manner == "stop":
-        for offset, level in ((-0.001, 0.0), (0.001, 1.0), (0.009, 0.5), (0.018, 0.0)):
-            plan.noise.add(release + offset, level * strength)
-        for at, level in ((release, 0.0), (release + 0.006, 0.2), (voice_start, 0.15), (voice_start + 0.02, 0.0)):
-            plan.aspiration.add(at, level * loudness * float(consonant.aspiration > 0.02))
-    elif consonant.noise:
-        plan.noise.add(start + 0.35 * onset, strength)
-        plan.noise.add(start + 0.85 * onset, strength)
-        plan.noise.add(release + 0.008, 0.0)
-
     reached = min(voice_start + 0.055, voice_start + 0.4 * (end - voice_start))
-    for at, weight in ((start, 0.75), (release, 0.8), (reached, 0.0), (end - 0.045, 0.0)):
-        plan.add_formants(
-            max(at, reached) if weight == 0.0 else at,
-            tuple(weight * locus + (1 - weight) * own for locus, own in zip(consonant.formants, vowel, strict=True)),
-        )
-    if stressed:
-        plan.pitch.add(voice_start + 0.3 * (end - voice_start), float(rng.uniform(0.4, 1.0)) * talker.liveliness)
-    else:
-        plan.pitch.add(voice_start + 0.3 * (end - voice_start), float(rng.uniform(-0.6, 0.0)) * talker.liveliness)
+    burst = ((-0.001, 0.0), (0.001, 1.0), (0.009, 0.5), (0.018, 0.0))
+    breath = ((release, 0.0), (release + 0.006, 0.2), (voice_start, 0.15), (voice_start + 0.02, 0.0))
+    plan.articulate(consonant, vowel, (start, release, reached, end), loudness, burst, breath)
+    accent = rng.uniform(0.4, 1.0) if stressed else rng.uniform(-0.6, 0.0)
+    plan.pitch.add(voice_start + 0.3 * (end - voice_start), accent * talker.liveliness)
 
 
 def _add_pitch(plan: Utterance, talker: Talker, start: float, end: float, rng: np.random.Generator) -> None:
     """Turn the phrase's accents (semitones) into Hz: they ride on a line that falls from its start to its end."""
-    fall = float(rng.uniform(3.0, 5.0))
+    fall = rng.uniform(3.0, 5.0)
     for index, (time, semitones) in enumerate(zip(plan.pitch.times, plan.pitch.values, strict=True)):
         if start <= time <= end:
             line = fall * (0.5 - (time - start) / (end - start))

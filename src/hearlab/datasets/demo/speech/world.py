@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,13 @@ import soundfile
 from hearlab.arrays import Array
 from hearlab.audio import SCENE_FULL_SCALE, to_pcm16, write_wav
 from hearlab.datasets.demo.listeners import demo_listeners, scene_listeners
+from hearlab.datasets.demo.seeds import check_request
 from hearlab.datasets.demo.speech import recordings
 from hearlab.datasets.demo.speech.heads import HEADS
 from hearlab.datasets.demo.speech.hrir_files import decoder_metadata, hrir_mat
 from hearlab.datasets.demo.speech.room_files import ac_text, rpf_text
 from hearlab.datasets.demo.speech.rooms import SOURCES, draw_room, room_response
 from hearlab.datasets.layout import MICROPHONES, SAMPLE_RATE, ClarityData
-from hearlab.errors import InputError
 from hearlab.files import atomic_path, write_json
 
 # Names of the heads: their files are hrir/HRIRs_MAT/{head}-{microphone}.mat.
@@ -30,12 +28,8 @@ MOST_ROOMS = {"train": TRAIN_ROOMS, "dev": DEV_ROOMS}
 # Numbers of the first room and the first scene of a split, as in the challenge.
 FIRST_NUMBER = {"train": 1, "dev": 6001}
 
-Progress = Callable[[int, int], None]
 
-
-def make_demo(
-    out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4, progress: Progress | None = None
-) -> None:
+def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4) -> None:
     """Write the demo data set.
 
     The same seed gives the same bytes, whatever was there before; every file is written atomically.
@@ -45,83 +39,62 @@ def make_demo(
         seed: of everything that is drawn at random.
         dev_scenes: scenes of the dev split for which there are targets (one each) and listeners.
         train_scenes: the same for the train split, which has no listeners; with 0 it is left out.
-        progress: called with (steps done, steps in all) after each step.
 
     Raises:
         InputError: a number is negative, there is no dev scene, or `out_dir` is not a folder.
     """
-    for name, value, least in (("dev_scenes", dev_scenes, 1), ("train_scenes", train_scenes, 0), ("seed", seed, 0)):
-        if value < least:
-            raise InputError("demo data", "is too small", field=name, found=value, wanted=f"at least {least}")
-    out_dir = Path(out_dir)
-    if out_dir.exists() and not out_dir.is_dir():
-        raise InputError(out_dir, "is not a folder", wanted="a folder for the demo data")
-
-    data = ClarityData(out_dir)
+    least = {"dev_scenes": (dev_scenes, 1), "train_scenes": (train_scenes, 0), "seed": (seed, 0)}
+    check_request("demo data", out_dir, least)
+    data = ClarityData(Path(out_dir))
     scenes = {split: count for split, count in (("train", train_scenes), ("dev", dev_scenes)) if count}
-    rooms = {split: min(MOST_ROOMS[split], count) for split, count in scenes.items()}
-    made = itertools.chain(
-        _write_heads(data, seed),
-        *(_write_rooms(data, split, count, seed) for split, count in rooms.items()),
-        _write_recordings(data, scenes, seed),
-        _write_listeners(data, dev_scenes, seed),
-    )
-    total = len(HEADS) * len(MICROPHONES) + sum(rooms.values()) + recordings.recording_count(scenes) + 1
-    for done, _ in enumerate(made, 1):
-        if progress is not None:
-            progress(done, total)
+    _write_heads(data, seed)
+    for split, count in scenes.items():
+        _write_rooms(data, split, min(MOST_ROOMS[split], count), seed)
+    _write_recordings(data, scenes, seed)
+    first = FIRST_NUMBER["dev"]
+    write_json(data.listeners, demo_listeners(seed))
+    names = [f"S{number:05d}" for number in range(first, first + dev_scenes)]
+    write_json(data.scenes_listeners("dev"), scene_listeners(names))
 
 
-def _write_heads(data: ClarityData, seed: int) -> Iterator[None]:
+def _write_heads(data: ClarityData, seed: int) -> None:
     write_json(data.hrir_metadata, decoder_metadata())
     for head in HEADS.values():
         for microphone in MICROPHONES:
             content = hrir_mat(head, microphone, SAMPLE_RATE, seed)
             _write_bytes(data.hrir(f"{head.name}-{microphone}"), content)
-            yield
 
 
-def _write_rooms(data: ClarityData, split: str, count: int, seed: int) -> Iterator[None]:
+def _write_rooms(data: ClarityData, split: str, count: int, seed: int) -> None:
+    folder = data.rpf(split)
     for number in range(FIRST_NUMBER[split], FIRST_NUMBER[split] + count):
         room = draw_room(f"R{number:05d}", seed)
-        folder = data.rpf(split)
         _write_bytes(folder.parent / "ac" / f"{room.name}.ac", ac_text(room).encode())
         for source in SOURCES:
             _write_bytes(folder / f"{room.name}_{source}.rpf", rpf_text(room, source, SAMPLE_RATE).encode())
             response = room_response(room, source, SAMPLE_RATE, seed)
             write_wav(data.room_response(split, room.name, source), response, SAMPLE_RATE)
-        yield
 
 
-def _write_recordings(data: ClarityData, scenes: dict[str, int], seed: int) -> Iterator[None]:
+def _write_recordings(data: ClarityData, scenes: dict[str, int], seed: int) -> None:
     lists: dict[str, list[dict[str, Any]]] = {}
     for split, count in scenes.items():
-        makers = {
+        made = {
             "target_speech_list": recordings.targets(split, count, SAMPLE_RATE, seed),
             "masker_speech_list": recordings.speech_interferers(split, SAMPLE_RATE, seed),
             "masker_nonspeech_list": recordings.noise_interferers(split, SAMPLE_RATE, seed),
             "masker_music_list": recordings.music_interferers(split, SAMPLE_RATE, seed),
         }
-        for name, made in makers.items():
-            entries = lists.setdefault(name, [])
-            for recording in made:
-                entries.append(recording.entry)
+        for name, recorded in made.items():
+            for recording in recorded:
+                lists.setdefault(name, []).append(recording.entry)
                 if name == "target_speech_list":
                     path = data.target(split, recording.entry["wavfile"])
                 else:
                     path = data.interferer(split, recording.entry["type"], recording.file)
                 _write_sound(path, recording.samples)
-                yield
     for name, entries in lists.items():
         write_json(data.metadata / f"{name}.json", entries)
-
-
-def _write_listeners(data: ClarityData, dev_scenes: int, seed: int) -> Iterator[None]:
-    write_json(data.listeners, demo_listeners(seed))
-    first = FIRST_NUMBER["dev"]
-    scenes = [f"S{number:05d}" for number in range(first, first + dev_scenes)]
-    write_json(data.scenes_listeners("dev"), scene_listeners(scenes))
-    yield
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Small tools of the demo's instruments: pitch, shaped noise, placing sounds in time and between two loudspeakers."""
+"""Tools of the demo's synthesisers: pitch, shaped noise, frames, placing sounds in time and between loudspeakers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ from scipy import fft
 
 from hearlab.arrays import Array
 
+MAJOR = (0, 2, 4, 5, 7, 9, 11)  # semitones of a scale above its tonic
+
 
 def frequency(note: float) -> float:
     """Frequency in Hz of a MIDI number (69 is 440 Hz)."""
     return float(440.0 * 2 ** ((note - 69) / 12))
 
 
-def shaped_noise(shape: tuple[int, ...], rate: int, rng: np.random.Generator, gain: Callable[[Array], Array]) -> Array:
-    """Gaussian noise along the last axis whose amplitude spectrum is `gain` (of frequency in Hz), RMS 1."""
+def shaped_noise(
+    shape: tuple[int, ...],
+    rate: int,
+    rng: np.random.Generator,
+    gain: Callable[[Array], Array],
+    low_cut: float = 0.0,
+) -> Array:
+    """Gaussian noise along the last axis, RMS 1.
+
+    Its amplitude spectrum is `gain` (of frequency in Hz), falling by 12 dB per octave below `low_cut` Hz.
+    """
     size = fft.next_fast_len(shape[-1], real=True)
-    spectrum = fft.rfft(rng.standard_normal((*shape[:-1], size))) * gain(np.maximum(fft.rfftfreq(size, 1 / rate), 1.0))
+    frequencies = np.maximum(fft.rfftfreq(size, 1 / rate), 1.0)
+    spectrum = fft.rfft(rng.standard_normal((*shape[:-1], size))) * gain(frequencies)
+    spectrum /= np.hypot(1, low_cut / frequencies) ** 2
     noise = fft.irfft(spectrum, size)[..., : shape[-1]]
     return noise / np.sqrt(np.mean(noise**2))
 
@@ -26,6 +39,19 @@ def shaped_noise(shape: tuple[int, ...], rate: int, rng: np.random.Generator, ga
 def hump(frequencies: Array, centre: float | Array, octaves: float | Array) -> Array:
     """A gain of 1 at `centre` Hz that falls on both sides, with the given standard deviation in octaves."""
     return np.exp(-0.5 * (np.log2(frequencies / centre) / octaves) ** 2)
+
+
+def overlapping_frames(signals: Array, hop: int) -> Array:
+    """Frames of 2 * hop samples along the last axis, shape (..., frames, 2 * hop); the first begins at -hop."""
+    length, count = signals.shape[-1], signals.shape[-1] // hop + 2
+    padded = np.zeros((*signals.shape[:-1], (count + 1) * hop))
+    padded[..., hop : hop + length] = signals
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * hop, axis=-1)[..., ::hop, :]
+
+
+def hann(size: int) -> Array:
+    """A Hann window; windows that overlap by half sum to 1."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)
 
 
 def add(track: Array, first: int, sound: Array) -> None:
