@@ -27,7 +27,7 @@ from hearlab.metrics.statistics import (
     sign_flip_test,
 )
 from hearlab.scores import statistics
-from hearlab.scores.rerun_noise import RERUN_NOISE
+from hearlab.scores.tracks import METRICS
 from hearlab.stages.score_speech import scene_reference
 from reference_material import REFERENCE
 
@@ -357,7 +357,7 @@ def test_the_stated_spread_of_haspi(golden: Path, real_data: Path) -> None:
     signal, _ = read_audio(golden / "S06001_L0064_HA-output.flac")
     runs = [[haspi_better_ear(reference, signal, 44100, listener, rng=seed).score] for seed in range(5)]
     # Spreads of five values are 0.35 to 1.67 times the true one (95 %), which is 1.5 times the average's for this pair.
-    assert 0.5 < rerun_sd(runs) / RERUN_NOISE["haspi"].sd < 2.6
+    assert 0.5 < rerun_sd(runs) / METRICS["haspi"].noise.sd < 2.6
 
 
 def test_holm() -> None:

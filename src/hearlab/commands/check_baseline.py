@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hearlab.scores.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def add(commands: Commands) -> None:
         description="Compares averages (for music, each song's too) with those of leaderboard/, and single pairs with "
         "published tables where they are given. Exit code 0: all within the spread of reruns; 1: something differs.",
     )
-    parser.add_argument("track", choices=("speech", "music"))
+    parser.add_argument("track", choices=tuple(TRACKS))
     parser.add_argument(
         "--scores",
         type=Path,

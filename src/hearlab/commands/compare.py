@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hearlab.scores.tracks import CONDITIONS, ENHANCED, METRICS
+
 if TYPE_CHECKING:
     from hearlab.commands import Commands
 
@@ -24,10 +26,8 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("a", metavar="A", help="what to compare with")
     parser.add_argument("b", metavar="B", help="what is compared; positive differences: B is better")
-    parser.add_argument("--metric", choices=("haspi", "haaqi"), help="default: those that both have")
-    parser.add_argument(
-        "--condition", choices=("enhanced", "unprocessed"), default="enhanced", help="default: enhanced"
-    )
+    parser.add_argument("--metric", choices=tuple(METRICS), help="default: those that both have")
+    parser.add_argument("--condition", choices=CONDITIONS, default=ENHANCED, help=f"default: {ENHANCED}")
     parser.add_argument("--by", default=BY, metavar="LIST", help=f"tables to show, of {BY}, or none (default: all)")
     parser.add_argument("--published", type=Path, metavar="FILE", help="CSV file of published scores, pair by pair")
     parser.add_argument(

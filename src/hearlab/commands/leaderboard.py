@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hearlab.scores.tracks import ENHANCED, TRACKS
+
 if TYPE_CHECKING:
     from hearlab.commands import Commands
-
-TRACKS = ("speech", "music")
 
 
 def add(commands: Commands) -> None:
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
         help="print it ranked; add the current results; verify an entry",
         description="Without an action: the entries of leaderboard/*.yaml, ranked by the average over all examples.",
     )
-    parser.add_argument("--track", choices=TRACKS, help="default: both")
+    parser.add_argument("--track", choices=tuple(TRACKS), help="default: both")
     parser.set_defaults(run=_show)
     actions = parser.add_subparsers(metavar="ACTION")
 
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         help="an entry for the committed results",
         description="Refuses a dirty tree, a pipeline that is not up to date, and incomplete scores.",
     )
-    new.add_argument("--track", choices=TRACKS, dest="one", help="default: every track that has scores")
+    new.add_argument("--track", choices=tuple(TRACKS), dest="one", help="default: every track that has scores")
     new.add_argument("--team", help="default: git's user.name")
     new.add_argument("--system", help="its name (default: the class named in enhance.system)")
     new.add_argument("--name", help="of the file in leaderboard/ (default: made of track, team and system)")
@@ -57,23 +57,22 @@ def _show(options: argparse.Namespace) -> None:
     from hearlab.report.leaderboard.entries import FOLDER, load_entries
     from hearlab.report.leaderboard.text import leaderboard_text
 
-    tracks = (options.track,) if options.track else TRACKS
+    tracks = (options.track,) if options.track else tuple(TRACKS)
     print(leaderboard_text(load_entries(Path(FOLDER)), tracks))
 
 
 def _add(options: argparse.Namespace) -> None:
+    from hearlab.datasets.layout import METRICS_FOLDER
     from hearlab.errors import InputError
-    from hearlab.report.compare.sources import FOLDER as METRICS
     from hearlab.report.leaderboard.add import new_entry
-    from hearlab.report.leaderboard.entries import FOLDER, METRIC_OF, write_entry
+    from hearlab.report.leaderboard.entries import FOLDER, write_entry
 
     root, folder = Path.cwd(), Path(FOLDER)
     one = options.one or options.track
-    tracks = [one] if one else TRACKS
-    if not one:
-        tracks = [track for track in TRACKS if (root / METRICS / METRIC_OF[track].files["enhanced"]).is_file()]
+    scored = [name for name, track in TRACKS.items() if (root / METRICS_FOLDER / track.tables[ENHANCED]).is_file()]
+    tracks = [one] if one else scored
     if not tracks:
-        raise InputError(METRICS, "holds no scores", advice="run dvc repro or dvc pull")
+        raise InputError(METRICS_FOLDER, "holds no scores", advice="run dvc repro or dvc pull")
     if len(tracks) > 1 and options.name:
         raise InputError("--name", "can name one entry", found="scores of both tracks", advice="say --track")
     entries = [
@@ -86,7 +85,7 @@ def _add(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from hearlab.compute.engine import sigterm_interrupts
+    from hearlab.compute.process import sigterm_interrupts
     from hearlab.errors import ParameterError
     from hearlab.report.leaderboard.entries import FOLDER, find_entry
     from hearlab.report.leaderboard.verify import verify

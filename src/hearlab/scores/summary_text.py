@@ -1,126 +1,86 @@
-"""The averaged scores as a small table for the terminal."""
+"""The averages of the last run as tables for the terminal."""
 
 from __future__ import annotations
 
 import csv
-import unicodedata
-from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean
+from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import read_json
-from hearlab.scores.groups import SNR_EDGES
+from hearlab.scores.groups import SNR_BANDS, group_means, snr_band
+from hearlab.scores.table import parse_scores
+from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, Track
+from hearlab.text import table
+
+NAME = 40  # letters of a song
 
 
 def score_tables(folder: Path) -> str:
-    """Tables of both tracks, of the last runs whose results lie in `folder`; a track without results is left out.
+    """A table for each metric of the last runs whose results lie in `folder`; what was not scored is left out.
 
     Raises:
         InputError: no results are there yet, or they cannot be read.
     """
-    tables = [
-        table(folder)
-        for name, table in (("speech", speech_table), ("music", music_table))
-        if (folder / f"{name}.json").exists()
-    ]
-    if not tables:
-        raise InputError(folder, "holds no scores", wanted="speech.json or music.json", advice="run dvc repro")
-    return "\n\n".join(tables)
+    found = [track for track in TRACKS.values() if (folder / track.averages).exists()]
+    if not found:
+        wanted = " or ".join(track.averages for track in TRACKS.values())
+        raise InputError(folder, "holds no scores", wanted=wanted, advice="run dvc repro")
+    return "\n\n".join(text for track in found for text in _track_tables(folder, track))
 
 
-def speech_table(folder: Path) -> str:
-    """Mean HASPI, overall and by SNR band.
+def _track_tables(folder: Path, track: Track) -> Iterator[str]:
+    averages = read_json(folder / track.averages)
+    for metric in track.metrics:
+        own = averages.get(metric.name, {})
+        if any(track.average_key(condition) in own for condition in track.tables):
+            rows = _by_condition(folder, metric, own) if track.cluster == "scene" else _by_song(folder, metric, own)
+            ears = ", both ears" if metric.stems else ""
+            yield f"{table(rows)}\n({own['pairs']} {track.cluster}-listener pairs{ears}; 1 = {metric.best})"
+        elif metric is track.headline:
+            raise InputError(folder / track.averages, "holds no scores", advice="run dvc repro")
 
-    Raises:
-        InputError: the results cannot be read.
-    """
-    averages = read_json(folder / "speech.json")["haspi"]
-    conditions = [name for name in ("unprocessed", "enhanced") if name in averages]
-    if not conditions:
-        raise InputError(folder / "speech.json", "holds no scores", advice="run dvc repro")
-    bands = _by_snr(folder / "plots" / "haspi_snr.csv")
-    names = list(bands)
-    rows = [["better-ear HASPI", "all", *names]]
-    rows += [
-        [name, f"{averages[name]:.4f}", *(f"{fmean(bands[band][name]):.4f}" for band in names)] for name in conditions
-    ]
+
+def _by_condition(folder: Path, metric: Metric, averages: dict[str, Any]) -> list[list[str]]:
+    """Mean scores, overall and by band of the SNR."""
+    conditions = [name for name in reversed(CONDITIONS) if name in averages]
+    means = {name: _by_band(folder / metric.track.points, metric, name) for name in conditions}
+    bands = [band for band in SNR_BANDS if any(band in own for own in means.values())]
+    rows = [[metric.title, "all", *bands]]
+    for name, own in means.items():
+        rows.append([name, f"{averages[name]:.4f}", *(f"{own[band]:.4f}" if band in own else "" for band in bands)])
     if "improvement" in averages:
-        gains = [fmean(bands[b]["enhanced"]) - fmean(bands[b]["unprocessed"]) for b in names]
-        rows.append(["improvement", f"{averages['improvement']:+.4f}", *(f"{gain:+.4f}" for gain in gains)])
-    return f"{_table(rows)}\n({averages['pairs']} scene-listener pairs; 1 = all words understood)"
+        before, after = means[UNPROCESSED], means[ENHANCED]
+        gains = (f"{after[band] - before[band]:+.4f}" if band in before.keys() & after.keys() else "" for band in bands)
+        rows.append(["improvement", f"{averages['improvement']:+.4f}", *gains])
+    return rows
 
 
-def music_table(folder: Path) -> str:
-    """Mean HAAQI by song and stem.
-
-    Raises:
-        InputError: the results cannot be read.
-    """
-    averages = read_json(folder / "music.json")["haaqi"]
-    stems = list(averages["stems"])
-    songs = _by_song(folder / "music.csv", stems)
-    rows = [["HAAQI", "all", *stems]]
-    rows += [[song[:40], f"{score:.4f}", *songs.get(song, [])] for song, score in averages["songs"].items()]
-    rows.append(["all songs", f"{averages['score']:.4f}", *(f"{averages['stems'][stem]:.4f}" for stem in stems)])
-    return f"{_table(rows)}\n({averages['pairs']} song-listener pairs, both ears; 1 = like the original)"
-
-
-def _table(rows: list[list[str]]) -> str:
-    """Lines with a rule under the first; short rows end early."""
-    columns = max(len(row) for row in rows)
-    rows = [[*row, *[""] * (columns - len(row))] for row in rows]
-    widths = [max(_width(row[column]) for row in rows) for column in range(columns)]
-    lines = [
-        "  ".join(
-            [
-                row[0] + " " * (widths[0] - _width(row[0])),
-                *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    ]
-    lines.insert(1, "-" * sum(widths, 2 * (columns - 1)))
-    return "\n".join(lines)
-
-
-def _width(text: str) -> int:
-    """Columns that a text takes on a terminal: East Asian letters take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
-
-
-def _by_song(path: Path, stems: list[str]) -> dict[str, list[str]]:
-    """Mean score of each stem, as text, by song."""
-    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def _by_band(path: Path, metric: Metric, condition: str) -> dict[str, float]:
+    """Mean score of each band; none in a clone, which holds the averages (in git) before `dvc pull` brings the rest."""
+    if not path.exists():
+        return {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for stem in stems:
-                    scores[row["song"]][stem] += [float(row[f"left_{stem}"]), float(row[f"right_{stem}"])]
-    except FileNotFoundError:
-        return {}  # as in `_by_snr`
+            rows = [row for row in csv.DictReader(file) if row["condition"] == condition]
+        snrs = [float(row["snr"]) if row["snr"] else None for row in rows]
+        scores = [float(row[metric.name]) for row in rows]
     except (KeyError, ValueError) as error:
         raise InputError(path, "is not a table of scores", found=str(error), advice="run dvc repro") from None
-    return {song: [f"{fmean(values[stem]):.4f}" for stem in stems] for song, values in scores.items()}
+    return group_means(zip((snr_band({"SNR": snr}) for snr in snrs), scores, strict=True))
 
 
-def _by_snr(path: Path) -> dict[str, dict[str, list[float]]]:
-    """Scores by SNR band and condition; bands without scores are left out."""
-    bands: dict[str, dict[str, list[float]]] = {_band(edge): defaultdict(list) for edge in SNR_EDGES}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                edge = next((edge for edge in SNR_EDGES if float(row["snr"]) <= edge), SNR_EDGES[-1])
-                bands[_band(edge)][row["condition"]].append(float(row["haspi"]))
-    except FileNotFoundError:
-        return {}  # a clone holds the averages (in git) before `dvc pull` brings the tables
-    except (KeyError, ValueError) as error:
-        raise InputError(path, "is not a table of scores", found=str(error), advice="run dvc repro") from None
-    return {name: band for name, band in bands.items() if band}
-
-
-def _band(edge: float) -> str:
-    return f"{edge - 6:+.0f} to {edge:+.0f} dB"
+def _by_song(folder: Path, metric: Metric, averages: dict[str, Any]) -> list[list[str]]:
+    """Mean scores by song and stem; of the songs alone in a clone without the table."""
+    path = folder / metric.track.tables[ENHANCED]
+    means: dict[str, list[str]] = {}
+    if path.exists():
+        songs = parse_scores(path.read_bytes(), str(path))[metric.name].averaged()
+        means = {
+            song: [f"{scores[row]:.4f}" for scores in songs.stems.values()] for (song, _), row in songs.rows.items()
+        }
+    stems = averages.get("stems", {})
+    rows = [[metric.title, "all", *stems]]
+    rows += [[song[:NAME], f"{score:.4f}", *means.get(song, [])] for song, score in averages["songs"].items()]
+    return [*rows, ["all songs", f"{averages['score']:.4f}", *(f"{mean:.4f}" for mean in stems.values())]]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.datasets.layout import SIDES, STEMS
 from hearlab.errors import InputError
+from hearlab.scores.statistics import ClusteredMean, clustered_mean
+from hearlab.scores.tracks import METRICS, Metric, Track
 
 Pair: TypeAlias = tuple[str, str]
 """A scene or song, and a listener."""
@@ -20,84 +23,78 @@ EVERY_LISTENER = ""  # stands for the listener in tables of averages by song
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric and where its scores lie.
-
-    Attributes:
-        name: as users type it.
-        title: as tables show it.
-        cluster: what its pairs share, which is also the name of a column: 'scene' or 'song'.
-        column: of the score.
-        files: condition -> file in the folder of metrics.
-    """
-
-    name: str
-    title: str
-    cluster: str
-    column: str
-    files: dict[str, str]
-
-    @property
-    def columns(self) -> tuple[str, str, str]:
-        return self.cluster, "listener", self.column
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "haspi",
-            "better-ear HASPI",
-            "scene",
-            "haspi",
-            {"enhanced": "speech.csv", "unprocessed": "speech_unprocessed.csv"},
-        ),
-        Metric("haaqi", "HAAQI", "song", "score", {"enhanced": "music.csv"}),
-    )
-}
-
-
-@dataclass(frozen=True)
 class ScoreTable:
-    """Scores of one system.
+    """Scores of one system by one metric.
 
     Attributes:
         metric: what was measured.
         rows: pair -> row of the arrays below.
-        scores: shape (n,), between 0 and 1.
-        stems: stem -> shape (n,), the mean of both ears; empty for speech, and for music without its columns.
+        columns: column of the file -> scores between 0 and 1, shape (n,): the metric's own, and those of stems.
     """
 
     metric: Metric
     rows: dict[Pair, int]
-    scores: NDArray[np.float64]
-    stems: dict[str, NDArray[np.float64]]
+    columns: dict[str, NDArray[np.float64]]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        return self.columns[self.metric.column]
+
+    @cached_property
+    def stems(self) -> dict[str, NDArray[np.float64]]:
+        """Stem -> the mean of both ears, for the stems whose columns are there."""
+        ears = {stem: [self.columns.get(name) for name in self.metric.ear_columns(stem)] for stem in self.metric.stems}
+        return {
+            stem: (left + right) / 2 for stem, (left, right) in ears.items() if left is not None and right is not None
+        }
+
+    @cached_property
+    def clusters(self) -> NDArray[np.str_]:
+        """The scene or song of each row."""
+        return np.array([cluster for cluster, _ in self.rows])
 
     @property
     def by_song_only(self) -> bool:
-        """The table holds averages over listeners."""
+        """Whether the table holds averages over listeners."""
         return any(listener == EVERY_LISTENER for _, listener in self.rows)
+
+    def mean(self) -> ClusteredMean:
+        """The mean over all pairs, with its interval over scenes or songs."""
+        return clustered_mean(self.scores, self.clusters, bounds=(0.0, 1.0))
 
     def averaged(self) -> ScoreTable:
         """Averages over the listeners of each scene or song."""
-        names = sorted({name for name, _ in self.rows})
-        place = {name: index for index, name in enumerate(names)}
-        index = np.array([place[name] for name, _ in self.rows])
+        names, index = np.unique(self.clusters, return_inverse=True)
         counts = np.bincount(index)
-        scores, *stems = (np.bincount(index, values) / counts for values in (self.scores, *self.stems.values()))
-        return ScoreTable(
-            self.metric,
-            {(name, EVERY_LISTENER): row for name, row in place.items()},
-            scores,
-            dict(zip(self.stems, stems, strict=True)),
-        )
+        columns = {name: np.bincount(index, values) / counts for name, values in self.columns.items()}
+        return ScoreTable(self.metric, {(str(name), EVERY_LISTENER): row for row, name in enumerate(names)}, columns)
 
 
-def parse_scores(content: bytes, where: str) -> ScoreTable:
-    """Read a table of scores; the columns tell the metric, others are passed over.
+def read_bytes(path: Path, where: str | None = None, *, advice: str | None = None) -> bytes:
+    """The content of a file of scores; errors name it `where`, if that is given.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(where or path, "no such file", advice=advice) from None
+    except OSError as error:
+        raise InputError(where or path, "cannot be read", found=error.strerror) from None
+
+
+def has_scores(content: bytes) -> bool:
+    """Whether a table has more than its headings; that of unprocessed signals that were not scored has not."""
+    return content.count(b"\n") > 1
+
+
+def parse_scores(content: bytes, where: str) -> dict[str, ScoreTable]:
+    """Read a table of scores: a table for each metric that its columns name, in the order of the tracks' metrics.
 
     Args:
-        content: of a CSV file with the columns scene, listener, haspi, or song, listener, score (and left_bass, ...).
+        content: of a CSV file with the columns scene, listener, haspi (and further metrics), or song, listener, score
+            (and left_bass, ...). Other columns are ignored.
         where: the file, for errors.
 
     Raises:
@@ -110,74 +107,73 @@ def parse_scores(content: bytes, where: str) -> ScoreTable:
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         header = [name.strip() for name in next(reader, [])]
-        metric = _metric(header, where)
-        lines, table = [], []
+        metrics = _metrics(header, where)
+        lines = {}
         for row in reader:
             if row:
-                lines.append(reader.line_num)
-                table.append(row)
+                lines[reader.line_num] = row
     except csv.Error as error:
         raise InputError(where, "is not a CSV file", field=f"line {reader.line_num}", found=str(error)) from None
-    if not table:
+    if not lines:
         raise InputError(where, "holds no scores")
-    for line, row in zip(lines, table, strict=True):
+    for line, row in lines.items():
         if len(row) != len(header):
             raise InputError(where, "row is incomplete", field=f"line {line}", found=row, wanted=f"{len(header)} cells")
-    cluster, listener = header.index(metric.cluster), header.index("listener")
-    rows: dict[Pair, int] = {}
-    for index, row in enumerate(table):
+    cluster, listener = header.index(metrics[0].track.cluster), header.index("listener")
+    first: dict[Pair, int] = {}
+    for line, row in lines.items():
         pair = (row[cluster], row[listener])
-        first = rows.setdefault(pair, index)
-        if first != index:
-            raise InputError(
-                where, f"names a pair twice (line {lines[first]})", field=f"line {lines[index]}", found=pair
-            )
-    values = {name: _scores(where, lines, table, header.index(name), name) for name in _score_columns(metric, header)}
-    stems = {stem: (values[f"left_{stem}"] + values[f"right_{stem}"]) / 2 for stem in _stems(metric, header)}
-    return ScoreTable(metric, rows, values[metric.column], stems)
+        if first.setdefault(pair, line) != line:
+            raise InputError(where, f"names a pair twice (line {first[pair]})", field=f"line {line}", found=pair)
+    rows = {pair: row for row, pair in enumerate(first)}
+
+    def column(name: str) -> NDArray[np.float64]:
+        place = header.index(name)
+        return _scores({f"line {line}, {name}": row[place] for line, row in lines.items()}, where)
+
+    columns = {metric: {name: column(name) for name in _columns(metric, header)} for metric in metrics}
+    return {metric.name: ScoreTable(metric, rows, own) for metric, own in columns.items()}
 
 
-def _metric(header: list[str], where: str) -> Metric:
-    for metric in METRICS.values():
-        if set(metric.columns) <= set(header):
-            if len(set(header)) < len(header):
-                raise InputError(where, "names a column twice", found=", ".join(header))
-            return metric
-    wanted = " or ".join(", ".join(metric.columns) for metric in METRICS.values())
-    found = ", ".join(header)[:80] or "an empty file"
-    raise InputError(where, "is not a table of scores", found=found, wanted=f"the columns {wanted}")
+def track_tables(content: bytes, where: str, track: Track) -> dict[str, ScoreTable]:
+    """The same of a track's file of scores, with a table of its headline metric.
+
+    Raises:
+        InputError: as `parse_scores`, or the headline metric is missing.
+    """
+    tables = parse_scores(content, where)
+    if track.headline.name not in tables:
+        found = ", ".join(table.metric.title for table in tables.values())
+        raise InputError(where, f"holds scores of {found}", wanted=track.headline.title)
+    return tables
 
 
-def _stems(metric: Metric, header: list[str]) -> list[str]:
-    if metric.cluster != "song":
-        return []
-    return [stem for stem in STEMS if all(f"{side}_{stem}" in header for side in SIDES)]
+def _metrics(header: list[str], where: str) -> list[Metric]:
+    """The metrics whose columns are there; all of one track."""
+    found = [metric for metric in METRICS.values() if set(metric.columns) <= set(header)]
+    if not found:
+        wanted = " or ".join(", ".join(metric.columns) for metric in METRICS.values())
+        text = ", ".join(header)[:80] or "an empty file"
+        raise InputError(where, "is not a table of scores", found=text, wanted=f"the columns {wanted}")
+    if len(set(header)) < len(header):
+        raise InputError(where, "names a column twice", found=", ".join(header))
+    return [metric for metric in found if metric.track is found[0].track]
 
 
-def _score_columns(metric: Metric, header: list[str]) -> list[str]:
-    return [metric.column, *(f"{side}_{stem}" for stem in _stems(metric, header) for side in SIDES)]
+def _columns(metric: Metric, header: list[str]) -> list[str]:
+    """The metric's own column, and those of stems."""
+    ears = [name for stem in metric.stems for name in metric.ear_columns(stem)]
+    return [metric.column, *(name for name in ears if name in header)]
 
 
-def _scores(where: str, lines: list[int], table: list[list[str]], column: int, name: str) -> NDArray[np.float64]:
-    try:
-        values = np.array([float(row[column]) for row in table])
-    except ValueError:
-        line, text = next(
-            (line, row[column]) for line, row in zip(lines, table, strict=True) if not _is_float(row[column])
-        )
-        raise InputError(where, "is no number", field=f"line {line}, {name}", found=repr(text)) from None
-    wrong = ~((values >= 0) & (values <= 1))  # true for NaN too
-    if np.any(wrong):
-        place = int(np.argmax(wrong))
-        raise InputError(
-            where, "is no score", field=f"line {lines[place]}, {name}", found=table[place][column], wanted="from 0 to 1"
-        )
+def _scores(cells: dict[str, str], where: str) -> NDArray[np.float64]:
+    """The numbers of a column; `cells` are by their places in the file."""
+    values = np.empty(len(cells))
+    for row, (place, text) in enumerate(cells.items()):
+        try:
+            values[row] = float(text)
+        except ValueError:
+            raise InputError(where, "is no number", field=place, found=repr(text)) from None
+        if not 0 <= values[row] <= 1:  # NaN too
+            raise InputError(where, "is no score", field=place, found=text, wanted="from 0 to 1")
     return values
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -16,11 +16,12 @@ from typing import Any
 
 from hearlab.compute.memo import FOLDER
 from hearlab.compute.timings import stage_times
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json, write_text
 from hearlab.params import PARAMS_FILE
 from hearlab.tracking import provenance, summary
-from hearlab.tracking.figures import FIGURES, draw
+from hearlab.tracking.figures import draw
 from hearlab.tracking.result import Result
 from hearlab.versions.lock import LOCK_FILE
 
@@ -99,14 +100,14 @@ def write(result: Result) -> Record:
 
 
 def _write_artefacts(result: Result, report: str, folder: Path) -> None:
+    points = {f"{METRICS_FOLDER}/{track.points}": track for track in result.tracks}
     for path in result.files:
-        kind = "plots" if path.startswith("metrics/plots/") else "scores"
-        target = folder / kind / Path(path).name
+        target = folder / ("plots" if path in points else "scores") / Path(path).name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(result.root / path, target)
-        if Path(path).name in FIGURES:
+        if path in points:
             with contextlib.suppress(ImportError):  # figures are left out where matplotlib is not installed
-                draw(result.root / path, target.with_suffix(".png"))
+                draw(points[path], target, target.parent)
     for name in (PARAMS_FILE, LOCK_FILE):
         shutil.copyfile(result.root / name, folder / name)
     write_text(folder / "report.md", report)

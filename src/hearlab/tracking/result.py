@@ -9,31 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import md5_of, read_yaml
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.scores.tracks import TRACKS, Track
 from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
 
-CODE = "src/"
+CODE, SCORES = "src/", f"{METRICS_FOLDER}/"
 WEIGHTS = ("separator", "weights")  # last parts of the paths at which networks lie
 # Of the description that an identity is the hash of: a new number makes new results of all.
 IDENTITY_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Track:
-    """One of the two challenges: the stage that scores it, and where its scores lie."""
-
-    name: str
-    stage: str
-    scores: str
-    averages: str
-
-
-TRACKS = (
-    Track("speech", "score_speech", "metrics/speech.csv", "metrics/speech.json"),
-    Track("music", "score_music", "metrics/music.csv", "metrics/music.json"),
-)
 
 
 @dataclass(frozen=True)
@@ -80,8 +66,8 @@ def current_result(root: Path) -> Result:
     stages: dict[str, str | None] = {}
     data: dict[str, str] = {}
     files: list[str] = []
-    for track in TRACKS:
-        behind = stages_behind(lock, track.stage)
+    for track in TRACKS.values():
+        behind = stages_behind(lock, track.scoring_stage)
         reason = _why_not(root, track, lock, behind, params)
         if reason is not None:
             left_out[track.name] = reason
@@ -90,10 +76,11 @@ def current_result(root: Path) -> Result:
         described[track.name] = _description(lock, track, behind)
         stages.update({name: _index(lock[name]) for name in behind})
         data.update(_data(lock, behind))
-        files += [path for path in outs(lock[track.stage]) if path.startswith("metrics/") and (root / path).is_file()]
+        scores = [path for path in outs(lock[track.scoring_stage]) if path.startswith(SCORES)]
+        files += [path for path in scores if (root / path).is_file()]
     if not tracks:
         reasons = ", ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError(root / "metrics", "holds no finished result", found=reasons, advice="run dvc repro")
+        raise InputError(root / METRICS_FOLDER, "holds no finished result", found=reasons, advice="run dvc repro")
     text = json.dumps({"version": IDENTITY_VERSION, **described}, sort_keys=True, default=str)
     identity = hashlib.sha256(text.encode()).hexdigest()
     return Result(root, tuple(tracks), left_out, params, identity, data, tuple(files), stages)
@@ -107,8 +94,8 @@ def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Ma
         for name, value in _stage_params(lock[stage]).items():
             if name not in params or params[name] != value:
                 return f"its scores are of {name} {_text(value)}, params.yaml says {_text(params.get(name))}"
-    for path, identity in outs(lock[track.stage]).items():
-        if not path.startswith("metrics/"):
+    for path, identity in outs(lock[track.scoring_stage]).items():
+        if not path.startswith(SCORES):
             continue
         if not (root / path).is_file():
             return f"{path} is not here (dvc pull, or dvc repro)"
@@ -123,11 +110,11 @@ def _description(lock: Lock, track: Track, behind: list[str]) -> dict[str, Any]:
     Not the source code: a change of it makes another result if it changes what is scored or a score.
     """
     params = {name: value for stage in behind for name, value in _stage_params(lock[stage]).items()}
-    scorer = lock[track.stage]
+    scorer = lock[track.scoring_stage]
     return {
         "params": params,
         "scored": {path: identity for path, identity in deps(scorer).items() if not path.startswith(CODE)},
-        "scores": {path: identity for path, identity in outs(scorer).items() if path.startswith("metrics/")},
+        "scores": {path: identity for path, identity in outs(scorer).items() if path.startswith(SCORES)},
     }
 
 

@@ -2,117 +2,88 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hearlab.compute.timings import StageTime
-from hearlab.datasets.layout import SIDES, STEMS, Workspace
-from hearlab.errors import InputError
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
-from hearlab.scores.groups import GRADES, SNR_BANDS, UNKNOWN, grade, snr_band
+from hearlab.scores.groups import GROUPINGS, UNKNOWN, Grouping, group_means, mean
+from hearlab.scores.metadata import metadata_files, scenes_by_name
+from hearlab.scores.table import Pair, ScoreTable, has_scores, track_tables
+from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
 from hearlab.tracking.result import Result
 
-CONDITIONS = {"enhanced": "metrics/speech.csv", "unprocessed": "metrics/speech_unprocessed.csv"}
-MUSIC = "metrics/music.csv"
 DECIMALS = 8  # as the scores themselves are written
 
-Scores = dict[tuple[str, str], float]
+Groups = list[tuple[Grouping, dict[str, str]]]
+"""A way to group pairs, and the group of each scene or listener."""
 
 
 def averages(result: Result) -> dict[str, float]:
-    """Mean HASPI and HAAQI: overall, by stem, by grade of the listener's hearing loss and by band of the scene's SNR.
+    """Mean scores: overall, by stem, by grade of the listener's hearing loss and by band of the scene's SNR.
 
     Names as MLflow takes them: 'haspi/enhanced', 'haspi_by_snr/enhanced/-6 to 0 dB', 'haaqi_by_stem/vocals', ...
 
     Raises:
         InputError: a table cannot be read.
     """
-    names = {track.name for track in result.tracks}
     values: dict[str, float] = {}
-    if "speech" in names:
-        values |= _speech(result)
-    if "music" in names:
-        values |= _music(result)
-    return values
+    for track in result.tracks:
+        tables = dict(_tables(result, track))
+        groups = _groups(result, track)
+        for metric in track.metrics:
+            own = {condition: found[metric.name] for condition, found in tables.items() if metric.name in found}
+            if own:
+                values |= _averages(metric, own, groups)
+    return {name: round(value, DECIMALS) for name, value in values.items()}
 
 
-def _speech(result: Result) -> dict[str, float]:
-    data = Workspace(Path("data") / result.dataset)
-    bands = _bands(result.root / data.scenes(str(result.params.get("evaluate.split"))))
-    grades = _grades(result.root / data.clarity.listeners)
-    tables = {
-        condition: _table(result.root / path, "scene", "haspi")
-        for condition, path in CONDITIONS.items()
-        if path in result.files
+def _tables(result: Result, track: Track) -> Iterator[tuple[str, dict[str, ScoreTable]]]:
+    """The score tables of each condition that was scored."""
+    for condition, name in track.tables.items():
+        path = f"{METRICS_FOLDER}/{name}"
+        content = (result.root / path).read_bytes() if path in result.files else b""
+        if has_scores(content):
+            yield condition, track_tables(content, path, track)
+
+
+def _averages(metric: Metric, tables: Mapping[str, ScoreTable], groups: Groups) -> dict[str, float]:
+    track = metric.track
+    scores: dict[str, dict[Pair, float]] = {
+        condition: dict(zip(table.rows, table.scores.tolist(), strict=True)) for condition, table in tables.items()
     }
-    tables = {condition: scores for condition, scores in tables.items() if scores}
-    if len(tables) == len(CONDITIONS):
-        enhanced, unprocessed = tables["enhanced"], tables["unprocessed"]
-        tables["improvement"] = {pair: score - unprocessed[pair] for pair, score in enhanced.items()}
-    values: dict[str, float] = {"haspi/pairs": max((len(scores) for scores in tables.values()), default=0)}
-    for condition, scores in tables.items():
-        values[f"haspi/{condition}"] = _mean(scores.values())
-        values |= _by_group(f"haspi_by_snr/{condition}", scores, 0, bands, SNR_BANDS)
-        values |= _by_group(f"haspi_by_severity/{condition}", scores, 1, grades, (*GRADES, UNKNOWN))
+    values: dict[str, float] = {f"{metric.name}/pairs": max(map(len, scores.values()))}
+    if scores.keys() >= {ENHANCED, UNPROCESSED}:
+        before = scores[UNPROCESSED]
+        scores["improvement"] = {pair: score - before[pair] for pair, score in scores[ENHANCED].items()}
+    for condition, own in scores.items():
+        values[f"{metric.name}/{track.average_key(condition)}"] = mean(own.values())
+        for stem in tables[condition].stems if condition in tables else ():
+            ears = [tables[condition].columns[name] for name in metric.ear_columns(stem)]
+            values[f"{metric.name}_by_stem/{stem}"] = mean(score for ear in ears for score in ear.tolist())
+        part = f"/{condition}" if len(track.tables) > 1 else ""
+        for grouping, names in groups:
+            grouped = ((names.get(pair[grouping.part], UNKNOWN), score) for pair, score in own.items())
+            for name, value in group_means(grouped, grouping.order).items():
+                # MLflow's names hold no plus sign.
+                values[f"{metric.name}_by_{grouping.name}{part}/{name.replace('+', '')}"] = value
     return values
 
 
-def _music(result: Result) -> dict[str, float]:
-    data = Workspace(Path("data") / result.dataset).cadenza
-    grades = _grades(result.root / data.listeners(str(result.params.get("evaluate.song_listeners"))))
-    path = result.root / MUSIC
-    scores = _table(path, "song", "score")
-    values: dict[str, float] = {"haaqi/pairs": len(scores), "haaqi/score": _mean(scores.values())}
-    for stem in STEMS:
-        values[f"haaqi_by_stem/{stem}"] = _mean(
-            score for side in SIDES for score in _table(path, "song", f"{side}_{stem}").values()
-        )
-    return values | _by_group("haaqi_by_severity", scores, 1, grades, (*GRADES, UNKNOWN))
-
-
-def _table(path: Path, cluster: str, column: str) -> Scores:
-    """A column of a score table, by pair."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {(row[cluster], row["listener"]): float(row[column]) for row in csv.DictReader(file)}
-    except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(path, "is not a table of scores", found=str(error), advice="run dvc repro") from None
-
-
-def _by_group(
-    prefix: str, scores: Scores, part: int, groups: Mapping[str, str], order: Iterable[str]
-) -> dict[str, float]:
-    """Mean score of each group; `part` of a pair is what the groups know: 0 the scene, 1 the listener."""
-    members: dict[str, list[float]] = defaultdict(list)
-    for pair, score in scores.items():
-        members[groups.get(pair[part], UNKNOWN)].append(score)
-    # MLflow's names hold no plus sign.
-    return {f"{prefix}/{name.replace('+', '')}": _mean(members[name]) for name in order if name in members}
-
-
-def _bands(path: Path) -> dict[str, str]:
-    """Band of every scene's SNR; none where the scene list is not here (a pull of the scores alone)."""
-    if not path.is_file():
-        return {}
-    content = read_json(path)
-    scenes = content if isinstance(content, list) else []
-    return {str(scene.get("scene")): snr_band(scene) for scene in scenes if isinstance(scene, dict)}
-
-
-def _grades(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    return {name: grade(listener) for name, listener in load_listeners(path).items()}
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return round(math.fsum(numbers) / len(numbers), DECIMALS) if numbers else math.nan
+def _groups(result: Result, track: Track) -> Groups:
+    """Bands of SNR and grades of hearing loss; not known where the lists are not here (a pull of the scores alone)."""
+    scene_list, listeners = (path and result.root / path for path in metadata_files(track, result.params))
+    groups: list[tuple[Grouping, Mapping[str, Any]]] = []
+    if scene_list is not None:
+        scenes = scenes_by_name(read_json(scene_list)) if scene_list.is_file() else {}
+        groups.append((GROUPINGS["snr"], scenes))
+    people = load_listeners(listeners) if listeners is not None and listeners.is_file() else {}
+    groups.append((GROUPINGS["severity"], people))
+    return [(grouping, {name: grouping.group(entry) for name, entry in known.items()}) for grouping, known in groups]
 
 
 def time_values(times: Mapping[str, StageTime]) -> dict[str, float]:
@@ -130,12 +101,12 @@ def report(result: Result, values: Mapping[str, float], tags: Mapping[str, str],
     """The result as a page of Markdown.
 
     Args:
-        result: what is told of.
+        result: what was tracked.
         values: see `averages` and `time_values`.
         tags: where it comes from.
         changed: parameters that are not those of the commit.
     """
-    lines = ["# " + ", ".join(f"{track.name}: {_headline(track.name, values)}" for track in result.tracks), ""]
+    lines = ["# " + ", ".join(f"{track.name}: {_headline(track, values)}" for track in result.tracks), ""]
     lines += [f"- {name} was left out: {reason}" for name, reason in result.left_out.items()]
     lines += [f"- parameter {name}: {value}" for name, value in changed.items()]
     lines += [f"- {name}: {tags[name]}" for name in REPORTED if name in tags]
@@ -160,11 +131,18 @@ REPORTED = (
 )
 
 
-def _headline(track: str, values: Mapping[str, float]) -> str:
-    if track == "music":
-        return f"HAAQI {values['haaqi/score']:.4f}"
-    known = [condition for condition in CONDITIONS if f"haspi/{condition}" in values]
-    return "HASPI " + ", ".join(f"{values[f'haspi/{condition}']:.4f} {condition}" for condition in known)
+def _headline(track: Track, values: Mapping[str, float]) -> str:
+    """Such as 'HASPI 0.2544 enhanced, 0.1320 unprocessed'."""
+    lines = []
+    for metric in track.metrics:
+        keys = {condition: f"{metric.name}/{track.average_key(condition)}" for condition in track.tables}
+        texts = [
+            f"{values[key]:.4f} {condition if len(keys) > 1 else ''}".rstrip()
+            for condition, key in keys.items()
+            if key in values
+        ]
+        lines += [f"{metric.short} {', '.join(texts)}"] if texts else []
+    return "; ".join(lines)
 
 
 def _number(section: str, value: float) -> str:

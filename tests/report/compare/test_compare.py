@@ -14,8 +14,8 @@ from compare_support import FREQUENCIES, STEMS, metadata, music, run, speech, wr
 
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
-from hearlab.report.compare.metadata import GRADES, INTERFERER_ROWS, SNR_BANDS, grade, interferer_types, snr_band
-from hearlab.scores.summary_text import _width as width
+from hearlab.scores.groups import GRADES, INTERFERER_ROWS, SNR_BANDS, grade, interferer_types, snr_band
+from hearlab.text import width
 from reference_material import REFERENCE
 
 COLUMNS = 100

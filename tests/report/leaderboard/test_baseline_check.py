@@ -16,7 +16,7 @@ from hearlab.report.leaderboard.baseline_check import check_baseline
 from hearlab.report.leaderboard.entries import load_entries
 from reference_material import REFERENCE
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 PUBLISHED = REFERENCE / "published"
 needs_tables = pytest.mark.skipif(
     not PUBLISHED.is_dir(), reason=f"no reference material: {PUBLISHED} does not exist (set HEARLAB_REFERENCE)"
@@ -128,7 +128,7 @@ def test_music(root: Path) -> None:
     ]
     assert len(wrong) == 1
     assert "Demucs, Leaf - Summerghost: 0.251700 here, 0.2513 published" in wrong[0]
-    with pytest.raises(InputError, match="--model: is not said"):
+    with pytest.raises(InputError, match="--model: is missing"):
         check_baseline(root, "music", scores=path)
     path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("Leaf")))
     with pytest.raises(InputError, match=r"songs of the validation set are missing \(found Leaf - Summerghost\)"):

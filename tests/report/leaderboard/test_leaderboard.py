@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
-from hearlab.report.leaderboard.entries import Entry, Origin, entry_name, find_entry, load_entries, ranked, write_entry
+from hearlab.report.leaderboard.entries import (
+    LeaderboardEntry,
+    Origin,
+    entry_name,
+    find_entry,
+    load_entries,
+    ranked,
+    write_entry,
+)
 from hearlab.report.leaderboard.text import leaderboard_text
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MD5 = "0123456789abcdef0123456789abcdef"
 OWN = f"""team: Läb
@@ -148,8 +156,8 @@ def test_names() -> None:
     assert entry_name("音") == "entry"
 
 
-def entry(name: str, score: float, track: str = "speech", dataset: str = "clarity") -> Entry:
-    return Entry(name, track, "T", name.title(), dataset, "dev", score, None, None, True, "a README")
+def entry(name: str, score: float, track: str = "speech", dataset: str = "clarity") -> LeaderboardEntry:
+    return LeaderboardEntry(name, track, "T", name.title(), dataset, "dev", score, None, None, True, "a README")
 
 
 def test_ranking() -> None:
@@ -169,3 +177,19 @@ def test_the_table(folder: Path) -> None:
     assert " ".join(second.split()) == "2 baseline Clarity 0.2500 published: a README published"
     assert first.index("0.3000") == second.index("0.2500")
     assert leaderboard_text([]).startswith("no entries yet")
+
+
+def test_averages_of_further_metrics(folder: Path) -> None:
+    path = folder / "own.yaml"
+    path.write_text(OWN.replace("origin:", "averages: {hasqi: 0.41}\norigin:"), encoding="utf-8")
+    entries = load_entries(folder)
+    assert entries[0].averages == {"hasqi": 0.41}
+    header, _, first, second = leaderboard_text(entries).splitlines()[1:]
+    assert " ".join(header.split()) == "system team score 95 % interval HASQI pairs scored from entry"
+    assert "0.2800 to 0.3200  0.4100   7500" in first
+    assert second.index("a README") == first.index("0123456") + len("published: ")
+    write_entry(folder / "copy.yaml", entries[0])
+    assert find_entry(folder, "copy").averages == {"hasqi": 0.41}
+    path.write_text(OWN.replace("origin:", "averages: {haaqi: 0.41}\norigin:"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"averages.haaqi: is no further metric of speech, which has hasqi"):
+        load_entries(folder)

@@ -10,15 +10,16 @@ import pytest
 
 from hearlab.errors import InputError
 from hearlab.report.leaderboard.add import check_complete
-from hearlab.report.leaderboard.entries import Entry, Origin, find_entry
+from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin, find_entry
 from hearlab.report.leaderboard.origin import origin_of, result_of
 from hearlab.report.leaderboard.rescore import Cell, differing, index_cells, read_cells
 from hearlab.report.leaderboard.verify import verify
 from hearlab.scores.table import parse_scores
+from hearlab.scores.tracks import TRACKS
 from hearlab.versions.lock import stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 MD5 = "0123456789abcdef0123456789abcdef"
 SPEECH = b"scene,listener,haspi\nS1,L1,0.5\nS1,L2,0.25\n"
 MUSIC = b"song,listener,score,left_bass,extra\nA,L1,0.5,0.25,7\n"
@@ -42,13 +43,13 @@ def test_differing_cells() -> None:
 
 def test_what_the_index_remembers() -> None:
     unit = {"result": {"scene": "S1", "listener": "L1", "enhanced": 0.5, "unprocessed": 0.1}}
-    assert index_cells(json.dumps({"units": [unit]}).encode(), "speech") == {("S1", "L1"): {"haspi": 0.5}}
+    assert index_cells(json.dumps({"units": [unit]}).encode(), TRACKS["speech"]) == {("S1", "L1"): {"haspi": 0.5}}
     for foreign in (None, b"", b"[]", b"{", b'{"units": [{}]}'):
-        assert index_cells(foreign, "speech") == {}
+        assert index_cells(foreign, TRACKS["speech"]) == {}
 
 
 def test_incomplete_scores() -> None:
-    table = parse_scores(SPEECH, "speech.csv")
+    table = parse_scores(SPEECH, "speech.csv")["haspi"]
     check_complete(table, [("S1", "L1"), ("S1", "L2")], "speech.csv")
     with pytest.raises(InputError, match=r"speech.csv: is incomplete: 1 of 3 pairs have no score \(found S2 L1\)"):
         check_complete(table, [("S1", "L1"), ("S1", "L2"), ("S2", "L1")], "speech.csv")
@@ -117,7 +118,7 @@ def commit(folder: Path) -> None:
 
 def test_what_decided_a_score(repository: Path) -> None:
     head = find_revision("HEAD", repository)
-    result = result_of(head, "music", "HEAD")
+    result = result_of(head, TRACKS["music"], "HEAD")
     assert (result.dataset, result.split, result.scores) == ("clarity", "valid", "metrics/music.csv")
     origin = origin_of(head, result)
     assert origin.data == {"data/clarity/enhanced_music": f"{MD5}.dir"}
@@ -125,7 +126,7 @@ def test_what_decided_a_score(repository: Path) -> None:
     assert origin.weights == {"data/weights": f"{MD5}.dir", "nets/own.pt": network}
     assert origin.scores == MD5
     with pytest.raises(InputError, match=r"HEAD: dvc.lock: does not know metrics/speech.csv; dvc repro score_speech"):
-        origin_of(head, result_of(head, "speech", "HEAD"))
+        origin_of(head, result_of(head, TRACKS["speech"], "HEAD"))
 
 
 def test_trained_weights_and_the_small_test(repository: Path) -> None:
@@ -134,7 +135,7 @@ def test_trained_weights_and_the_small_test(repository: Path) -> None:
     (repository / "dvc.lock").write_text(LOCK.replace("clarity", "demo"))
     commit(repository)
     head = find_revision("HEAD", repository)
-    result = result_of(head, "music", "HEAD")
+    result = result_of(head, TRACKS["music"], "HEAD")
     assert result.split == "valid, every 15th pair"
     assert origin_of(head, result).weights["data/demo/separator"] == f"{MD5[::-1]}.dir"
 
@@ -147,14 +148,14 @@ def test_weights_that_nobody_else_has(repository: Path) -> None:
     commit(repository)
     head = find_revision("HEAD", repository)
     with pytest.raises(InputError, match=r"local/own.pt: .*is used and is in neither git nor DVC"):
-        origin_of(head, result_of(head, "music", "HEAD"))
+        origin_of(head, result_of(head, TRACKS["music"], "HEAD"))
 
 
 def test_entries_that_cannot_be_verified(repository: Path) -> None:
     with pytest.raises(InputError, match=r"cec2-baseline: is published: there is no revision to check out"):
         verify(find_entry(REPOSITORY / "leaderboard", "cec2-baseline"), repository)
     origin = Origin("f" * 40, MD5, MD5, {}, {}, MD5)
-    entry = Entry("x", "music", "T", "S", "demo", "valid", 0.5, None, 1, False, "fffffff", origin=origin)
+    entry = LeaderboardEntry("x", "music", "T", "S", "demo", "valid", 0.5, None, 1, False, "fffffff", origin=origin)
     with pytest.raises(InputError, match=r"ffffffffffff: is no commit of this clone; git fetch --all"):
         verify(entry, repository)
     assert not (repository / ".hearlab").exists()

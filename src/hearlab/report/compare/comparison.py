@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.datasets.layout import STEMS
 from hearlab.errors import InputError
-from hearlab.report.compare.metadata import (
-    GRADES,
-    INTERFERER_ROWS,
-    SNR_BANDS,
-    UNKNOWN,
-    Metadata,
-    find_metadata,
-    grade,
-    interferer_types,
-    snr_band,
-)
 from hearlab.report.compare.origins import difference
-from hearlab.report.compare.sources import Average, Source
-from hearlab.scores.rerun_noise import RERUN_NOISE, RerunNoise
+from hearlab.report.compare.sources import Average, ScoreSource
+from hearlab.scores.groups import GROUPINGS
+from hearlab.scores.metadata import Metadata, find_metadata
 from hearlab.scores.statistics import (
     CLUSTERS_NEEDED,
     ClusteredMean,
     PairedDifference,
-    clustered_mean,
     holm,
     noise_floor,
     paired_difference,
 )
-from hearlab.scores.table import EVERY_LISTENER, METRICS, Metric, Pair, ScoreTable
+from hearlab.scores.table import EVERY_LISTENER, Pair, ScoreTable
+from hearlab.scores.tracks import METRICS, TRACKS, Metric, RerunNoise
 
-BREAKDOWNS = ("snr", "severity", "interferers", "stem", "song", "pairs")
-GROUPED = {"snr", "severity", "interferers"}  # those that need metadata
+BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10
 SIGNIFICANT = 0.05
 Verdict = Literal["better", "worse", "same", "inconclusive"]
-Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
 
 
@@ -123,8 +111,8 @@ class Averages:
 
 
 def compare(
-    first: Source,
-    second: Source,
+    first: ScoreSource,
+    second: ScoreSource,
     root: Path,
     *,
     metric: str | None = None,
@@ -137,7 +125,7 @@ def compare(
     Args:
         first, second: A and B; differences are B - A.
         root: the workspace, whose metadata tell SNRs, interferers and audiograms.
-        metric: 'haspi' or 'haaqi'.
+        metric: name of one metric, such as 'haspi'.
         breakdowns: those of BREAKDOWNS that are wanted.
         noise_sd: standard deviation of a pair's score between reruns, instead of the known one.
         metadata: folder of scenes.*.json and listeners.json, instead of the workspace's.
@@ -145,24 +133,42 @@ def compare(
     Raises:
         InputError: there is no metric or no pair that both have, or scores cannot be read.
     """
-    known = [source.metrics for source in (first, second)]
-    wanted = [metric] if metric else [name for name in known[0] if name in known[1]]
-    for name in wanted:
-        for source, own in zip((first, second), known, strict=True):
-            if name not in own:
-                advice = "; ".join(source.notes) or None
-                raise InputError(source.name, f"has no {name} scores", found=", ".join(own), advice=advice)
-    if not wanted:
-        each = [f"{source.name}: {', '.join(source.metrics)}" for source in (first, second)]
-        raise InputError("compare", "A and B have no metric in common", found="; ".join(each))
-    noise = RerunNoise(noise_sd, "given") if noise_sd is not None else None
-    found = [_compare(METRICS[name], first, second, root, breakdowns, noise, metadata) for name in wanted]
-    notes = [*first.notes, *second.notes]
     if metric is None:
-        for side, one, other in (("A", *known), ("B", *reversed(known))):
-            alone = [METRICS[name].title for name in one if name not in other]
-            notes += [f"{title} is left out: only {side} has its scores" for title in alone]
-    return [replace(found[0], notes=(*notes, *found[0].notes)), *found[1:]]
+        wanted, notes = _shared_metrics(first, second)
+    else:
+        wanted, notes = [METRICS[metric]], []
+        for source in (first, second):
+            if metric not in source.metrics(METRICS[metric].track):
+                advice = "; ".join(source.notes) or None
+                raise InputError(source.name, f"has no {metric} scores", found=_known(source), advice=advice)
+    noise = RerunNoise(noise_sd, "given") if noise_sd is not None else None
+    found = [_compare(one, first, second, root, breakdowns, noise or one.noise, metadata) for one in wanted]
+    return [replace(found[0], notes=(*first.notes, *second.notes, *notes, *found[0].notes)), *found[1:]]
+
+
+def _shared_metrics(first: ScoreSource, second: ScoreSource) -> tuple[list[Metric], list[str]]:
+    """The metrics that both have, and what is left out. The table of a track that only one side has is not read."""
+    wanted, alone = [], []
+    for track in TRACKS.values():
+        sides = [side for side, source in (("A", first), ("B", second)) if track in source.tracks]
+        if len(sides) < 2:
+            alone += [(side, track.headline) for side in sides]
+            continue
+        for metric in track.metrics:
+            sides = [side for side, source in (("A", first), ("B", second)) if metric.name in source.metrics(track)]
+            if len(sides) == 2:
+                wanted.append(metric)
+            else:
+                alone += [(side, metric) for side in sides]
+    if not wanted:
+        each = [f"{source.name}: {_known(source)}" for source in (first, second)]
+        raise InputError("compare", "A and B have no metric in common", found="; ".join(each))
+    alone.sort(key=itemgetter(0))
+    return wanted, [f"{metric.title} is left out: only {side} has its scores" for side, metric in alone]
+
+
+def _known(source: ScoreSource) -> str:
+    return ", ".join(name for track in source.tracks for name in source.metrics(track))
 
 
 def conclusive(difference: ClusteredMean, p: float) -> bool:
@@ -174,45 +180,46 @@ def conclusive(difference: ClusteredMean, p: float) -> bool:
 
 def _compare(
     metric: Metric,
-    first: Source,
-    second: Source,
+    first: ScoreSource,
+    second: ScoreSource,
     root: Path,
     breakdowns: Collection[str],
-    noise: RerunNoise | None,
+    noise: RerunNoise,
     metadata: Path | None,
 ) -> Comparison | Averages:
     labels = (first.label, second.label)
-    if metric.name in first.averages or metric.name in second.averages:
-        sides = [source.averages.get(metric.name) or _mean(source.tables[metric.name]()) for source in (first, second)]
-        return Averages(metric, labels, (sides[0], sides[1]))
-    one, two = (source.tables[metric.name]() for source in (first, second))
+    one, two = first.table(metric), second.table(metric)
+    if one is None or two is None:
+        means = (
+            one.mean() if one else first.averages[metric.name],
+            two.mean() if two else second.averages[metric.name],
+        )
+        return Averages(metric, labels, means)
     notes = []
     if one.by_song_only or two.by_song_only:
         one, two = one.averaged(), two.averaged()
         notes.append("averages over listeners are compared song by song: one side has nothing else")
-    made = difference(metric, first.files, second.files)
-    notes += made.notes
-    if made.scenes is None:
-        raise InputError("compare", f"A and B share no pairs: {made.notes[-1]}")
-    shared, only, left_out = _shared((one, two), made.scenes)
+    other_scenes, differences = difference(metric.track, first.files, second.files)
+    notes += differences
+    if other_scenes is None:
+        raise InputError("compare", f"A and B share no pairs: {differences[-1]}")
+    shared, only, left_out = _shared((one, two), other_scenes)
     notes += left_out
     paired = _Paired(metric, shared, (one, two))
-    overall = paired.overall
-    noise = noise or RERUN_NOISE[metric.name]
     floor = noise_floor(noise.sd, paired.clusters)
-    verdict, reasons = judge(overall, floor, metric.cluster)
+    verdict, reasons = judge(paired.overall, floor, metric.track.cluster)
     if np.array_equal(paired.first, paired.second):
         verdict, reasons = "same", ("the scores are the same on every shared pair",)
         breakdowns = ()
-    known = Metadata({}, {}, (), ())
-    if GROUPED & set(breakdowns):
+    known = Metadata({}, {})
+    if GROUPINGS.keys() & set(breakdowns):
         names = paired.clusters.tolist(), paired.listeners.tolist()
-        known = find_metadata(root, metric, *names, files=second.files or first.files, folder=metadata)
+        known = find_metadata(root, metric.track, *names, files=second.files or first.files, folder=metadata)
     show_pairs = "pairs" in breakdowns
     return Comparison(
         metric=metric,
         labels=labels,
-        overall=overall,
+        overall=paired.overall,
         only=only,
         noise=noise,
         floor=floor,
@@ -282,10 +289,11 @@ class _Paired:
         self.first, self.second = (table.scores[own] for table, own in zip(tables, rows, strict=True))
         self.stems = {
             stem: (tables[0].stems[stem][rows[0]], tables[1].stems[stem][rows[1]])
-            for stem in STEMS
+            for stem in metric.stems
             if all(stem in table.stems for table in tables)
         }
         self.overall = paired_difference(self.first, self.second, self.clusters)
+        self.by_song_only = not np.any(self.listeners != EVERY_LISTENER)
 
     def rows(self, names: Names, order: Sequence[str], clusters: Names) -> tuple[Row, ...]:
         """A row for each of the names in that order, of those pairs that have it."""
@@ -305,30 +313,22 @@ class _Paired:
 
 
 def _breakdowns(paired: _Paired, known: Metadata) -> list[Breakdown]:
-    cluster = paired.metric.cluster
+    cluster = paired.metric.track.cluster
     found = []
-
-    def add(name: str, title: str, of: Callable[[int], str], order: Sequence[str], by: str = cluster) -> None:
-        names = np.array([of(row) for row in range(len(paired.pairs))])
-        clusters = paired.clusters if by == cluster else paired.listeners
-        found.append(Breakdown(name, title, f"{by}s", paired.rows(names, order, clusters)))
-
-    if known.scenes:
-        bands = {name: snr_band(scene) for name, scene in known.scenes.items()}
-        types = {name: interferer_types(scene) for name, scene in known.scenes.items()}
-        add("snr", "SNR at the better ear", lambda row: bands[paired.pairs[row][0]], SNR_BANDS)
-        add("interferers", "interferers", lambda row: types[paired.pairs[row][0]], INTERFERER_ROWS)
-    if known.listeners:
-        grades = {name: grade(listener) for name, listener in known.listeners.items()}
-        title = "hearing loss (WHO grade)"
-        add("severity", title, lambda row: grades[paired.pairs[row][1]], (*GRADES, UNKNOWN))
+    for grouping in GROUPINGS.values():
+        entries: dict[str, Any] = (known.scenes, known.listeners)[grouping.part]
+        if entries:
+            groups = {name: grouping.group(entry) for name, entry in entries.items()}
+            names = np.array([groups[pair[grouping.part]] for pair in paired.pairs])
+            rows = paired.rows(names, grouping.order, paired.clusters)
+            found.append(Breakdown(grouping.name, grouping.title, f"{cluster}s", rows))
     if paired.stems:
         rows = tuple(Row(stem, paired_difference(*scores, paired.clusters)) for stem, scores in paired.stems.items())
         found.append(Breakdown("stem", "stem, mean of both ears", f"{cluster}s", rows))
-    if cluster == "song" and np.any(paired.listeners != EVERY_LISTENER):
+    if cluster == "song" and not paired.by_song_only:
         songs = list(dict.fromkeys(paired.clusters.tolist()))
-        add("song", "song", lambda row: paired.pairs[row][0], songs, by="listener")
-    return sorted(found, key=lambda table: BREAKDOWNS.index(table.name))
+        found.append(Breakdown("song", "song", "listeners", paired.rows(paired.clusters, songs, paired.listeners)))
+    return found
 
 
 def _adjusted(breakdowns: Sequence[Breakdown]) -> tuple[Breakdown, ...]:
@@ -341,14 +341,9 @@ def _adjusted(breakdowns: Sequence[Breakdown]) -> tuple[Breakdown, ...]:
 
 
 def _left_out(known: Metadata, breakdowns: Collection[str], paired: _Paired) -> tuple[str, ...]:
-    by_song_only = not np.any(paired.listeners != EVERY_LISTENER)
-    notes = [] if by_song_only else [line for name, line in known.missing if name in breakdowns]
+    notes = [] if paired.by_song_only else [line for name, line in known.missing if name in breakdowns]
     if known.sources:
         notes.append(f"groups are from {', '.join(known.sources)}")
-    if "stem" in breakdowns and paired.metric.cluster == "song" and not paired.stems:
+    if "stem" in breakdowns and paired.metric.stems and not paired.stems:
         notes.append("no table by stem: the scores of the stems are not on both sides")
     return tuple(notes)
-
-
-def _mean(table: ScoreTable) -> ClusteredMean:
-    return clustered_mean(table.scores, np.array([cluster for cluster, _ in table.rows]), bounds=(0.0, 1.0))

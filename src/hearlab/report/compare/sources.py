@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.scores.table import EVERY_LISTENER, METRICS, Metric, ScoreTable, parse_scores
+from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores, read_bytes
+from hearlab.scores.tracks import ENHANCED, METRICS, TRACKS, UNPROCESSED, Metric, Track
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
 
-CONDITIONS = ("enhanced", "unprocessed")
-FOLDER = "metrics"
 PUBLISHED = "published"
 
 
@@ -35,13 +36,13 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Source:
+class ScoreSource:
     """One side of a comparison.
 
     Attributes:
         name: as the user typed it.
         label: the same with the commit or file it stands for.
-        tables: metric -> how to read its scores.
+        tables: track -> how to read its score table.
         averages: metric -> published mean, where nothing else is known.
         files: parameters and scenes that the scores were made with, where they can be known.
         notes: what must be said of it.
@@ -49,17 +50,27 @@ class Source:
 
     name: str
     label: str
-    tables: dict[str, Callable[[], ScoreTable]]
+    tables: dict[str, Callable[[], dict[str, ScoreTable]]]
     averages: dict[str, Average] = field(default_factory=dict)
     files: Files | None = None
     notes: tuple[str, ...] = ()
 
+    def table(self, metric: Metric) -> ScoreTable | None:
+        """The scores of a metric; None where the source has none of single pairs."""
+        read = self.tables.get(metric.track.name)
+        return read().get(metric.name) if read else None
+
+    def metrics(self, track: Track) -> list[str]:
+        """The metrics of a track whose scores or averages the source has."""
+        return [metric.name for metric in track.metrics if metric.name in self.averages or self.table(metric)]
+
     @property
-    def metrics(self) -> list[str]:
-        return [name for name in METRICS if name in self.tables or name in self.averages]
+    def tracks(self) -> list[Track]:
+        known = [*self.tables, *(METRICS[name].track.name for name in self.averages)]
+        return [track for name, track in TRACKS.items() if name in known]
 
 
-def open_source(name: str, root: Path, *, condition: str = "enhanced", published: Path | None = None) -> Source:
+def open_source(name: str, root: Path, *, condition: str = ENHANCED, published: Path | None = None) -> ScoreSource:
     """Find the scores that `name` means.
 
     Args:
@@ -74,7 +85,9 @@ def open_source(name: str, root: Path, *, condition: str = "enhanced", published
         InputError: there is nothing of that name, or it has no scores.
     """
     if name == PUBLISHED or name.startswith(f"{PUBLISHED}:"):
-        return _published(name, root, condition, published)
+        if published is not None:
+            return _from_csv(str(published), f"{name} ({published})", published)
+        return _published(name, root, condition)
     if name == "workspace":
         return _from_files(name, name, WorkspaceFiles(root), condition, advice="run dvc repro or dvc pull")
     path = root / Path(name).expanduser()
@@ -89,101 +102,79 @@ def open_source(name: str, root: Path, *, condition: str = "enhanced", published
     return _from_files(name, label, revision, condition, advice="is dvc.lock committed, and is this the root folder?")
 
 
-def _from_csv(name: str, label: str, path: Path) -> Source:
-    table = parse_scores(_bytes(path), name)
-    return Source(name, label, {table.metric.name: lambda: table})
+def _from_csv(name: str, label: str, path: Path) -> ScoreSource:
+    tables = parse_scores(read_bytes(path, name), name)
+    track = next(iter(tables.values())).metric.track
+    return ScoreSource(name, label, {track.name: lambda: tables})
 
 
-def _from_folder(name: str, path: Path, condition: str) -> Source:
-    folders = [folder for folder in (path, path / FOLDER) if _found(WorkspaceFiles(folder), condition, "")]
-    if not folders:
-        wanted = " or ".join(_file_names(condition))
-        raise InputError(name, "holds no scores", wanted=wanted)
-    files = WorkspaceFiles(folders[0])
-    readers = {
-        metric.name: _reader(files, metric.files[condition], f"{name}: {metric.files[condition]}")
-        for metric in _found(files, condition, "")
-    }
-    return Source(name, name, readers)
+def _from_folder(name: str, path: Path, condition: str) -> ScoreSource:
+    for folder in (path, path / METRICS_FOLDER):
+        tables = _readers(WorkspaceFiles(folder), "", condition, f"{name}: ")
+        if tables:
+            return ScoreSource(name, name, tables)
+    raise InputError(name, "holds no scores", wanted=" or ".join(_paths("", condition).values()))
 
 
-def _from_files(name: str, label: str, files: Files, condition: str, advice: str) -> Source:
-    found = _found(files, condition, f"{FOLDER}/")
-    if not found:
-        wanted = " or ".join(f"{FOLDER}/{file}" for file in _file_names(condition))
+def _from_files(name: str, label: str, files: Files, condition: str, advice: str) -> ScoreSource:
+    prefix = f"{METRICS_FOLDER}/"
+    tables = _readers(files, prefix, condition, "" if name == "workspace" else f"{name}: ")
+    if not tables:
+        wanted = " or ".join(_paths(prefix, condition).values())
         raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
-    readers = {}
-    for metric in found:
-        path = f"{FOLDER}/{metric.files[condition]}"
-        readers[metric.name] = _reader(files, path, path if name == "workspace" else f"{name}: {path}")
-    return Source(name, label, readers, files=files)
+    return ScoreSource(name, label, tables, files=files)
 
 
-def _found(files: Files, condition: str, prefix: str) -> list[Metric]:
-    return [
-        metric
-        for metric in METRICS.values()
-        if condition in metric.files and files.holds(prefix + metric.files[condition])
-    ]
+def _paths(prefix: str, condition: str) -> dict[str, str]:
+    """Track -> its score table in that condition."""
+    return {name: prefix + track.tables[condition] for name, track in TRACKS.items() if condition in track.tables}
 
 
-def _file_names(condition: str) -> list[str]:
-    return [metric.files[condition] for metric in METRICS.values() if condition in metric.files]
+def _readers(files: Files, prefix: str, condition: str, where: str) -> dict[str, Callable[[], dict[str, ScoreTable]]]:
+    """How to read the tables that are there; each is read once, when it is asked for."""
+
+    def reader(path: str) -> Callable[[], dict[str, ScoreTable]]:
+        @functools.cache
+        def read() -> dict[str, ScoreTable]:
+            content = files.read(path)
+            if content is None:
+                raise InputError(f"{where}{path}", "no such file")
+            return parse_scores(content, f"{where}{path}")
+
+        return read
+
+    return {track: reader(path) for track, path in _paths(prefix, condition).items() if files.holds(path)}
 
 
-def _reader(files: Files, path: str, where: str) -> Callable[[], ScoreTable]:
-    def read() -> ScoreTable:
-        content = files.read(path)
-        if content is None:
-            raise InputError(where, "no such file")
-        return parse_scores(content, where)
-
-    return read
-
-
-def _published(name: str, root: Path, condition: str, scores: Path | None) -> Source:
-    if scores is not None:
-        return _from_csv(str(scores), f"{name} ({scores})", scores)
+def _published(name: str, root: Path, condition: str) -> ScoreSource:
+    """The averages of leaderboard entries, and those of songs where they are published."""
     entries = [entry for entry in load_entries(root / LEADERBOARD) if entry.published]
     if not entries:
         raise InputError(root / LEADERBOARD, "holds no published scores")
     system = name.partition(":")[2]
-    entries.sort(key=lambda entry: list(METRICS).index(entry.metric.name))
-    known = list(dict.fromkeys(entry.system for entry in entries))
+    own = {track: [entry for entry in entries if entry.track == track] for track in TRACKS}
+    known = list(dict.fromkeys(entry.system for each in own.values() for entry in each))
     if system and system not in known:
         raise InputError(name, "no such published system", found=system, wanted=f"one of {', '.join(known)}")
-    tables: dict[str, Callable[[], ScoreTable]] = {}
+    chosen = system or (UNPROCESSED if condition == UNPROCESSED else "baseline")
+    tables: dict[str, Callable[[], dict[str, ScoreTable]]] = {}
     averages: dict[str, Average] = {}
     notes = []
-    for metric in METRICS.values():
-        own = [entry for entry in entries if entry.metric is metric]
-        systems = list(dict.fromkeys(entry.system for entry in own))
-        chosen = system or ("unprocessed" if condition == "unprocessed" else "baseline")
-        if not system and own and chosen not in systems:
-            notes.append(
-                f"{metric.title}: say which published system is meant: "
-                + " or ".join(f"{PUBLISHED}:{known}" for known in systems)
-            )
-        own = [entry for entry in own if entry.system == chosen]
-        if own and own[0].songs:
-            table = ScoreTable(
-                metric,
-                {(song, EVERY_LISTENER): index for index, song in enumerate(own[0].songs)},
-                np.array(list(own[0].songs.values())),
-                {},
-            )
-            tables[metric.name] = lambda table=table: table  # type: ignore[misc]
-        elif own:
-            averages[metric.name] = Average(chosen, own[0].score, own[0].source)
+    for track, published in own.items():
+        entry = next((entry for entry in published if entry.system == chosen), None)
+        if entry is None:
+            if published and not system:
+                names = dict.fromkeys(f"{PUBLISHED}:{other.system}" for other in published)
+                title = TRACKS[track].headline.title
+                notes.append(f"{title}: say which published system is meant: {' or '.join(names)}")
+        elif entry.songs:
+            rows = {(song, EVERY_LISTENER): row for row, song in enumerate(entry.songs)}
+            scores = {entry.metric.column: np.array(list(entry.songs.values()))}
+            table = ScoreTable(entry.metric, rows, scores)
+            tables[track] = functools.partial(dict, {entry.metric.name: table})
+        else:
+            means = {entry.metric.name: entry.score, **entry.averages}
+            averages |= {metric: Average(chosen, score, entry.source) for metric, score in means.items()}
     if not tables and not averages:
         raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
-    return Source(name, f"{name} ({LEADERBOARD})", tables, averages, notes=tuple(notes))
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(path, "no such file") from None
-    except OSError as error:
-        raise InputError(path, "cannot be read", found=error.strerror) from None
+    return ScoreSource(name, f"{name} ({LEADERBOARD})", tables, averages, notes=tuple(notes))

@@ -10,7 +10,7 @@ from typing import Any
 from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme
 from hearlab.report.compare.sources import Average
 from hearlab.scores.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
-from hearlab.scores.summary_text import _width as width
+from hearlab.text import printable, shortened, table, width
 
 COLUMNS = 100
 NAME = 26  # columns of a row's name, at most
@@ -24,16 +24,15 @@ def comparison_text(comparisons: Sequence[Comparison | Averages]) -> str:
 
 
 def _comparison(found: Comparison) -> str:
-    cluster = found.metric.cluster
+    cluster = found.metric.track.cluster
     blocks = [_heading(found.metric.title, found.labels, (found.overall.first, found.overall.second), cluster)]
     if found.notes:
         blocks.append("\n".join(_listed(found.notes)))
-    blocks.append("\n".join(_rows([_header("", f"{cluster}s"), _cells("all", found.overall)])))
+    blocks.append(table([_header("", f"{cluster}s"), _cells("all", found.overall)]))
     blocks.append("\n".join([*_verdict(found), *_limits(found)]))
-    for table in found.breakdowns:
-        header = _header(table.title, table.cluster)
-        lines = [_cells(row.name, row.result, "*" if row.conclusive else "") for row in table.rows]
-        blocks.append("\n".join(_rows([header, *lines])))
+    for breakdown in found.breakdowns:
+        lines = [_cells(row.name, row.result, "*" if row.conclusive else "") for row in breakdown.rows]
+        blocks.append(table([_header(breakdown.title, breakdown.cluster), *lines], most=NAME))
     if found.breakdowns:
         blocks.append("\n".join(_wrapped(_caveat(found.breakdowns))))
     blocks += [_extremes(*of) for of in (("gain", found.winners), ("lose", found.losers)) if of[1]]
@@ -43,13 +42,13 @@ def _comparison(found: Comparison) -> str:
 
 
 def _listed(notes: Sequence[str]) -> list[str]:
-    return [line for note in notes for line in _wrapped(f"- {_clean(note)}", "  ")]
+    return [line for note in notes for line in _wrapped(f"- {printable(note)}", "  ")]
 
 
 def _heading(title: str, labels: tuple[str, str], means: Sequence[ClusteredMean | Average], cluster: str) -> str:
     lines = [f"{title}: B - A, positive where B is better", ""]
     for side, label, mean in zip(SIDES, labels, means, strict=True):
-        lines += _wrapped(f"{side}  {_clean(label)}", "   ")
+        lines += _wrapped(f"{side}  {printable(label)}", "   ")
         if isinstance(mean, Average):
             lines += _wrapped(
                 f"   {mean.score:.4f}, {mean.system}: the average alone is published ({mean.source})", "   "
@@ -62,7 +61,7 @@ def _heading(title: str, labels: tuple[str, str], means: Sequence[ClusteredMean 
 def _averages(found: Averages) -> str:
     advice = "Nothing can be concluded: without published scores pair by pair there is no paired difference, and it is "
     advice += "not known that both were measured on the same pairs. --published FILE takes such scores."
-    title = _heading(found.metric.title, found.labels, found.sides, found.metric.cluster)
+    title = _heading(found.metric.title, found.labels, found.sides, found.metric.track.cluster)
     return "\n".join([title, "", *_wrapped(advice), *_listed(found.notes)])
 
 
@@ -78,7 +77,7 @@ def _verdict(found: Comparison) -> list[str]:
 
 
 def _limits(found: Comparison) -> list[str]:
-    cluster, overall = found.metric.cluster, found.overall
+    cluster, overall = found.metric.track.cluster, found.overall
     lines = []
     if overall.detectable is not None and overall.difference.standard_error:
         lines += _wrapped(
@@ -106,10 +105,10 @@ def _caveat(tables: Sequence[Breakdown]) -> str:
 def _extremes(word: str, pairs: Sequence[Extreme]) -> str:
     rows = [[f"pairs that {word} most", "A", "B", "B - A"]]
     for one in pairs:
-        scene, listener = (_clean(part) for part in one.pair)
-        name = f"{_shortened(scene, PAIR_NAME - 1 - width(listener))} {listener}".rstrip()
+        scene, listener = (printable(part) for part in one.pair)
+        name = f"{shortened(scene, PAIR_NAME - 1 - width(listener))} {listener}".rstrip()
         rows.append([name, f"{one.first:.4f}", f"{one.second:.4f}", f"{one.second - one.first:+.4f}"])
-    return "\n".join(_rows(rows, PAIR_NAME))
+    return table(rows, most=PAIR_NAME)
 
 
 def _header(title: str, clusters: str) -> list[str]:
@@ -121,23 +120,6 @@ def _cells(name: str, result: PairedDifference, mark: str = "") -> list[str]:
     interval = "none" if mean.low is None or mean.high is None else f"{mean.low:+.4f} to {mean.high:+.4f}"
     means = [f"{value:.4f}" for value in (result.first.mean, result.second.mean)]
     return [name, str(mean.units), str(mean.clusters), *means, f"{mean.mean:+.4f}", interval, _p(result), mark]
-
-
-def _rows(rows: list[list[str]], name_width: int = NAME) -> list[str]:
-    """Aligned lines with a rule under the first; the first column is shortened and stands to the left."""
-    rows = [[_shortened(_clean(row[0]), name_width), *row[1:]] for row in rows]
-    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [
-                row[0] + " " * (widths[0] - width(row[0])),
-                *(" " * (wide - width(cell)) + cell for cell, wide in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "-" * max(width(line) for line in lines))
-    return lines
 
 
 def _p(result: PairedDifference) -> str:
@@ -166,20 +148,6 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _clean(text: str) -> str:
-    """Names come from files: nothing in them may steer the terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _shortened(text: str, most: int) -> str:
-    if width(text) <= most:
-        return text
-    most = max(most, 2)
-    while width(text) > most - 1:
-        text = text[:-1]
-    return text + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def comparison_values(comparisons: Sequence[Comparison | Averages]) -> dict[str, Any]:
     """The same for JSON: differences are B - A; `p_adjusted` is Holm's over all rows of all tables of a metric."""
     return {"comparisons": [_average_values(o) if isinstance(o, Averages) else _values(o) for o in comparisons]}
@@ -190,7 +158,7 @@ def _values(found: Comparison) -> dict[str, Any]:
         "metric": found.metric.name,
         "a": found.labels[0],
         "b": found.labels[1],
-        "cluster": found.metric.cluster,
+        "cluster": found.metric.track.cluster,
         "only_in_a": found.only[0],
         "only_in_b": found.only[1],
         "verdict": found.verdict,
@@ -210,8 +178,8 @@ def _values(found: Comparison) -> dict[str, Any]:
             ]
             for table in found.breakdowns
         },
-        "winners": [_extreme_values(one, found.metric.cluster) for one in found.winners],
-        "losers": [_extreme_values(one, found.metric.cluster) for one in found.losers],
+        "winners": [_extreme_values(one, found.metric.track.cluster) for one in found.winners],
+        "losers": [_extreme_values(one, found.metric.track.cluster) for one in found.losers],
         "notes": list(found.notes),
         "left_out": list(found.left_out),
     }

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hearlab.errors import InputError
+from hearlab.files import md5_of_bytes
 from hearlab.params import PARAMS_FILE, Params, load_params
-from hearlab.report.leaderboard.entries import METRIC_OF, NAME, Entry, entry_name, find_entry
-from hearlab.report.leaderboard.origin import Result, origin_of, result_of
-from hearlab.scores.statistics import ClusteredMean, clustered_mean
-from hearlab.scores.table import Pair, ScoreTable, parse_scores
+from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_name, find_entry
+from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
+from hearlab.report.leaderboard.rescore import scoring_units
+from hearlab.scores.statistics import ClusteredMean
+from hearlab.scores.table import Pair, ScoreTable, read_bytes, track_tables
+from hearlab.scores.tracks import TRACKS, Track
 from hearlab.systems.base import is_baseline
 from hearlab.versions.dvc_command import run_dvc
 from hearlab.versions.git import git
@@ -29,7 +29,7 @@ SHOWN = 3  # names in a line
 
 def new_entry(
     root: Path, folder: Path, track: str, *, team: str | None = None, system: str | None = None, name: str | None = None
-) -> Entry:
+) -> LeaderboardEntry:
     """The entry of a track's committed scores; nothing is written.
 
     Args:
@@ -43,23 +43,24 @@ def new_entry(
         InputError: the tree is dirty, the pipeline is not up to date, units are missing, or the name is taken.
     """
     head = committed(root)
-    result = result_of(head, track, "HEAD")
+    result = result_of(head, TRACKS[track], "HEAD")
     origin = origin_of(head, result)
     params = load_params(root / PARAMS_FILE)
     _check_system_is_committed(root, params.enhance.system)
-    _check_up_to_date(root, result.stage)
-    table = _scores(root, result, origin.scores)
-    check_complete(table, expected_pairs(root, params, track), result.scores)
-    mean = mean_of(table)
+    _check_up_to_date(root, result.track.scoring_stage)
+    tables = _scores(root, result, origin.scores)
+    table = tables[result.track.headline.name]
+    check_complete(table, list(scoring_units(root, result.track)), result.scores)
+    mean = table.mean()
     team = team or (git(root, "config", "user.name") or b"").decode().strip()
     if not team:
         raise InputError("--team", "is not known", wanted="a name, here or as git's user.name")
-    system = system or _system_name(params, track)
+    system = system or _system_name(params, result.track)
     name = name or entry_name(track, team, system, *([] if result.dataset == "clarity" else [result.dataset]))
     if not NAME.fullmatch(name):
         raise InputError("--name", "is no name of an entry", found=name, wanted="small letters, digits, - _ .")
     _check_free(folder, name, track)
-    return Entry(
+    return LeaderboardEntry(
         name=name,
         track=track,
         team=team,
@@ -72,6 +73,7 @@ def new_entry(
         published=False,
         source=origin.commit[:7],
         scored=datetime.datetime.now(datetime.UTC).date(),
+        averages=further_averages(tables, result.track),
         origin=origin,
     )
 
@@ -96,29 +98,16 @@ def committed(root: Path) -> RevisionFiles:
     return head
 
 
-def mean_of(table: ScoreTable) -> ClusteredMean:
-    """Mean and interval, clustered as `hearlab compare` does."""
-    return clustered_mean(table.scores, np.array([cluster for cluster, _ in table.rows]), bounds=(0.0, 1.0))
-
-
 def rounded_interval(mean: ClusteredMean) -> tuple[float, float] | None:
     if mean.low is None or mean.high is None:
         return None
     return round(mean.low, DECIMALS), round(mean.high, DECIMALS)
 
 
-def expected_pairs(root: Path, params: Params, track: str) -> list[Pair]:
-    """All pairs of the split.
-
-    Raises:
-        InputError: the lists of scenes, songs or listeners are missing or wrong.
-    """
-    from hearlab.stages.common import scene_listener_pairs, song_listener_pairs
-
-    with contextlib.chdir(root):  # the stages' paths are relative to the workspace
-        if track == "speech":
-            return [(scene, listener.id) for scene, listener in scene_listener_pairs(params)]
-        return [(song.name, listener.id) for song, listener in song_listener_pairs(params)]
+def further_averages(tables: dict[str, ScoreTable], track: Track) -> dict[str, float]:
+    """Averages of the track's metrics after the headline, by their names, of those that were scored."""
+    names = [metric.name for metric in track.metrics[1:] if metric.name in tables]
+    return {name: round(tables[name].mean().mean, DECIMALS) for name in names}
 
 
 def check_complete(table: ScoreTable, expected: list[Pair], where: str) -> None:
@@ -140,17 +129,12 @@ def check_complete(table: ScoreTable, expected: list[Pair], where: str) -> None:
             )
 
 
-def _scores(root: Path, result: Result, md5: str) -> ScoreTable:
-    try:
-        content = (root / result.scores).read_bytes()
-    except FileNotFoundError:
-        raise InputError(result.scores, "no such file", advice=f"dvc pull, or dvc repro {result.stage}") from None
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+def _scores(root: Path, result: TrackResult, md5: str) -> dict[str, ScoreTable]:
+    advice = f"dvc pull, or dvc repro {result.track.scoring_stage}"
+    content = read_bytes(root / result.scores, result.scores, advice=advice)
+    if md5_of_bytes(content) != md5:
         raise InputError(result.scores, "is not what dvc.lock says", advice=f"dvc checkout {result.scores}")
-    table = parse_scores(content, result.scores)
-    if table.metric is not METRIC_OF[result.track]:
-        raise InputError(result.scores, f"is no table of {METRIC_OF[result.track].title}")
-    return table
+    return track_tables(content, result.scores, result.track)
 
 
 def _check_up_to_date(root: Path, stage: str) -> None:
@@ -181,9 +165,9 @@ def _changes(parts: list[Any]) -> str:
     return ", ".join(words[:SHOWN])
 
 
-def _system_name(params: Params, track: str) -> str:
+def _system_name(params: Params, track: Track) -> str:
     name = "baseline" if is_baseline(params.enhance.system) else params.enhance.system.rpartition(":")[2]
-    return name if track == "speech" else f"{name}, {params.separate.model}"
+    return name if track.cluster == "scene" else f"{name}, {params.separate.model}"
 
 
 def _check_system_is_committed(root: Path, dotted: str) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.special
 
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
+from hearlab.files import md5_of_bytes
 from hearlab.params import PUBLISHED_WEIGHTS, flat
-from hearlab.report.compare.origins import STAGES
-from hearlab.report.compare.sources import FOLDER as METRICS_FOLDER
-from hearlab.report.leaderboard.entries import FOLDER, METRIC_OF, Entry, load_entries
-from hearlab.scores.rerun_noise import RERUN_NOISE
+from hearlab.report.leaderboard.entries import FOLDER, LeaderboardEntry, load_entries
+from hearlab.report.leaderboard.verify import Check, State
 from hearlab.scores.statistics import noise_floor
-from hearlab.scores.table import ScoreTable, parse_scores
+from hearlab.scores.table import ScoreTable, has_scores, read_bytes, track_tables
+from hearlab.scores.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
 from hearlab.separators import SEPARATORS
 from hearlab.systems.base import BASELINE
-from hearlab.versions.lock import stages_behind
+from hearlab.versions.lock import LOCK_FILE, all_outs, stages_behind
 from hearlab.versions.revisions import WorkspaceFiles
 
 DEVIATIONS = 3.0  # of a rerun that still count as the same
@@ -82,17 +82,6 @@ PUBLISHED_PARAMS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Line:
-    """One comparison."""
-
-    state: Literal["ok", "differs", "note"]
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.state:9}{self.text}"
-
-
 def check_baseline(
     root: Path,
     track: str,
@@ -101,7 +90,7 @@ def check_baseline(
     published: Path | None = None,
     unprocessed: Path | None = None,
     model: str | None = None,
-) -> list[Line]:
+) -> list[Check]:
     """Compare a track's scores with the published ones.
 
     Args:
@@ -116,42 +105,42 @@ def check_baseline(
         InputError: the scores are of other data or of other parameters, pairs are missing, or a file is wrong.
     """
     notes = []
+    of = TRACKS[track]
     if scores is None:
-        values = _workspace_values(root, track)
-        _check_values(values, track)
-        model = str(values["separate.model"]) if track == "music" else None
-        tables = _workspace_tables(root, track)
+        values = _workspace_values(root, of)
+        _check_values(values, of)
+        model = str(values["separate.model"]) if of.cluster == "song" else None
+        tables = _workspace_tables(root, of)
     else:
-        tables = _given_tables(scores, track)
-        notes.append(Line("note", f"parameters are not checked: nothing is known of them but {scores}"))
-    lines = _speech(root, tables, published, unprocessed) if track == "speech" else _music(root, tables, model)
-    if track == "music" and (published or unprocessed):
+        tables = _given_tables(scores, of)
+        notes.append(Check("note", f"parameters are not checked: nothing is known of them but {scores}"))
+    if of.cluster == "scene":
+        return [*notes, *_speech(root, tables, published, unprocessed)]
+    if published or unprocessed:
         raise InputError("--published", "no scores pair by pair are published for music")
-    return [*notes, *lines]
+    return [*notes, *_music(root, tables, model)]
 
 
 def _speech(
     root: Path, tables: Mapping[str, ScoreTable], published: Path | None, unprocessed: Path | None
-) -> Iterator[Line]:
-    deviation = max(_entry(root, "speech", system).spread or 0.0 for system in ("unprocessed", "baseline"))
+) -> Iterator[Check]:
+    entries = {system: _entry(root, "speech", system) for system in ("unprocessed", "baseline")}
     # Both the published run and this one have the metric's noise.
-    spread = DEVIATIONS * math.sqrt(2) * deviation
-    for system, condition, pairs in (
-        ("unprocessed", "unprocessed", unprocessed),
-        ("baseline", "enhanced", published),
+    spread = DEVIATIONS * math.sqrt(2) * max(entry.spread or 0.0 for entry in entries.values())
+    for (system, entry), condition, pairs in zip(
+        entries.items(), (UNPROCESSED, ENHANCED), (unprocessed, published), strict=True
     ):
-        entry = _entry(root, "speech", system)
         table = tables.get(condition)
         if table is None:
-            yield Line("note", f"{system}: there are no scores of it to compare")
+            yield Check("note", f"{system}: there are no scores of it to compare")
             continue
         _check_count(table, entry, system)
         yield _average(system, table, entry, LAST_DIGIT + spread, "its last digit and the published spread")
         if pairs is not None:
-            yield from _pairs(system, table, _parsed(pairs, "speech"), str(pairs), spread)
+            yield from _pairs(system, table, _parsed(pairs, table.metric.track), str(pairs), spread)
 
 
-def _pairs(system: str, table: ScoreTable, published: ScoreTable, where: str, spread: float) -> Iterator[Line]:
+def _pairs(system: str, table: ScoreTable, published: ScoreTable, where: str, spread: float) -> Iterator[Check]:
     """The mean of the paired differences, and the single pairs."""
     for one, two, problem in ((published, table, "has no score here"), (table, published, "is not in it")):
         missing = sorted(one.rows.keys() - two.rows.keys())
@@ -163,7 +152,7 @@ def _pairs(system: str, table: ScoreTable, published: ScoreTable, where: str, sp
     yield _line(
         f"{system}, mean difference of {len(pairs)} pairs", float(np.mean(differences)), spread, "the published spread"
     )
-    sd = RERUN_NOISE["haspi"].sd
+    sd = table.metric.noise.sd
     # The greatest of so many differences, with the same chance of a false alarm as the others.
     allowed = -float(scipy.special.ndtri(FALSE_ALARM / 2 / len(pairs))) * math.sqrt(2) * sd
     wrong = [
@@ -173,57 +162,54 @@ def _pairs(system: str, table: ScoreTable, published: ScoreTable, where: str, sp
         what = f"{system}, {' '.join(pairs[index])}: {here[index]:.6f} here, {there[index]:.6f} published"
         yield _line(what, float(differences[index]), allowed, "reruns of a pair")
     if len(wrong) > SHOWN:
-        yield Line("differs", f"{system}: {len(wrong) - SHOWN} more pairs")
+        yield Check("differs", f"{system}: {len(wrong) - SHOWN} more pairs")
     if not wrong:
         greatest = float(differences[np.argmax(np.abs(differences))])
         yield _line(f"{system}, greatest difference of {len(pairs)} pairs", greatest, allowed, "reruns of a pair")
 
 
-def _music(root: Path, tables: Mapping[str, ScoreTable], model: str | None) -> Iterator[Line]:
+def _music(root: Path, tables: Mapping[str, ScoreTable], model: str | None) -> Iterator[Check]:
     if model not in SEPARATORS:
         problem = "is missing" if model is None else "is unknown"
         wanted = f"one of {', '.join(SEPARATORS)}: which separated the songs"
         raise InputError("--model", problem, found=model, wanted=wanted)
     system = SEPARATORS[model].title
     entry = _entry(root, "music", system)
-    table = tables["enhanced"]
+    table = tables[ENHANCED]
     songs = table.averaged()
     names = [name for name, _ in songs.rows]
     for one, two, problem in ((entry.songs.keys(), names, "are missing"), (names, entry.songs.keys(), "are not known")):
         missing = sorted(set(one) - set(two))
         if missing:
             raise InputError("music scores", f"songs of the validation set {problem}", found=", ".join(missing[:3]))
-    counts = {name: sum(1 for song, _ in table.rows if song == name) for name in names}
+    counts = Counter(song for song, _ in table.rows)
     if len(set(counts.values())) > 1:
-        least = min(counts, key=lambda name: counts[name])
-        raise InputError(
-            "music scores", "pairs are missing", field=least, found=counts[least], wanted=max(counts.values())
-        )
-    clusters = [song for song, _ in table.rows]
-    sd = RERUN_NOISE["haaqi"].sd
+        (_, most), (song, least) = counts.most_common()[0], counts.most_common()[-1]
+        raise InputError("music scores", "pairs are missing", field=song, found=least, wanted=most)
+    sd = table.metric.noise.sd
     # The songs of Open-Unmix average to 0.2270 and not to the published 0.2273: either may be the right one.
-    published = LAST_DIGIT + abs(float(np.mean(list(entry.songs.values()))) - entry.score)
+    rounding = LAST_DIGIT + abs(float(np.mean(list(entry.songs.values()))) - entry.score)
     why = "its last digit, how far published songs and average disagree, and the metric's noise"
-    yield _average(system, table, entry, published + noise_floor(sd, clusters, level=LEVEL), why)
+    yield _average(system, table, entry, rounding + noise_floor(sd, table.clusters, level=LEVEL), why)
     for (song, _), row in songs.rows.items():
-        allowed = published + noise_floor(sd, [song] * counts[song], level=LEVEL)
-        score, wanted = float(songs.scores[row]), entry.songs[song]
-        what = f"{system}, {song}: {score:.6f} here, {wanted:.4f} published"
-        yield _line(what, score - wanted, allowed, why)
+        allowed = rounding + noise_floor(sd, [song] * counts[song], level=LEVEL)
+        score, published = float(songs.scores[row]), entry.songs[song]
+        what = f"{system}, {song}: {score:.6f} here, {published:.4f} published"
+        yield _line(what, score - published, allowed, why)
 
 
-def _average(system: str, table: ScoreTable, entry: Entry, allowed: float, why: str) -> Line:
+def _average(system: str, table: ScoreTable, entry: LeaderboardEntry, allowed: float, why: str) -> Check:
     mean = float(np.mean(table.scores))
     what = f"{system}, average of {table.scores.size} pairs: {mean:.6f} here, {entry.score:.4f} published"
     return _line(what, mean - entry.score, allowed, why)
 
 
-def _line(what: str, difference: float, allowed: float, why: str) -> Line:
-    state: Literal["ok", "differs"] = "ok" if abs(difference) <= allowed else "differs"
-    return Line(state, f"{what}; difference {difference:+.6f}, allowed {allowed:.6f} ({why})")
+def _line(what: str, difference: float, allowed: float, why: str) -> Check:
+    state: State = "ok" if abs(difference) <= allowed else "differs"
+    return Check(state, f"{what}; difference {difference:+.6f}, allowed {allowed:.6f} ({why})")
 
 
-def _entry(root: Path, track: str, system: str) -> Entry:
+def _entry(root: Path, track: str, system: str) -> LeaderboardEntry:
     folder = root / FOLDER
     for entry in load_entries(folder):
         if entry.published and (entry.track, entry.system) == (track, system):
@@ -231,17 +217,17 @@ def _entry(root: Path, track: str, system: str) -> Entry:
     raise InputError(folder, "has no published entry", field=track, wanted=system)
 
 
-def _check_count(table: ScoreTable, entry: Entry, what: str) -> None:
+def _check_count(table: ScoreTable, entry: LeaderboardEntry, what: str) -> None:
     if table.scores.size != entry.units:
         raise InputError(what, "pairs are missing or surplus", found=f"{table.scores.size} pairs", wanted=entry.units)
 
 
-def _workspace_values(root: Path, track: str) -> dict[str, Any]:
-    """The parameters that the workspace's scores were made with, as dvc.lock tells, with dotted names."""
+def _workspace_values(root: Path, track: Track) -> dict[str, Any]:
+    """The parameters that the workspace's scores were made with, as dvc.lock has them, with dotted names."""
     lock = WorkspaceFiles(root).lock
-    stage = STAGES[METRIC_OF[track].name]
+    stage = track.scoring_stage
     if stage not in lock:
-        raise InputError(root / "dvc.lock", f"does not know {stage}", advice=f"dvc repro {stage}")
+        raise InputError(root / LOCK_FILE, f"does not know {stage}", advice=f"dvc repro {stage}")
     values: dict[str, Any] = {}
     for name in stages_behind(lock, stage):
         for params in (lock[name].get("params") or {}).values():
@@ -250,7 +236,7 @@ def _workspace_values(root: Path, track: str) -> dict[str, Any]:
     return values
 
 
-def _check_values(values: Mapping[str, Any], track: str) -> None:
+def _check_values(values: Mapping[str, Any], track: Track) -> None:
     dataset = values.get("dataset")
     if dataset != "clarity":
         raise InputError(
@@ -259,10 +245,10 @@ def _check_values(values: Mapping[str, Any], track: str) -> None:
             field="dataset",
             found=dataset,
             wanted="clarity",
-            advice=f"dvc exp run -S dataset=clarity score_{track}, see docs/full-data.md",
+            advice=f"dvc exp run -S dataset=clarity {track.scoring_stage}, see docs/full-data.md",
         )
-    wanted = dict(PUBLISHED_PARAMS[track])
-    if track == "music" and values.get("separate.weights") != "auto":
+    wanted = dict(PUBLISHED_PARAMS[track.name])
+    if track.cluster == "song" and values.get("separate.weights") != "auto":
         wanted["separate.weights"] = PUBLISHED_WEIGHTS
     wrong = [
         f"{name} {_value(values, name)} (published {value})"
@@ -282,44 +268,28 @@ def _value(values: Mapping[str, Any], name: str) -> Any:
     return inner.get(key) if isinstance(inner, dict) else None
 
 
-def _workspace_tables(root: Path, track: str) -> dict[str, ScoreTable]:
-    locked = {
-        str(out.get("path")): out.get("md5")
-        for stage in WorkspaceFiles(root).lock.values()
-        for out in stage.get("outs") or []
-    }
+def _workspace_tables(root: Path, track: Track) -> dict[str, ScoreTable]:
+    locked = all_outs(WorkspaceFiles(root).lock)
     tables = {}
-    for condition, name in METRIC_OF[track].files.items():
+    for condition, name in track.tables.items():
         path = f"{METRICS_FOLDER}/{name}"
-        content = _bytes(root / path, advice="dvc pull, or dvc repro")
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != locked.get(path):
+        content = read_bytes(root / path, advice="dvc pull, or dvc repro")
+        if md5_of_bytes(content) != locked.get(path):
             raise InputError(path, "is not what dvc.lock says", advice=f"dvc checkout {path}, or dvc repro")
-        if content.count(b"\n") > 1 or condition == "enhanced":  # the unprocessed signals need not be scored
-            tables[condition] = parse_scores(content, path)
+        if has_scores(content) or condition == ENHANCED:  # the unprocessed signals need not be scored
+            tables[condition] = track_tables(content, path, track)[track.headline.name]
     return tables
 
 
-def _given_tables(scores: Path, track: str) -> dict[str, ScoreTable]:
+def _given_tables(scores: Path, track: Track) -> dict[str, ScoreTable]:
     if not scores.is_dir():
-        return {"enhanced": _parsed(scores, track)}
-    paths = {condition: scores / name for condition, name in METRIC_OF[track].files.items()}
+        return {ENHANCED: _parsed(scores, track)}
+    paths = {condition: scores / name for condition, name in track.tables.items()}
     tables = {condition: _parsed(path, track) for condition, path in paths.items() if path.is_file()}
-    if "enhanced" not in tables:
-        raise InputError(scores, "holds no scores", wanted=paths["enhanced"].name)
+    if ENHANCED not in tables:
+        raise InputError(scores, "holds no scores", wanted=paths[ENHANCED].name)
     return tables
 
 
-def _parsed(path: Path, track: str) -> ScoreTable:
-    table = parse_scores(_bytes(path), str(path))
-    if table.metric is not METRIC_OF[track]:
-        raise InputError(path, f"holds scores of {table.metric.title}", wanted=METRIC_OF[track].title)
-    return table
-
-
-def _bytes(path: Path, advice: str | None = None) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(path, "no such file", advice=advice) from None
-    except OSError as error:
-        raise InputError(path, "cannot be read", found=error.strerror) from None
+def _parsed(path: Path, track: Track) -> ScoreTable:
+    return track_tables(read_bytes(path), str(path), track)[track.headline.name]

@@ -9,21 +9,17 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hearlab.errors import InputError
-from hearlab.files import atomic_path
-from hearlab.scores.table import METRICS, Metric
+from hearlab.files import atomic_path, read_yaml
+from hearlab.scores.tracks import TRACKS, Metric
 
 FOLDER = "leaderboard"
-Track = Literal["speech", "music"]
-TRACKS: tuple[Track, ...] = ("speech", "music")
-METRIC_OF: dict[str, Metric] = {"speech": METRICS["haspi"], "music": METRICS["haaqi"]}
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 SHORT = 7  # digits of a commit that are shown
 
@@ -49,7 +45,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LeaderboardEntry:
     """A line of the leaderboard.
 
     Attributes:
@@ -57,7 +53,7 @@ class Entry:
         track: 'speech' or 'music'.
         team, system: who made what.
         dataset, split: what it was scored on.
-        score: mean over all pairs of the split, better-ear HASPI or HAAQI.
+        score: mean over all pairs of the split by the track's headline metric.
         interval: 95 %, clustered by scene or song; None where it is not known.
         units: scored pairs; None where that is not known.
         published: taken from a publication; nothing here can make it again.
@@ -65,6 +61,7 @@ class Entry:
         scored: when.
         spread: published standard deviation of the score over reruns.
         songs: published average of each song.
+        averages: the same of the track's further metrics that were scored, by their names.
         origin: what it was made from; None for a published one.
     """
 
@@ -82,13 +79,18 @@ class Entry:
     scored: datetime.date | None = None
     spread: float | None = None
     songs: dict[str, float] = field(default_factory=dict)
+    averages: dict[str, float] = field(default_factory=dict)
     origin: Origin | None = None
 
     @property
     def metric(self) -> Metric:
-        return METRIC_OF[self.track]
+        return TRACKS[self.track].headline
 
 
+if TYPE_CHECKING:
+    TrackName = str
+else:
+    TrackName = Literal[tuple(TRACKS)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]([^\p{C}]*[^\s\p{C}])?$", max_length=200)]
 Score = Annotated[float, Field(ge=0, le=1)]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -125,7 +127,7 @@ class _Origin(_Part):
 class _File(_Part):
     team: Text
     system: Text
-    track: Track
+    track: TrackName
     dataset: Text
     split: Text
     score: Score
@@ -134,12 +136,18 @@ class _File(_Part):
     scored: datetime.date | None = None
     spread: Annotated[float, Field(ge=0)] | None = None
     songs: dict[Text, Score] = {}
+    averages: dict[str, Score] = {}
     origin: _Origin
 
     @model_validator(mode="after")
     def _consistent(self) -> _File:
         if self.interval and self.interval[0] > self.interval[1]:
             raise ValueError(f"interval: the first value must not exceed the second, found {list(self.interval)}")
+        further = [metric.name for metric in TRACKS[self.track].metrics[1:]]
+        unknown = [name for name in self.averages if name not in further]
+        if unknown:
+            known = ", ".join(further) or "none"
+            raise ValueError(f"averages.{unknown[0]}: is no further metric of {self.track}, which has {known}")
         if self.origin.published is None:
             missing = [name for name in ("units", "scored") if getattr(self, name) is None]
             if missing:
@@ -150,7 +158,7 @@ class _File(_Part):
         return self
 
 
-def load_entries(folder: Path) -> list[Entry]:
+def load_entries(folder: Path) -> list[LeaderboardEntry]:
     """All entries of a folder, in the order of their files' names; none if there is no such folder.
 
     Raises:
@@ -159,13 +167,13 @@ def load_entries(folder: Path) -> list[Entry]:
     return [load_entry(path) for path in sorted(folder.glob("*.yaml"))]
 
 
-def load_entry(path: Path) -> Entry:
+def load_entry(path: Path) -> LeaderboardEntry:
     """One entry.
 
     Raises:
         InputError: as `load_entries`.
     """
-    content = _read(path)
+    content = read_yaml(path)
     try:
         # JSON mode is strict about types and still takes lists for tuples and text for dates.
         file = _File.model_validate_json(json.dumps(content, default=str), strict=True)
@@ -176,10 +184,10 @@ def load_entry(path: Path) -> Entry:
         origin = Origin(**file.origin.model_dump(exclude={"published"}))
     values = file.model_dump(exclude={"origin"})
     source = file.origin.published or (origin.commit[:SHORT] if origin else "")
-    return Entry(name=path.stem, published=origin is None, source=source, origin=origin, **values)
+    return LeaderboardEntry(name=path.stem, published=origin is None, source=source, origin=origin, **values)
 
 
-def find_entry(folder: Path, name: str) -> Entry:
+def find_entry(folder: Path, name: str) -> LeaderboardEntry:
     """The entry of that name; a path to its file is taken too.
 
     Raises:
@@ -194,12 +202,12 @@ def find_entry(folder: Path, name: str) -> Entry:
     return load_entry(path)
 
 
-def ranked(entries: Iterable[Entry], track: str) -> list[Entry]:
+def ranked(entries: Iterable[LeaderboardEntry], track: str) -> list[LeaderboardEntry]:
     """Entries of a track, best first, as the challenges rank: by the average over all examples."""
     return sorted((entry for entry in entries if entry.track == track), key=lambda entry: (-entry.score, entry.name))
 
 
-def write_entry(path: Path, entry: Entry) -> None:
+def write_entry(path: Path, entry: LeaderboardEntry) -> None:
     """Write an entry that has an origin; the text is read again before the file gets its name."""
     assert entry.origin is not None
     names = ("team", "system", "track", "dataset", "split", "score", "interval", "units", "scored")
@@ -209,6 +217,8 @@ def write_entry(path: Path, entry: Entry) -> None:
     else:
         content["interval"] = CommentedSeq(entry.interval)
         content["interval"].fa.set_flow_style()
+    if entry.averages:
+        content["averages"] = entry.averages
     content["origin"] = vars(entry.origin)
     yaml = YAML()
     yaml.allow_unicode = True
@@ -223,24 +233,6 @@ def entry_name(*parts: str) -> str:
     """A file's name made of texts: small letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", " ".join(parts)).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80] or "entry"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file") from None
-    except MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else None
-        problem = str(error.problem).splitlines()[0].removeprefix("found ")
-        raise InputError(path, f"is not valid YAML: {problem}", field=line) from None
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(path, "is not valid YAML", found=str(error).splitlines()[0][:120]) from None
-    except OSError as error:
-        raise InputError(path, "cannot be read", found=error.strerror) from None
-    if not isinstance(content, dict):
-        raise InputError(path, "must hold keys and values", found=type(content).__name__)
-    return content
 
 
 def _line(path: Path, error: ValidationError) -> InputError:

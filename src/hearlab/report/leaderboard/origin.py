@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.datasets.layout import Workspace
+from hearlab.datasets.layout import DATA, METRICS_FOLDER, Workspace
 from hearlab.errors import InputError
-from hearlab.files import parse_yaml
+from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
-from hearlab.report.compare.origins import DATA, STAGES
-from hearlab.report.compare.sources import FOLDER as METRICS_FOLDER
-from hearlab.report.leaderboard.entries import METRIC_OF, Origin
+from hearlab.report.leaderboard.entries import Origin
+from hearlab.scores.tracks import ENHANCED, Track
+from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
 
-LOCK_FILE = "dvc.lock"
 SMALL_TEST = ", every 15th pair"
 
 
 @dataclass(frozen=True)
-class Result:
-    """Where a track's result lies, and what it was scored on, at one revision.
+class TrackResult:
+    """A track's result at one revision: where it lies, and what it was scored on.
 
     Attributes:
-        stage: that scores.
-        scores, averages, index: paths of the table of scores, of the averages, and of the index of its units.
+        dataset, split: what was scored.
         values: of params.yaml, with dotted names.
     """
 
-    track: str
-    stage: str
-    scores: str
-    averages: str
-    index: str
+    track: Track
     dataset: str
     split: str
     values: dict[str, Any]
 
+    @property
+    def scores(self) -> str:
+        """Path of the score table."""
+        return f"{METRICS_FOLDER}/{self.track.tables[ENHANCED]}"
 
-def result_of(files: Files, track: str, where: str) -> Result:
+    @property
+    def averages(self) -> str:
+        """Path of the averages."""
+        return f"{METRICS_FOLDER}/{self.track.averages}"
+
+    @property
+    def index(self) -> str:
+        """Path of the index of the scoring stage's units."""
+        return Workspace(Path(DATA) / self.dataset).index(self.track.scoring_stage).as_posix()
+
+
+def result_of(files: Files, track: Track, where: str) -> TrackResult:
     """The result of a track.
 
     Raises:
@@ -51,22 +59,10 @@ def result_of(files: Files, track: str, where: str) -> Result:
     dataset = values.get("dataset")
     if not isinstance(dataset, str):
         raise InputError(f"{where}: {PARAMS_FILE}", "names no data set", field="dataset")
-    metric = METRIC_OF[track]
-    stage = STAGES[metric.name]
-    scores = metric.files["enhanced"]
-    return Result(
-        track,
-        stage,
-        f"{METRICS_FOLDER}/{scores}",
-        f"{METRICS_FOLDER}/{Path(scores).stem}.json",
-        Workspace(Path(DATA) / dataset).index(stage).as_posix(),
-        dataset,
-        _split(values, track),
-        values,
-    )
+    return TrackResult(track, dataset, _split(values, track), values)
 
 
-def origin_of(files: RevisionFiles, result: Result) -> Origin:
+def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
     """Identities of everything that decided a score.
 
     Raises:
@@ -74,26 +70,27 @@ def origin_of(files: RevisionFiles, result: Result) -> Origin:
     """
     where = f"{files.name}: {LOCK_FILE}"
     lock = files.read(LOCK_FILE)
-    stage = files.lock.get(result.stage, {})
-    scores = next((str(out["md5"]) for out in _parts(stage, "outs") if out["path"] == result.scores), None)
+    stage = files.lock.get(result.track.scoring_stage, {})
+    scores = outs(stage).get(result.scores)
     if lock is None or scores is None:
-        raise InputError(where, f"does not know {result.scores}", advice=f"dvc repro {result.stage}, and commit it")
-    data = {str(dep["path"]): str(dep["md5"]) for dep in _parts(stage, "deps") if dep["path"].startswith(f"{DATA}/")}
+        advice = f"dvc repro {result.track.scoring_stage}, and commit it"
+        raise InputError(where, f"does not know {result.scores}", advice=advice)
+    data = {path: identity for path, identity in deps(stage).items() if path.startswith(f"{DATA}/")}
     params = files.read(PARAMS_FILE) or b""
-    return Origin(files.commit, _md5(lock), _md5(params), data, dict(_weights(files, result)), scores)
+    return Origin(files.commit, md5_of_bytes(lock), md5_of_bytes(params), data, dict(_weights(files, result)), scores)
 
 
-def _split(values: dict[str, Any], track: str) -> str:
-    if track == "speech":
+def _split(values: dict[str, Any], track: Track) -> str:
+    if track.cluster == "scene":
         return str(values.get("evaluate.split"))
     songs, listeners = (str(values.get(f"evaluate.{name}")) for name in ("song_split", "song_listeners"))
     split = songs if songs == listeners else f"{songs} songs, {listeners} listeners"
     return split + (SMALL_TEST if values.get("evaluate.small_test") else "")
 
 
-def _weights(files: RevisionFiles, result: Result) -> Iterator[tuple[str, str]]:
+def _weights(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, str]]:
     """The separator's weights, and files that the system is given by its parameters."""
-    if result.track == "music":
+    if result.track.cluster == "song":
         places = {
             TRAINED: Workspace(Path(DATA) / result.dataset).separator.as_posix(),
             PUBLISHED_WEIGHTS: PUBLISHED_WEIGHTS,
@@ -102,9 +99,9 @@ def _weights(files: RevisionFiles, result: Result) -> Iterator[tuple[str, str]]:
         if chosen == "auto":
             chosen = automatic_weights(str(result.values.get("separate.model")), result.dataset)
         place = places.get(str(chosen))
-        for dep in _parts(files.lock.get("separate_music", {}), "deps"):
-            if dep["path"] == place:
-                yield str(dep["path"]), str(dep["md5"])
+        used = deps(files.lock.get("separate_music", {}))
+        if place in used:
+            yield place, used[place]
         if place is None:
             yield from _own_file(files, chosen)
     for name, value in result.values.items():
@@ -129,12 +126,4 @@ def _own_file(files: RevisionFiles, name: Any) -> Iterator[tuple[str, str]]:
             advice="git add or dvc add it, and commit: without it nobody can make the score again",
         )
     if content is not None and not content.startswith(b"tree "):  # git show lists a folder
-        yield name, _md5(content)
-
-
-def _parts(stage: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
-    return (part for part in stage.get(kind) or [] if isinstance(part, dict) and {"path", "md5"} <= part.keys())
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+        yield name, md5_of_bytes(content)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import random
 import secrets
 from collections.abc import Callable, Sequence
@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hearlab.errors import InputError
-from hearlab.report.compare.origins import STAGES
-from hearlab.report.leaderboard.add import mean_of, rounded_interval
-from hearlab.report.leaderboard.entries import METRIC_OF, Entry, Origin
-from hearlab.report.leaderboard.origin import Result, origin_of, result_of
+from hearlab.files import md5_of_bytes
+from hearlab.report.leaderboard.add import further_averages, rounded_interval
+from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin
+from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
 from hearlab.report.leaderboard.rescore import (
     Cell,
     Cells,
     differing,
     index_cells,
-    metadata_files,
+    list_files,
     read_cells,
     rescore,
+    scoring_units,
 )
-from hearlab.scores.table import Pair, parse_scores
+from hearlab.scores.table import Pair, track_tables
+from hearlab.scores.tracks import TRACKS
 from hearlab.versions.checkout import Checkout
+from hearlab.versions.lock import all_outs
 from hearlab.versions.revisions import RevisionFiles, WorkspaceFiles, find_revision
 
 State = Literal["ok", "note", "differs"]
@@ -50,7 +53,7 @@ class Check:
 class Verification:
     """All that was looked at, and the verdict."""
 
-    entry: Entry
+    entry: LeaderboardEntry
     checks: list[Check] = field(default_factory=list)
     how: str = ""
 
@@ -65,13 +68,13 @@ class Verification:
     def __str__(self) -> str:
         verdict = "confirmed" if self.confirmed else "denied"
         line = f"{self.entry.name}: {verdict}: {self.entry.score:.4f} ({self.how})"
-        # A score that differs tells more than a hash that does.
-        told = sorted(self.differences, key=lambda check: not check.cell)
-        return line if self.confirmed else f"{line}; {told[0].text}"
+        # A score that differs says more than a hash that does.
+        first = sorted(self.differences, key=lambda check: not check.cell)[:1]
+        return "; ".join([line, *(check.text for check in first)])
 
 
 def verify(
-    entry: Entry,
+    entry: LeaderboardEntry,
     root: Path,
     *,
     units: int | None = 20,
@@ -107,18 +110,19 @@ def verify(
 
 class _Verifier:
     def __init__(
-        self, entry: Entry, origin: Origin, root: Path, tolerance: float, tell: Callable[[Check], None]
+        self, entry: LeaderboardEntry, origin: Origin, root: Path, tolerance: float, tell: Callable[[Check], None]
     ) -> None:
         self.entry, self.origin, self.root, self.tolerance, self._tell = entry, origin, root, tolerance, tell
+        self.track = TRACKS[entry.track]
         self.revision: RevisionFiles = find_revision(origin.commit, root)
         self.short = origin.commit[:7]
         self.verification = Verification(entry)
 
     def run(self, copy: Checkout, units: int | None, seed: int, recompute: bool) -> None:
-        result = result_of(self.revision, self.entry.track, self.short)
+        result = result_of(self.revision, self.track, self.short)
         self._identities(result)
         content, place = copy.stored(self.origin.scores) or (None, "")
-        altered = content is not None and _md5(content) != self.origin.scores
+        altered = content is not None and md5_of_bytes(content) != self.origin.scores
         cells = read_cells(content, f"{self.short}: {result.scores}") if content is not None else {}
         index = self._index(copy, result)
         suspects = differing(cells, index, ROUNDING)
@@ -140,11 +144,11 @@ class _Verifier:
             self._recompute(copy, result, cells if content is not None else None)
         self._workspace(result, None if altered else content)
 
-    def _index(self, copy: Checkout, result: Result) -> Cells:
+    def _index(self, copy: Checkout, result: TrackResult) -> Cells:
         """What the scoring stage remembers of the scores; nothing where it cannot be had."""
         if copy.pull([result.index]) or copy.damaged([result.index]):
             return {}
-        return index_cells(copy.files.read(result.index), self.entry.track)
+        return index_cells(copy.files.read(result.index), self.track)
 
     def check(self, state: State, text: str, *, cell: bool = False) -> None:
         self.verification.checks.append(Check(state, text, cell))
@@ -154,7 +158,7 @@ class _Verifier:
         if entry != found:
             self.check("differs", f"{what}: the entry says {entry}, {self.short} has {found}")
 
-    def _identities(self, result: Result) -> None:
+    def _identities(self, result: TrackResult) -> None:
         """What the entry says of its commit, against the commit itself."""
         before = len(self.verification.checks)
         real = origin_of(self.revision, result)
@@ -170,14 +174,18 @@ class _Verifier:
             count = 3 + len(real.data) + len(real.weights)
             self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")
 
-    def _table(self, result: Result, content: bytes) -> None:
+    def _table(self, result: TrackResult, content: bytes) -> None:
         """The entry's numbers against the table."""
-        table = parse_scores(content, f"{self.short}: {result.scores}")
-        mean = mean_of(table)
+        tables = track_tables(content, f"{self.short}: {result.scores}", self.track)
+        mean = tables[self.track.headline.name].mean()
         before = len(self.verification.differences)
         self._same("pairs", self.entry.units, mean.units)
         if abs(mean.mean - self.entry.score) > self.tolerance:
             self.check("differs", f"score: the entry says {self.entry.score:.8f}, the scores' mean is {mean.mean:.8f}")
+        averages = further_averages(tables, self.track)
+        for name, score in self.entry.averages.items():
+            if abs(averages.get(name, math.inf) - score) > self.tolerance:
+                self._same(f"average {name}", score, averages.get(name, "no scores of it"))
         interval = rounded_interval(mean)
         if (interval is None) != (self.entry.interval is None) or any(
             abs(one - two) > self.tolerance for one, two in zip(interval or (), self.entry.interval or (), strict=False)
@@ -187,12 +195,11 @@ class _Verifier:
         if len(self.verification.differences) == before:
             self.check("ok", f"{result.scores}: {mean.units} pairs; mean and interval are the entry's")
 
-    def _averages(self, result: Result) -> None:
+    def _averages(self, result: TrackResult) -> None:
         """The average that is in git beside dvc.lock."""
         try:
             content = json.loads(self.revision.read(result.averages) or b"")
-            metric = METRIC_OF[self.entry.track]
-            average = float(content[metric.name]["enhanced" if self.entry.track == "speech" else "score"])
+            average = float(content[self.track.headline.name][self.track.average_key()])
         except (ValueError, KeyError, TypeError):
             self.check("note", f"{result.averages} cannot be read at {self.short}")
             return
@@ -200,18 +207,19 @@ class _Verifier:
             self.check("differs", f"{result.averages}: says {average:.8f}, the entry {self.entry.score:.8f}")
 
     def _sample(
-        self, copy: Checkout, result: Result, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int
+        self, copy: Checkout, result: TrackResult, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int
     ) -> str | None:
         """Score pairs again; gives the complaint if their signals cannot be had."""
-        complaint = copy.pull(metadata_files(self.entry.track, result.dataset, result.values))
+        complaint = copy.pull(list_files(self.track, result.dataset, result.values))
         if complaint:
             return complaint
-        expected = _expected(copy, self.entry.track)
-        self._complete(result, cells, expected)
+        expected = scoring_units(copy.path, self.track)
+        self._complete(result, cells, list(expected))
         doubted = {cell.pair for cell in suspects}
         pairs = [pair for pair in expected if pair in cells]
         drawn = set(pairs) if units is None else set(random.Random(seed).sample(pairs, min(units, len(pairs))))
-        again = rescore(copy, self.entry.track, sorted(drawn | (doubted & set(pairs))))
+        chosen = sorted(drawn | (doubted & set(pairs)))
+        again = rescore(copy, self.track, {pair: expected[pair] for pair in chosen})
         if isinstance(again, str):
             return again
         for pair, cause in again.failed.items():
@@ -228,7 +236,7 @@ class _Verifier:
             self.check("ok", f"{self.verification.how}: the same within {self.tolerance:g}")
         return None
 
-    def _complete(self, result: Result, cells: Cells, expected: Sequence[Pair]) -> None:
+    def _complete(self, result: TrackResult, cells: Cells, expected: Sequence[Pair]) -> None:
         for problem, pairs in (
             ("has no score of", sorted(set(expected) - cells.keys())),
             ("has a pair that is not of the split,", sorted(cells.keys() - set(expected))),
@@ -236,39 +244,37 @@ class _Verifier:
             for pair in pairs[:SHOWN]:
                 self.check("differs", f"{result.scores} {problem} {' '.join(pair)}")
 
-    def _recompute(self, copy: Checkout, result: Result, cells: Cells | None) -> None:
+    def _recompute(self, copy: Checkout, result: TrackResult, cells: Cells | None) -> None:
         """Make everything again with the revision's own code."""
-        copy.recompute(self.revision.lock, STAGES[METRIC_OF[self.entry.track].name], result.dataset)
+        copy.recompute(self.revision.lock, self.track.scoring_stage, result.dataset)
         content = copy.files.read(result.scores)
         if content is None:
             raise InputError(self.short, "made no scores", wanted=result.scores)
         again = read_cells(content, result.scores)
         self.verification.how = f"the whole pipeline of {self.short} run again"
-        if _md5(content) == self.origin.scores:
+        if md5_of_bytes(content) == self.origin.scores:
             self.check("ok", f"computed again: {result.scores} is the same bytes")
         wrong = differing(cells, again, self.tolerance) if cells is not None else []
         self._cells(result, wrong, "computed again")
         if cells is not None:
             self._complete(result, cells, list(again))
-        mean = mean_of(parse_scores(content, result.scores)).mean
+        mean = track_tables(content, result.scores, self.track)[self.track.headline.name].mean().mean
         if abs(mean - self.entry.score) > self.tolerance:
             self.check("differs", f"score: the entry says {self.entry.score:.8f}, computed again {mean:.8f}")
         elif not wrong:
             self.check("ok", f"computed again: {len(again)} pairs, mean {mean:.8f}, within {self.tolerance:g}")
 
-    def _cells(self, result: Result, wrong: Sequence[Cell], how: str) -> None:
+    def _cells(self, result: TrackResult, wrong: Sequence[Cell], how: str) -> None:
         for cell in wrong[:SHOWN]:
             self.check("differs", f"{result.scores}: {cell.text(how)}", cell=True)
         if len(wrong) > SHOWN:
             self.check("differs", f"{result.scores}: {len(wrong) - SHOWN} more cells")
 
-    def _workspace(self, result: Result, content: bytes | None) -> None:
+    def _workspace(self, result: TrackResult, content: bytes | None) -> None:
         """The same result may lie in this workspace too; then it must be the same."""
         own = WorkspaceFiles(self.root)
-        outs = [out for stage in own.lock.values() for out in stage.get("outs") or []]
-        locked = any(out.get("path") == result.scores and out.get("md5") == self.origin.scores for out in outs)
-        here = own.read(result.scores)
-        if not locked or here is None or content is None or here == content:
+        here = own.read(result.scores) if all_outs(own.lock).get(result.scores) == self.origin.scores else None
+        if here is None or content is None or here == content:
             return
         where = f"{result.scores} of this workspace"
         try:
@@ -279,14 +285,3 @@ class _Verifier:
         for cell in wrong[:SHOWN]:
             advice = f"dvc checkout {result.scores}"
             self.check("differs", f"{where}: {cell.text('the entry has')}; {advice}", cell=True)
-
-
-def _expected(copy: Checkout, track: str) -> list[Pair]:
-    from hearlab.params import PARAMS_FILE, load_params
-    from hearlab.report.leaderboard.add import expected_pairs
-
-    return expected_pairs(copy.path, load_params(copy.path / PARAMS_FILE), track)
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -15,29 +15,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
+from hearlab.report.leaderboard.entries import load_entries, ranked
+from hearlab.report.leaderboard.text import further_metrics
 from hearlab.report.site.audiogram import audiogram_svg
-from hearlab.report.site.boards import boards
-from hearlab.report.site.charts import music_charts, speech_charts
+from hearlab.report.site.charts import charts
 from hearlab.report.site.experiments import AVERAGES, experiments
 from hearlab.report.site.other_sounds import other_versions, sweep
-from hearlab.report.site.pages import (
-    FOLDERS,
-    METRIC_TITLES,
-    NAVIGATION,
-    TITLES,
-    comparison_values,
-    featured,
-    file_name,
-    listening_values,
-    track_rows,
-    track_values,
-)
-from hearlab.report.site.results import Results, Track, read_results
+from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
+from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, scene_groups, song_groups
+from hearlab.scores.tracks import TRACKS
 
 MARK = ".hearlab-site"  # a folder that has it may be written over
-PAGES = 100  # listening pages of a track unless told otherwise
+PAGES = 100  # listening pages of a track, by default
 LISTENERS = 6  # heard on one page
 ASSETS = ("style.css", "engines.js", "player.js", "blind.js", "tables.js", "charts.js")
 
@@ -85,12 +77,12 @@ def build_site(
     """
     results = read_results(root, against)
     _claim(out)
-    heard = {track.name: _heard(track, pages, only) for track in results.tracks}
+    heard = {one.track.name: _heard(one, pages, only) for one in results.tracks}
     _check_names(only, results)
     with synced_later():
         _assets(out)
         listeners = {
-            (track.name, unit): _listeners(track, unit) for track in results.tracks for unit in heard[track.name]
+            (one.track.name, unit): _listeners(one, unit) for one in results.tracks for unit in heard[one.track.name]
         }
         groups = {key: _groups(results, *key, shown, out) for key, shown in listeners.items()}
         sounds = Sounds(root, out, portable=portable)
@@ -111,15 +103,16 @@ def _claim(out: Path) -> None:
     (out / MARK).touch()
 
 
-def _heard(track: Track, pages: int | None, only: Sequence[str]) -> list[str]:
+def _heard(results: TrackResults, pages: int | None, only: Sequence[str]) -> list[str]:
     """Scenes or songs that get a page: all of a few, else those that gain and lose most, and a regular sample."""
-    units = list(track.units)
+    units = list(results.units)
     if only:
         return [unit for unit in units if unit in only]
     most = PAGES if pages is None else pages
     if len(units) <= most:
         return units
-    pairs = [*track.comparison.winners, *track.comparison.losers] if track.comparison else []
+    comparison = results.headline.comparison
+    pairs = [*comparison.winners, *comparison.losers] if comparison else []
     chosen = dict.fromkeys([one.pair[0] for one in pairs][:most])
     rest = [unit for unit in units if unit not in chosen]
     wanted = most - len(chosen)
@@ -136,17 +129,17 @@ def _check_names(only: Sequence[str], results: Results) -> None:
             )
 
 
-def _listeners(track: Track, unit: str) -> list[str]:
-    """The listeners that a page lets hear: all if they are few, else from the lowest score to the highest."""
-    names = track.units[unit]
+def _listeners(results: TrackResults, unit: str) -> list[str]:
+    """The listeners whose versions a page has: all if they are few, else from the lowest score to the highest."""
+    names, scores = results.units[unit], results.headline
     if len(names) <= LISTENERS:
         return names
-    names = sorted(names, key=lambda name: track.score(track.enhanced, (unit, name)) or 0.0)
+    names = sorted(names, key=lambda name: scores.score(scores.enhanced, (unit, name)) or 0.0)
     return [names[place * (len(names) - 1) // (LISTENERS - 1)] for place in range(LISTENERS)]
 
 
 def _groups(results: Results, track: str, unit: str, listeners: Sequence[str], out: Path) -> list[Group]:
-    if track == "music":
+    if TRACKS[track].cluster == "song":
         return song_groups(results.root, results.files, results.params, unit, listeners)
     others = other_versions(results, unit, listeners, out)
     return scene_groups(results.root, results.files, results.params, unit, listeners, others)
@@ -181,7 +174,9 @@ class _Writer:
     ) -> None:
         self.results, self.out, self.heard, self.sounds = results, out, heard, sounds
         self.groups, self.listeners, self.problems = groups, listeners, problems
-        self.boards = boards(results.root)
+        entries = load_entries(results.root / LEADERBOARD)
+        boards = [(track, ranked(entries, track.name)) for track in TRACKS.values()]
+        self.boards = [(track, board, further_metrics(board, track.name)) for track, board in boards if board]
         self.environment = Environment(
             loader=PackageLoader("hearlab.report.site"),
             autoescape=True,
@@ -190,69 +185,64 @@ class _Writer:
             lstrip_blocks=True,
         )
         pages = [("index.html", "Results")]
-        pages += [(f"{track.name}.html", NAVIGATION[track.name]) for track in results.tracks]
+        pages += [(f"{one.track.name}.html", one.track.name.capitalize()) for one in results.tracks]
         pages += [("leaderboard.html", "Leaderboard")] if self.boards else []
         pages += [("experiments.html", "Experiments")]
         self.common = {"pages": pages, "dataset": results.params.dataset, "made": ""}
 
     def write(self) -> None:
         tracks = []
-        for track in self.results.tracks:
-            self._track(track)
-            tracks.append(track_values(track, featured(track, partial(self._address, track))))
-            self._listening(track)
+        for one in self.results.tracks:
+            self._track(one)
+            tracks.append((one, featured(one, partial(self._address, one))))
+            self._listening(one)
         notes = [*self.results.notes, *self.problems]
         self._render("index.html", "index.html", tracks=tracks, notes=notes)
         self._experiments()
         if self.boards:
-            rows = [
-                {"name": name, "title": TITLES[name], "metric": METRIC_TITLES[name], "entries": entries}
-                for name, entries in self.boards.items()
-            ]
-            self._render("leaderboard.html", "leaderboard.html", boards=rows)
+            self._render("leaderboard.html", "leaderboard.html", boards=self.boards)
         else:
             (self.out / "leaderboard.html").unlink(missing_ok=True)
 
-    def _address(self, track: Track, unit: str, up: str = "") -> str | None:
+    def _address(self, results: TrackResults, unit: str) -> str | None:
         """Address of a listening page from a page in the site's own folder."""
-        return f"{up}{FOLDERS[track.name]}/{file_name(unit)}" if unit in self.heard[track.name] else None
+        track = results.track
+        return f"{track.cluster}s/{file_name(unit)}" if unit in self.heard[track.name] else None
 
-    def _track(self, track: Track) -> None:
-        address = partial(self._address, track)
-        columns, details, rows = track_rows(track, address)
-        charts = speech_charts(track, address) if track.name == "speech" else music_charts(track, address)
-        compared = comparison_values(track.comparison, track.against, address) if track.comparison else None
+    def _track(self, results: TrackResults) -> None:
+        address = partial(self._address, results)
+        columns, details, rows = track_rows(results, address)
         self._render(
-            f"{track.name}.html",
+            f"{results.track.name}.html",
             "track.html",
-            track=track_values(track, []),
-            charts=charts,
+            results=results,
+            charts=charts(results, address),
             columns=columns,
             details=details,
             rows=rows,
-            compared=compared,
-            unheard=len(track.units) - len(self.heard[track.name]),
+            address=address,
+            unheard=len(results.units) - len(self.heard[results.track.name]),
         )
 
-    def _listening(self, track: Track) -> None:
-        folder = self.out / FOLDERS[track.name]
+    def _listening(self, results: TrackResults) -> None:
+        track = results.track
+        folder = self.out / f"{track.cluster}s"
         written = set()
         drawn: set[str] = set()
         for unit in self.heard[track.name]:
             page = folder / file_name(unit)
-            shown = self.listeners[track.name, unit]
-            groups = self.groups[track.name, unit]
-            values = listening_values(track, unit, groups, shown, self.sounds, page)
+            shown, groups = self.listeners[track.name, unit], self.groups[track.name, unit]
+            values = listening_values(results, unit, groups, shown, self.sounds, page)
             values["notes"] = [] if groups else ["The sounds are not here: dvc pull or dvc repro brings them."]
             self._render(str(page.relative_to(self.out)), "listen.html", here=f"{track.name}.html", **values)
             written.add(page.name)
-            drawn |= {name for name in shown if name in track.listeners}
+            drawn |= {name for name in shown if name in results.listeners}
         for path in folder.glob("*.html"):
             if path.name not in written:
                 path.unlink()
         for name in drawn:
             path = self.out / "audiograms" / f"{file_name(name)[:-5]}.svg"
-            write_text(path, audiogram_svg(track.listeners[name]))
+            write_text(path, audiogram_svg(results.listeners[name]))
 
     def _experiments(self) -> None:
         found, parameters = experiments(self.results.root)

@@ -9,18 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import parse_yaml
-from hearlab.params import flat
-from hearlab.report.compare.origins import PARAMS_FILE
+from hearlab.params import PARAMS_FILE, flat
+from hearlab.scores.tracks import METRICS, TRACKS
 from hearlab.versions.git import git_text
 from hearlab.versions.revisions import Files, RevisionFiles, WorkspaceFiles, experiment_commits
 
 COMMITS = 50  # the newest that changed a score
+FILES = {name: f"{METRICS_FOLDER}/{track.averages}" for name, track in TRACKS.items()}
+# Heading -> track, metric and key of an average.
 AVERAGES = {
-    "HASPI enhanced": ("metrics/speech.json", ("haspi", "enhanced")),
-    "HASPI unprocessed": ("metrics/speech.json", ("haspi", "unprocessed")),
-    "HAAQI": ("metrics/music.json", ("haaqi", "score")),
+    f"{metric.short} {condition if len(metric.track.tables) > 1 else ''}".rstrip(): (
+        metric.track.name,
+        metric.name,
+        metric.track.average_key(condition),
+    )
+    for metric in METRICS.values()
+    for condition in metric.track.tables
 }
 
 
@@ -54,7 +61,7 @@ def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
     for each in experiment_commits(root):
         files = RevisionFiles(root, each.name, each.commit, True)
         found.append(_experiment(each.name, "experiment", each.commit[:7], each.time, files))
-    log = ("log", f"--max-count={COMMITS}", "--format=%H %ct %s", "--", "metrics/speech.json", "metrics/music.json")
+    log = ("log", f"--max-count={COMMITS}", "--format=%H %ct %s", "--", *FILES.values())
     before: Experiment | None = None
     for line in git_text(root, *log).splitlines():
         commit, seconds, subject = line.split(" ", 2)
@@ -85,17 +92,21 @@ def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]
 
 
 def _experiment(name: str, kind: str, commit: str, seconds: int | None, files: Files) -> Experiment:
-    scores = {}
-    for title, (path, keys) in AVERAGES.items():
-        content: Any = None
-        with contextlib.suppress(InputError, ValueError):
-            content = json.loads(files.read(path) or b"null")
-        for key in keys:
-            content = content.get(key) if isinstance(content, dict) else None
-        if isinstance(content, int | float):
-            scores[title] = float(content)
+    averages = {track: _section(_json(files, path)) for track, path in FILES.items()}
+    found = {title: _section(averages[track].get(metric)).get(key) for title, (track, metric, key) in AVERAGES.items()}
+    scores = {title: float(score) for title, score in found.items() if isinstance(score, int | float)}
     parameters: Any = None
     with contextlib.suppress(InputError):
         parameters = parse_yaml(files.read(PARAMS_FILE))
     date = None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return Experiment(name, kind, commit, date, scores, flat(parameters))
+
+
+def _json(files: Files, path: str) -> Any:
+    with contextlib.suppress(InputError, ValueError):
+        return json.loads(files.read(path) or b"null")
+    return None
+
+
+def _section(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -6,10 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from hearlab.datasets.layout import Workspace, enhanced_file
+from hearlab.datasets.layout import enhanced_file
 from hearlab.files import atomic_path, parse_yaml
-from hearlab.params import flat
-from hearlab.report.compare.origins import DATA, PARAMS_FILE
+from hearlab.params import PARAMS_FILE, flat
 from hearlab.report.site.results import Results
 from hearlab.report.site.versions import Part, Version
 from hearlab.versions.revisions import RevisionFiles
@@ -38,10 +37,9 @@ def other_versions(results: Results, scene: str, listeners: Sequence[str], out: 
     dataset = flat(parse_yaml(source.files.read(PARAMS_FILE))).get("dataset")
     if dataset != results.params.dataset:
         return []
-    folder = Workspace(Path(DATA) / str(dataset)).enhanced
     versions = []
     for listener in listeners:
-        path = enhanced_file(folder, scene, listener)
+        path = enhanced_file(results.files.enhanced, scene, listener)
         copy = out / FOLDER / source.files.commit[:SHORT] / path.name
         if not copy.exists():
             content = source.files.cached(path.as_posix())

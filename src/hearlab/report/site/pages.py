@@ -11,24 +11,21 @@ from typing import Any
 
 from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
-from hearlab.report.compare.comparison import Comparison
-from hearlab.report.compare.metadata import UNKNOWN, grade, interferer_types
 from hearlab.report.site.loudness import matching_gains
-from hearlab.report.site.results import Track
+from hearlab.report.site.results import MetricResults, TrackResults, difference
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
-from hearlab.scores.table import Pair
+from hearlab.scores.groups import UNKNOWN, grade, interferer_types
+from hearlab.scores.tracks import ENHANCED, UNPROCESSED
 
-NAVIGATION = {"speech": "Speech", "music": "Music"}
-TITLES = {"speech": "Speech in noise", "music": "Music"}
-METRIC_TITLES = {"speech": "HASPI", "music": "HAAQI"}
-CLUSTERS = {"speech": "scene", "music": "song"}
-FOLDERS = {"speech": "scenes", "music": "songs"}
 LABELLED = (250, 1000, 4000)  # Hz beside a spectrogram
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 FEATURED = 3
 Address = Callable[[str], str | None]
+"""The address of a scene's or song's page, None if it has none."""
+Cell = tuple[str, float | None]
+"""How a number is shown ('score', 'difference' or 'level'), and the number."""
 
 
 def file_name(name: str) -> str:
@@ -40,35 +37,15 @@ def file_name(name: str) -> str:
     return f"{short}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html".lstrip("-")
 
 
-def track_values(track: Track, featured: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the front page and the track's own page say of it."""
-    means: list[tuple[str, float]] = []
-    conditions = [("unprocessed", track.unprocessed), (track.against, track.other), ("enhanced", track.enhanced)]
-    for label, table in conditions:
-        if table is not None:
-            means.append((label, float(table.scores.mean())))
-    if len(means) > 1:
-        means.append(("improvement", means[-1][1] - means[-2][1]))
-    return {
-        "name": track.name,
-        "title": TITLES[track.name],
-        "metric": METRIC_TITLES[track.name],
-        "cluster": CLUSTERS[track.name],
-        "count": len(track.units),
-        "pairs": len(track.enhanced.rows),
-        "means": means,
-        "featured": featured,
-    }
-
-
-def featured(track: Track, address: Address) -> list[dict[str, Any]]:
+def featured(results: TrackResults, address: Address) -> list[dict[str, Any]]:
     """Scenes or songs to begin with: the one that gains most, a middling one, and the one that gains least."""
-    heard = [(unit, url) for unit in track.units if (url := address(unit))]
-    gains = {unit: track.gain(unit) for unit, _ in heard}
+    headline = results.headline
+    heard = [(unit, url) for unit in results.units if (url := address(unit))]
+    gains = {unit: headline.gain(unit) for unit, _ in heard}
     by_gain = any(gain is not None for gain in gains.values())
 
     def value(unit: str) -> float:
-        found = gains[unit] if by_gain else track.mean(track.enhanced, unit)
+        found = gains[unit] if by_gain else headline.mean(headline.enhanced, unit)
         return found if found is not None else 0.0
 
     heard.sort(key=lambda one: -value(one[0]))
@@ -77,38 +54,41 @@ def featured(track: Track, address: Address) -> list[dict[str, Any]]:
         heard = [heard[0], heard[len(heard) // 2], heard[-1]]
     elif len(heard) < FEATURED:
         words = [words[0], words[-1]] if len(heard) == 2 else [""] * len(heard)
-    metric = f"{METRIC_TITLES[track.name]} {{:{'+' if by_gain else ''}.3f}}"
+    score = f"{headline.metric.short} {{:{'+' if by_gain else ''}.3f}}"
     return [
-        {"name": unit, "url": url, "why": f"{word} {metric.format(value(unit))}".strip()}
+        {"name": unit, "url": url, "why": f"{word} {score.format(value(unit))}".strip()}
         for (unit, url), word in zip(heard, words, strict=True)
     ]
 
 
-def track_rows(track: Track, address: Address) -> tuple[list[str], str, list[dict[str, Any]]]:
+def _columns(results: TrackResults) -> list[str]:
+    """Headings of the scores in a table; those of further metrics name the metric."""
+    columns = []
+    for one in results.metrics:
+        labels = [label for label, _, _ in one.conditions]
+        labels += ["change"] if len(labels) > 1 else []
+        columns += [f"{one.metric.short} {label}" if one.prefix else label for label in labels]
+    return columns
+
+
+def _cells(scores: Sequence[float | None]) -> list[Cell]:
+    """The scores of the conditions, and what the last one gains on the one before."""
+    cells: list[Cell] = [("score", score) for score in scores]
+    return [*cells, ("difference", difference(*scores[-2:]))] if len(scores) > 1 else cells
+
+
+def track_rows(results: TrackResults, address: Address) -> tuple[list[str], str, list[dict[str, Any]]]:
     """Table of scenes or songs: headings of its numbers, heading of the details (if any), rows."""
-    columns, details = [], ""
-    if track.name == "speech" and track.scenes:
-        columns.append("SNR (dB)")
-        details = "interferers"
-    if track.unprocessed is not None:
-        columns.append("unprocessed")
-    if track.other is not None:
-        columns.append(track.against)
-    columns.append("enhanced")
-    changes = track.unprocessed is not None or track.other is not None
-    if changes:
-        columns.append("change")
+    details = "interferers" if results.scenes else ""
     rows = []
-    for unit, listeners in track.units.items():
-        scene = track.scenes.get(unit, {})
-        cells: list[tuple[str, float | None]] = []
+    for unit, listeners in results.units.items():
+        scene = results.scenes.get(unit, {})
+        cells: list[Cell] = []
         if details:
             snr = scene.get("SNR")
             cells.append(("level", float(snr) if isinstance(snr, int | float) else None))
-        cells += [("score", track.mean(one, unit)) for one in (track.unprocessed, track.other) if one is not None]
-        cells.append(("score", track.mean(track.enhanced, unit)))
-        if changes:
-            cells.append(("difference", track.gain(unit)))
+        for one in results.metrics:
+            cells += _cells([one.mean(table, unit) for _, _, table in one.conditions])
         rows.append(
             {
                 "name": unit,
@@ -118,7 +98,7 @@ def track_rows(track: Track, address: Address) -> tuple[list[str], str, list[dic
                 "listeners": _few(listeners),
             }
         )
-    return columns, details, rows
+    return [*(["SNR (dB)"] if details else []), *_columns(results)], details, rows
 
 
 def _few(names: Sequence[str], most: int = 4) -> str:
@@ -126,73 +106,16 @@ def _few(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + more
 
 
-def comparison_values(comparison: Comparison, against: str, address: Address) -> dict[str, Any]:
-    """Difference, interval, verdict, tables, and the pairs that gain and lose most."""
-    overall = comparison.overall
-    verdict = {
-        "better": "better",
-        "worse": "worse",
-        "same": "no difference",
-        "inconclusive": "no conclusion can be drawn",
-    }[comparison.verdict]
-
-    def extremes(pairs: Sequence[Any]) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": one.pair[0],
-                "listener": one.pair[1],
-                "url": address(one.pair[0]),
-                "first": one.first,
-                "second": one.second,
-                "difference": one.second - one.first,
-            }
-            for one in pairs
-        ]
-
-    def row(one: Any) -> dict[str, Any]:
-        result = one.result
-        return {
-            "name": one.name,
-            "units": result.difference.units,
-            "first": result.first.mean,
-            "second": result.second.mean,
-            "difference": result.difference.mean,
-            "low": result.difference.low,
-            "high": result.difference.high,
-        }
-
-    return {
-        "against": against,
-        "first": overall.first.mean,
-        "second": overall.second.mean,
-        "difference": overall.difference.mean,
-        "low": overall.difference.low,
-        "high": overall.difference.high,
-        "clusters": overall.difference.clusters,
-        "cluster": comparison.metric.cluster,
-        "verdict": verdict,
-        "reasons": comparison.reasons,
-        "notes": comparison.notes,
-        "winners": extremes(comparison.winners),
-        "losers": extremes(comparison.losers),
-        "tables": [
-            {"title": table.title, "rows": [row(one) for one in table.rows]}
-            for table in comparison.breakdowns
-            if table.name != "song"  # they stand in the list above
-        ],
-    }
-
-
 def listening_values(
-    track: Track, unit: str, groups: Sequence[Group], shown: Sequence[str], sounds: Sounds, page: Path
+    results: TrackResults, unit: str, groups: Sequence[Group], shown: Sequence[str], sounds: Sounds, page: Path
 ) -> dict[str, Any]:
     """All of a listening page; `shown` are the listeners whose versions and audiograms it has."""
-    made = [_group(track, unit, group, sounds, page) for group in groups]
+    made = [_group(results, unit, group, sounds, page) for group in groups]
     made = [group for group in made if group["versions"]]
-    columns, rows = score_rows(track, unit)
+    columns, rows = score_rows(results, unit)
     data = {
         "name": unit,
-        "track": track.name,
+        "track": results.track.name,
         "file": page.stem,
         "groups": [
             {
@@ -209,9 +132,8 @@ def listening_values(
     site = page.parent.parent
     return {
         "name": unit,
-        "metric": METRIC_TITLES[track.name],
-        "track_title": TITLES[track.name],
-        "facts": scene_facts(track.scenes[unit]) if unit in track.scenes else [],
+        "track_title": results.track.title,
+        "facts": scene_facts(results.scenes.get(unit, {})),
         "groups": made,
         "columns": columns,
         "rows": rows,
@@ -219,11 +141,11 @@ def listening_values(
             {
                 "name": name,
                 "url": relative_url(site / "audiograms" / f"{file_name(name)[:-5]}.svg", page),
-                "grade": grade_text(track.listeners[name]),
-                "text": audiogram_text(track.listeners[name]),
+                "grade": grade_text(results.listeners[name]),
+                "text": audiogram_text(results.listeners[name]),
             }
             for name in shown
-            if name in track.listeners
+            if name in results.listeners
         ],
         "frequencies": [
             (f"{hertz / 1000:g} k" if hertz >= 1000 else str(hertz), round(100 * frequency_position(hertz), 1))
@@ -236,12 +158,11 @@ def listening_values(
     }
 
 
-def _group(track: Track, unit: str, group: Group, sounds: Sounds, page: Path) -> dict[str, Any]:
+def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path) -> dict[str, Any]:
     known = [(version, sound) for version in group.versions if (sound := sounds.of(version)) is not None]
     gains = matching_gains([sound.loudness if sound.loudness is not None else -float("inf") for _, sound in known])
     versions: list[dict[str, Any]] = []
     for (version, sound), gain in zip(known, gains, strict=True):
-        score, change = _score(track, unit, group, version)
         files = sounds.urls(version, page)
         for file in files:
             file["matched"], file["plain"] = gain * file["factor"], file["factor"]
@@ -250,8 +171,7 @@ def _group(track: Track, unit: str, group: Group, sounds: Sounds, page: Path) ->
                 "label": version.label,
                 "about": version.about,
                 "kind": version.kind,
-                "score": score,
-                "change": change,
+                "scores": _scores(results, unit, group, version),
                 "loudness": sound.loudness,
                 "seconds": sound.seconds,
                 "files": files,
@@ -272,45 +192,41 @@ def _group(track: Track, unit: str, group: Group, sounds: Sounds, page: Path) ->
     }
 
 
-def _score(track: Track, unit: str, group: Group, version: Version) -> tuple[float | None, float | None]:
-    """The score of a version and, of an enhanced one, what it gains on the one before; unprocessed: over listeners."""
-    if version.kind == "unprocessed" and track.name == "speech":
-        return track.mean(track.unprocessed, unit), None
-    table = track.other if version.kind == "other" else track.enhanced if version.kind == "enhanced" else None
+def _scores(results: TrackResults, unit: str, group: Group, version: Version) -> list[tuple[str, float, float | None]]:
+    """Metric, score, and what an enhanced version gains on the one before; None for what nothing is known of."""
+    found = [(one.metric.short, *_score(one, unit, group, version)) for one in results.metrics]
+    return [(name, score, change) for name, score, change in found if score is not None]
+
+
+def _score(one: MetricResults, unit: str, group: Group, version: Version) -> tuple[float | None, float | None]:
+    """The score of a version and its gain; of an unprocessed one the mean over listeners."""
+    if version.kind == UNPROCESSED:
+        return one.mean(one.unprocessed, unit), None
+    table = {"other": one.other, ENHANCED: one.enhanced}.get(version.kind)
     if table is None:
         return None, None
-    pair: Pair = (unit, version.listener)
-    if track.name == "music" and group.name.lower() in table.stems:
-        row = table.rows.get(pair)
-        return (None if row is None else float(table.stems[group.name.lower()][row])), None
-    score = track.score(table, pair)
-    before = track.score(track.other or track.unprocessed, pair)
-    if version.kind != "enhanced" or score is None or before is None:
-        return score, None
-    return score, score - before
+    pair = (unit, version.listener)
+    stem = table.stems.get(group.name.lower())
+    if stem is not None:
+        return (float(stem[table.rows[pair]]) if pair in table.rows else None), None
+    score = one.score(table, pair)
+    before = one.score(one.other or one.unprocessed, pair) if version.kind == ENHANCED else None
+    return score, difference(before, score)
 
 
-def score_rows(track: Track, unit: str) -> tuple[list[str], list[dict[str, Any]]]:
+def score_rows(results: TrackResults, unit: str) -> tuple[list[str], list[dict[str, Any]]]:
     """Table of a listening page: headings, and a row for each listener."""
-    tables = [("unprocessed", track.unprocessed), (track.against, track.other), ("enhanced", track.enhanced)]
-    there = [(label, table) for label, table in tables if table is not None]
-    columns = [label for label, _ in there]
-    if len(there) > 1:
-        columns.append("change")
-    stems = list(track.enhanced.stems)
-    columns += stems
+    stems = results.headline.enhanced.stems
     rows = []
-    for listener in track.units[unit]:
+    for listener in results.units[unit]:
         pair = (unit, listener)
-        scores = [track.score(table, pair) for _, table in there]
-        cells: list[tuple[str, float | None]] = [("score", score) for score in scores]
-        if len(scores) > 1:
-            first, second = scores[-2:]
-            cells.append(("difference", None if first is None or second is None else second - first))
-        row = track.enhanced.rows[pair]
-        cells += [("score", float(track.enhanced.stems[stem][row])) for stem in stems]
+        cells: list[Cell] = []
+        for one in results.metrics:
+            cells += _cells([one.score(table, pair) for _, _, table in one.conditions])
+        row = results.headline.enhanced.rows[pair]
+        cells += [("score", float(scores[row])) for scores in stems.values()]
         rows.append({"name": listener, "cells": cells})
-    return columns, rows
+    return [*_columns(results), *stems], rows
 
 
 def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:

@@ -13,10 +13,11 @@ from hearlab.errors import InputError
 from hearlab.files import atomic_path
 from hearlab.report.site.audiogram import LIGHT, draw_audiogram
 from hearlab.report.site.loudness import loudness
-from hearlab.report.site.pages import METRIC_TITLES, grade_text, scene_facts
-from hearlab.report.site.results import Results, Track, read_results
+from hearlab.report.site.pages import grade_text, scene_facts
+from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, scene_groups, song_groups
+from hearlab.scores.tracks import ENHANCED, UNPROCESSED
 
 LISTENERS = 4  # in one picture
 ROW, WIDTH = 1.35, 12.0  # inches
@@ -55,8 +56,8 @@ def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> N
     _write(path, results, track, name, shown, group)
 
 
-def _group(results: Results, track: Track, name: str, listeners: list[str]) -> Group:
-    make = scene_groups if track.name == "speech" else song_groups
+def _group(results: Results, track: TrackResults, name: str, listeners: list[str]) -> Group:
+    make = scene_groups if track.track.cluster == "scene" else song_groups
     groups = make(results.root, results.files, results.params, name, listeners)
     if not groups:
         raise InputError(name, "has no sounds here", advice="dvc pull or dvc repro brings them")
@@ -64,7 +65,7 @@ def _group(results: Results, track: Track, name: str, listeners: list[str]) -> G
     return Group(groups[0].name, tuple(kept))
 
 
-def _write(path: Path, results: Results, track: Track, name: str, listeners: list[str], group: Group) -> None:
+def _write(path: Path, results: Results, track: TrackResults, name: str, listeners: list[str], group: Group) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -78,7 +79,7 @@ def _write(path: Path, results: Results, track: Track, name: str, listeners: lis
         if people:
             parts: Any = figure.subfigures(2, 1, height_ratios=[ROW * len(group.versions), 2.9])
             rows, audiograms = parts
-        facts = scene_facts(track.scenes[name]) if name in track.scenes else []
+        facts = scene_facts(track.scenes.get(name, {}))
         figure.suptitle("   ".join([_short(name), *(f"{label}: {value}" for label, value in facts[:2])]), color=INK)
         axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])
         for pair, version in zip(axes, group.versions, strict=True):
@@ -97,7 +98,7 @@ def _write(path: Path, results: Results, track: Track, name: str, listeners: lis
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _version(axes: Any, root: Path, track: Track, name: str, version: Version) -> None:
+def _version(axes: Any, root: Path, track: TrackResults, name: str, version: Version) -> None:
     part = version.parts[0]
     samples, rate = read_audio(root / part.path)
     first = round(part.start * rate)
@@ -129,15 +130,17 @@ def _version(axes: Any, root: Path, track: Track, name: str, version: Version) -
     axes[1].set_ylabel("Hz")
 
 
-def _title(track: Track, name: str, version: Version, level: float) -> str:
+def _title(track: TrackResults, name: str, version: Version, level: float) -> str:
     heard = f"{level:.1f} LUFS" if math.isfinite(level) else "silent"
-    score = None
-    if version.kind == "enhanced":
-        score = track.score(track.enhanced, (name, version.listener))
-    elif version.kind == "unprocessed":
-        score = track.mean(track.unprocessed, name)
-    scored = f"   {METRIC_TITLES[track.name]} {score:.3f}" if score is not None else ""
-    return f"{version.label}{scored}   {heard}"
+    texts = []
+    for one in track.metrics:
+        score = None
+        if version.kind == ENHANCED:
+            score = one.score(one.enhanced, (name, version.listener))
+        elif version.kind == UNPROCESSED:
+            score = one.mean(one.unprocessed, name)
+        texts += [f"{one.metric.short} {score:.3f}"] if score is not None else []
+    return "   ".join([version.label, *texts, heard])
 
 
 def _short(name: str, most: int = 70) -> str:

@@ -1,52 +1,70 @@
-"""The results that a site shows: scores of the workspace, what is known of scenes and listeners, and a comparison."""
+"""The results that a site shows: scores of the workspace, what is known of scenes and listeners, and comparisons."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hearlab.datasets.layout import Workspace
+from hearlab.datasets.layout import DATA, Workspace
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import Listener, load_listeners
-from hearlab.params import Params, load_params
+from hearlab.params import PARAMS_FILE, Params, flat, load_params
 from hearlab.report.compare.comparison import Averages, Comparison, compare
-from hearlab.report.compare.origins import DATA
-from hearlab.report.compare.sources import Source, open_source
-from hearlab.scores.table import EVERY_LISTENER, METRICS, Pair, ScoreTable
+from hearlab.report.compare.sources import ScoreSource, open_source
+from hearlab.scores.metadata import metadata_files, scenes_by_name
+from hearlab.scores.table import Pair, ScoreTable
+from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
 
 @dataclass(frozen=True)
-class Track:
-    """Scores of one track.
+class MetricResults:
+    """Scores by one metric.
 
     Attributes:
-        name: 'speech' or 'music'.
+        metric: what was measured.
         enhanced: scores of the enhanced signals; `unprocessed` those of the microphones, where there are some;
             `other` those of the experiment that is compared with.
-        scenes: scene -> its entry in the scene list; empty for music and where the list is missing.
-        listeners: id -> listener; empty where their file is missing.
         comparison: enhanced against `other`, or against the unprocessed signals.
         against: what `comparison` and `other` compare with, in words; empty if nothing.
     """
 
-    name: str
+    metric: Metric
     enhanced: ScoreTable
     unprocessed: ScoreTable | None = None
     other: ScoreTable | None = None
-    scenes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    listeners: dict[str, Listener] = field(default_factory=dict)
     comparison: Comparison | None = None
     against: str = ""
 
+    @property
+    def prefix(self) -> str:
+        """Of names on a page, so that those of further metrics differ from the headline's."""
+        return "" if self.metric is self.metric.track.headline else f"{self.metric.name}-"
+
+    @property
+    def conditions(self) -> list[tuple[str, str, ScoreTable]]:
+        """Label, kind and scores of each condition; the enhanced signals come last."""
+        found = [
+            (UNPROCESSED, UNPROCESSED, self.unprocessed),
+            (self.against, "other", self.other),
+            (ENHANCED, ENHANCED, self.enhanced),
+        ]
+        return [(label, kind, table) for label, kind, table in found if table is not None]
+
+    @property
+    def means(self) -> list[tuple[str, float]]:
+        """Mean score of each condition, and what the last one gains on the one before."""
+        means = [(label, float(table.scores.mean())) for label, _, table in self.conditions]
+        return [*means, ("improvement", means[-1][1] - means[-2][1])] if len(means) > 1 else means
+
     @cached_property
-    def units(self) -> dict[str, list[str]]:
+    def listeners(self) -> dict[str, list[str]]:
         """Scene or song -> the listeners it was scored for, in the order of the table."""
         found: dict[str, list[str]] = {}
         for unit, listener in self.enhanced.rows:
@@ -61,13 +79,39 @@ class Track:
 
     def mean(self, table: ScoreTable | None, unit: str) -> float | None:
         """The mean over the listeners of a scene or song, None where the table has none of them."""
-        found = [score for name in self.units[unit] if (score := self.score(table, (unit, name))) is not None]
-        return float(np.mean(found)) if found else None
+        found = [self.score(table, (unit, name)) for name in self.listeners.get(unit, [])]
+        known = [score for score in found if score is not None]
+        return float(np.mean(known)) if known else None
 
     def gain(self, unit: str) -> float | None:
         """What a scene or song gains on the mean of its listeners over the experiment compared with, or unprocessed."""
-        first, second = self.mean(self.other or self.unprocessed, unit), self.mean(self.enhanced, unit)
-        return None if first is None or second is None else second - first
+        return difference(self.mean(self.other or self.unprocessed, unit), self.mean(self.enhanced, unit))
+
+
+@dataclass(frozen=True)
+class TrackResults:
+    """Scores of one track.
+
+    Attributes:
+        track: one of TRACKS.
+        metrics: the scores by each metric, the headline first.
+        scenes: scene -> its entry in the scene list; empty for music and where the list is missing.
+        listeners: id -> listener; empty where their file is missing.
+    """
+
+    track: Track
+    metrics: list[MetricResults]
+    scenes: dict[str, dict[str, Any]]
+    listeners: dict[str, Listener]
+
+    @property
+    def headline(self) -> MetricResults:
+        return self.metrics[0]
+
+    @property
+    def units(self) -> dict[str, list[str]]:
+        """Scene or song -> the listeners it was scored for."""
+        return self.headline.listeners
 
 
 @dataclass(frozen=True)
@@ -77,14 +121,14 @@ class Results:
     root: Path
     params: Params
     files: Workspace
-    speech: Track | None
-    music: Track | None
-    against: Source | None
-    notes: tuple[str, ...]
+    tracks: list[TrackResults]
+    against: ScoreSource | None
+    notes: list[str]
 
-    @property
-    def tracks(self) -> list[Track]:
-        return [track for track in (self.speech, self.music) if track is not None]
+
+def difference(first: float | None, second: float | None) -> float | None:
+    """second - first, None where one of them is not known."""
+    return None if first is None or second is None else second - first
 
 
 def read_results(root: Path, against: str | None = None) -> Results:
@@ -93,76 +137,83 @@ def read_results(root: Path, against: str | None = None) -> Results:
     Raises:
         InputError: there are no scores, or they cannot be read, or there is nothing named `against`.
     """
-    params = load_params(root / "params.yaml")
-    files = Workspace(Path(DATA) / params.dataset)
+    params = load_params(root / PARAMS_FILE)
     source = open_source("workspace", root)
+    unprocessed = None
+    with contextlib.suppress(InputError):
+        unprocessed = open_source("workspace", root, condition=UNPROCESSED)
     other = open_source(against, root) if against else None
     notes: list[str] = []
-    tracks = {
-        name: _track(name, METRICS[metric], root, params, files, source, other, notes)
-        for name, metric in (("speech", "haspi"), ("music", "haaqi"))
-        if metric in source.metrics
-    }
-    return Results(root, params, files, tracks.get("speech"), tracks.get("music"), other, tuple(notes))
+    tracks = [_track(track, root, params, source, unprocessed, other, notes) for track in source.tracks]
+    return Results(root, params, Workspace(Path(DATA) / params.dataset), tracks, other, notes)
 
 
 def _track(
-    name: str,
-    metric: Any,
+    track: Track,
     root: Path,
     params: Params,
-    files: Workspace,
-    source: Source,
-    other: Source | None,
+    source: ScoreSource,
+    unprocessed: ScoreSource | None,
+    other: ScoreSource | None,
     notes: list[str],
-) -> Track:
-    enhanced = source.tables[metric.name]()
-    unprocessed = None
-    if "unprocessed" in metric.files:
-        with contextlib.suppress(InputError):
-            plain = open_source("workspace", root, condition="unprocessed")
-            unprocessed = plain.tables[metric.name]()
-    compared = None
-    if other is not None and metric.name in other.tables:
-        compared = other.tables[metric.name]()
-        if compared.by_song_only:
-            compared = None
-    elif other is not None:
-        notes.append(f"{other.label} has no {metric.title} scores to compare with")
-    comparison, label = None, ""
-    if other is not None and compared is not None:
-        label = other.label
-        comparison = _comparison(other, source, root, metric.name, notes)
-    elif unprocessed is not None and other is None:
-        label = "unprocessed"
-        comparison = _comparison(open_source("workspace", root, condition="unprocessed"), source, root, "haspi", notes)
+) -> TrackResults:
+    metrics = [
+        _metric(metric, table, root, source, unprocessed, other, notes)
+        for metric in track.metrics
+        if (table := source.table(metric)) is not None
+    ]
+    scene_list, listeners_file = metadata_files(track, flat(params.model_dump()))
     scenes: dict[str, dict[str, Any]] = {}
-    if name == "speech":
-        with _told(notes):
-            entries = read_json(root / files.scenes(params.evaluate.split))
-            scenes = {str(entry["scene"]): entry for entry in entries if isinstance(entry, dict) and "scene" in entry}
-        listeners_file = files.clarity.listeners
-    else:
-        listeners_file = files.cadenza.listeners(params.evaluate.song_listeners)
     listeners: dict[str, Listener] = {}
-    with _told(notes):
+    if scene_list is not None:
+        with _noted(notes):
+            scenes = scenes_by_name(read_json(root / scene_list))
+    with _noted(notes):
         listeners = load_listeners(root / listeners_file)
-    if any(listener == EVERY_LISTENER for _, listener in enhanced.rows):
-        raise InputError(metric.files["enhanced"], "holds averages by song, not pairs", advice="run dvc repro")
-    return Track(name, enhanced, unprocessed, compared, scenes, listeners, comparison, label)
+    return TrackResults(track, metrics, scenes, listeners)
+
+
+def _metric(
+    metric: Metric,
+    enhanced: ScoreTable,
+    root: Path,
+    source: ScoreSource,
+    unprocessed: ScoreSource | None,
+    other: ScoreSource | None,
+    notes: list[str],
+) -> MetricResults:
+    if enhanced.by_song_only:
+        raise InputError(metric.track.tables[ENHANCED], "holds averages by song, not pairs", advice="run dvc repro")
+    before = None
+    with contextlib.suppress(InputError):
+        before = unprocessed.table(metric) if unprocessed else None
+    compared = other.table(metric) if other else None
+    if other is not None and compared is None:
+        notes.append(f"{other.label} has no {metric.title} scores to compare with")
+    if compared is not None and compared.by_song_only:
+        compared = None
+    first, label = None, ""
+    if other is not None and compared is not None:
+        first, label = other, other.label
+    elif before is not None and other is None:
+        first, label = unprocessed, UNPROCESSED
+    comparison = _comparison(first, source, root, metric, notes) if first else None
+    return MetricResults(metric, enhanced, before, compared, comparison, label)
+
+
+def _comparison(
+    first: ScoreSource, second: ScoreSource, root: Path, metric: Metric, notes: list[str]
+) -> Comparison | None:
+    with _noted(notes):
+        found = compare(first, second, root, metric=metric.name)[0]
+        return None if isinstance(found, Averages) else found
+    return None
 
 
 @contextlib.contextmanager
-def _told(notes: list[str]) -> Iterator[None]:
-    """What is missing is told on the site, which shows what there is."""
+def _noted(notes: list[str]) -> Iterator[None]:
+    """What is missing is noted on the site, which shows what there is."""
     try:
         yield
     except InputError as error:
         notes.append(str(error))
-
-
-def _comparison(first: Source, second: Source, root: Path, metric: str, notes: list[str]) -> Comparison | None:
-    with _told(notes):
-        found = compare(first, second, root, metric=metric)[0]
-        return None if isinstance(found, Averages) else found
-    return None

@@ -1,0 +1,148 @@
+"""What is known of the scenes and listeners that were scored: scene lists and audiograms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hearlab.datasets.layout import DATA, Workspace
+from hearlab.errors import InputError
+from hearlab.files import parse_yaml
+from hearlab.listeners import Listener, listener_from_entry
+from hearlab.params import PARAMS_FILE, flat
+from hearlab.scores.tracks import Track
+from hearlab.versions.revisions import Files, WorkspaceFiles
+
+Readers: TypeAlias = list[tuple[str, Callable[[], bytes | None]]]
+"""Files that may hold metadata: name, and how to read it."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is known of the scenes and listeners of a comparison.
+
+    Attributes:
+        scenes: scene -> its entry in the scene list; empty if unknown.
+        listeners: id -> listener; empty if unknown.
+        sources: the files that say so.
+        missing: (grouping, why its table cannot be made).
+    """
+
+    scenes: dict[str, dict[str, Any]]
+    listeners: dict[str, Listener]
+    sources: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None, Path]:
+    """The scene list (none for songs) and the listeners file of a result, relative to the root.
+
+    Args:
+        track: what was scored.
+        values: the parameters that the result was made with, with dotted names.
+    """
+    data = Workspace(Path(DATA) / str(values.get("dataset")))
+    if track.cluster == "scene":
+        return data.scenes(str(values.get("evaluate.split"))), data.clarity.listeners
+    return None, data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
+
+
+def scenes_by_name(content: Any) -> dict[str, dict[str, Any]]:
+    """The entries of a scene list."""
+    entries = content if isinstance(content, list) else []
+    return {str(entry["scene"]): entry for entry in entries if isinstance(entry, dict) and "scene" in entry}
+
+
+def find_metadata(
+    root: Path,
+    track: Track,
+    clusters: Iterable[str],
+    listeners: Iterable[str],
+    *,
+    files: Files | None = None,
+    folder: Path | None = None,
+) -> Metadata:
+    """Scene list and audiograms of a comparison, from the first place that knows all of its scenes or listeners.
+
+    Names such as S06001 stand for other scenes in another data set, so a list that knows only some of them is not used.
+
+    Args:
+        root: the workspace; data sets lie in its folder `data`, that of params.yaml first.
+        track: with scenes, or with songs (which have no scene list).
+        clusters, listeners: names that must all be known.
+        files: of a result; if given, only its own data set and scenes are looked at.
+        folder: look only here, for scenes.*.json and listeners.json.
+    """
+    missing = []
+    scenes: dict[str, dict[str, Any]] = {}
+    scene_list = None
+    scene_lists, listener_files = _places(root, track, files, folder)
+    if track.cluster == "scene":
+        scenes, scene_list, problem = _first("scene list", scene_lists, scenes_by_name, set(clusters))
+        if problem:
+            missing += [("snr", f"no table by SNR: {problem}"), ("interferers", f"no table by interferers: {problem}")]
+    people, audiograms, problem = _first("listeners file", listener_files, _listeners, set(listeners))
+    if problem:
+        missing.append(("severity", f"no table by hearing loss: {problem}"))
+    return Metadata(scenes, people, tuple(name for name in (scene_list, audiograms) if name), tuple(missing))
+
+
+def _places(root: Path, track: Track, files: Files | None, folder: Path | None) -> tuple[Readers, Readers]:
+    """Where scene lists and listeners files may be, the most likely ones first."""
+    if folder is not None:
+        return _found(folder, "scenes.*.json"), _found(folder, "listeners*.json")
+    if files is not None:
+        values = flat(parse_yaml(files.read(PARAMS_FILE)))
+        names = [path.as_posix() for path in metadata_files(track, values) if path is not None]
+        readers: Readers = [(name, partial(files.read, name)) for name in names]
+        return readers[:-1], readers[-1:]
+    scenes: Readers = []
+    listeners: Readers = []
+    for data in map(Workspace, _data_sets(root)):
+        scenes += _found(data.root / "scene_lists", "scenes.*.json", root)
+        scenes += _found(data.clarity.metadata, "scenes.*.json", root)
+        if track.cluster == "scene":
+            listeners += _found(data.clarity.metadata, data.clarity.listeners.name, root)
+        else:
+            listeners += _found(data.cadenza.metadata, "listeners.*.json", root)
+    return scenes, listeners
+
+
+def _found(folder: Path, pattern: str, root: Path | None = None) -> Readers:
+    paths = sorted(folder.glob(pattern))
+    return [((path.relative_to(root) if root else path).as_posix(), path.read_bytes) for path in paths]
+
+
+def _data_sets(root: Path) -> list[Path]:
+    """Folders of data sets, the one that params.yaml names first."""
+    chosen = flat(parse_yaml(WorkspaceFiles(root).read(PARAMS_FILE))).get("dataset")
+    folders = sorted(path for path in (root / DATA).glob("*") if path.is_dir())
+    return sorted(folders, key=lambda path: path.name != chosen)
+
+
+def _listeners(content: Any) -> dict[str, Listener]:
+    return {identity: listener_from_entry(identity, entry) for identity, entry in content.items()}
+
+
+def _first(
+    kind: str, places: Readers, parse: Callable[[Any], dict[str, Any]], names: set[str]
+) -> tuple[dict[str, Any], str | None, str]:
+    """The first file that knows all names: its content, its name, and (if there is none) why in words."""
+    best, known = None, 0
+    for name, read in places:
+        try:
+            content = parse(json.loads(read() or b"null"))
+        except (InputError, OSError, ValueError, TypeError, AttributeError):
+            continue  # not there or damaged: another one may do, and that nothing was found is said
+        found = len(names & content.keys())
+        if found == len(names):
+            return {name: content[name] for name in names}, name, ""
+        if found > known:
+            best, known = name, found
+    if best is None:
+        return {}, None, f"no {kind} knows its names (--metadata FOLDER says where one is)"
+    return {}, None, f"no {kind} knows all names ({best} knows {known} of {len(names)})"
