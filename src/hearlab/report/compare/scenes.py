@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import math
 import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import soundfile
 
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
+from hearlab.text import table
 
 FULL_SCALE = 32768  # steps of 16 bits in a signal from 0 to 1
 FEW_SCENES = 8  # for which starting other processes takes longer than reading
@@ -29,6 +31,7 @@ class FileDifference:
     """One file of a scene in both places.
 
     Attributes:
+        kind: such as mix_CH1.
         equal: whether the bytes are equal.
         samples: values of all channels; differing: how many of them differ.
         largest: the largest difference, in steps of 16 bits; of float files (hr) in the file's own unit.
@@ -47,19 +50,19 @@ class FileDifference:
     form: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class KindDifference:
-    """All files of a kind, such as mix_CH1; the fields are sums of `FileDifference`, but `largest`."""
+    """All files of a kind: sums of `FileDifference`, the largest difference, and the scene that has it."""
 
     kind: str
-    files: int = 0
-    equal: int = 0
-    samples: int = 0
-    differing: int = 0
-    largest: float = 0.0
-    worst: str = ""
-    difference: float = 0.0
-    signal: float = 0.0
+    files: int
+    equal: int
+    samples: int
+    differing: int
+    largest: float
+    worst: str
+    difference: float
+    signal: float
 
     @property
     def level(self) -> float:
@@ -68,18 +71,8 @@ class KindDifference:
             return -math.inf
         return 10 * math.log10(self.difference / self.signal) if self.signal else math.inf
 
-    def add(self, file: FileDifference) -> None:
-        self.files += 1
-        self.equal += file.equal
-        self.samples += file.samples
-        self.differing += file.differing
-        self.difference += file.difference
-        self.signal += file.signal
-        if file.largest > self.largest:
-            self.largest, self.worst = file.largest, file.scene
 
-
-@dataclass
+@dataclass(frozen=True)
 class SceneComparison:
     """What was compared.
 
@@ -91,10 +84,10 @@ class SceneComparison:
     """
 
     scenes: tuple[str, ...]
-    kinds: list[KindDifference] = field(default_factory=list)
-    forms: list[str] = field(default_factory=list)
-    only_packaged: int = 0
-    only_rendered: int = 0
+    kinds: list[KindDifference]
+    forms: list[str]
+    only_packaged: int
+    only_rendered: int
 
 
 def compare_scenes(packaged: Path, rendered: Path, *, count: int | None = None, workers: int = 1) -> SceneComparison:
@@ -121,38 +114,48 @@ def compare_scenes(packaged: Path, rendered: Path, *, count: int | None = None, 
             advice="dvc exp run -S render.source=rendered render_scenes@dev, or give another folder with --rendered",
         )
     chosen = shared if count is None else _evenly(shared, count)
-    found = SceneComparison(
-        tuple(chosen), only_packaged=len(theirs) - len(shared), only_rendered=len(ours) - len(shared)
-    )
-    kinds: dict[str, KindDifference] = {}
     jobs = [(packaged, rendered, scene, tuple(sorted(theirs[scene] | ours[scene]))) for scene in chosen]
-    for file in _differences(jobs, workers):
-        if file.form is not None:
-            found.forms.append(f"{_file(file.scene, file.kind)}: {file.form}")
-        else:
-            kinds.setdefault(file.kind, KindDifference(file.kind)).add(file)
-    found.kinds = [kinds[kind] for kind in sorted(kinds)]
-    return found
+    files = list(_differences(jobs, workers))
+    kinds = sorted({file.kind for file in files if file.form is None})
+    return SceneComparison(
+        tuple(chosen),
+        [_kind_difference(kind, [file for file in files if file.kind == kind and file.form is None]) for kind in kinds],
+        [f"{_file(file.scene, file.kind)}: {file.form}" for file in files if file.form is not None],
+        only_packaged=len(theirs) - len(shared),
+        only_rendered=len(ours) - len(shared),
+    )
+
+
+def _kind_difference(kind: str, files: Sequence[FileDifference]) -> KindDifference:
+    worst = max(files, key=lambda file: file.largest)
+    return KindDifference(
+        kind,
+        len(files),
+        sum(file.equal for file in files),
+        sum(file.samples for file in files),
+        sum(file.differing for file in files),
+        worst.largest,
+        worst.scene if worst.largest else "",
+        sum(file.difference for file in files),
+        sum(file.signal for file in files),
+    )
 
 
 Job = tuple[Path, Path, str, tuple[str, ...]]
 
 
-def _differences(jobs: Sequence[Job], workers: int) -> Iterable[FileDifference]:
-    progress = UnitProgress("data compare", len(jobs))
-    try:
-        if workers == 1 or len(jobs) < FEW_SCENES:
-            for job in jobs:
-                yield from _compare_scene(job)
-                progress.advance()
-            return
-        # Not forked: a copy of a process with threads can hang.
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for files in pool.map(_compare_scene, jobs):
-                yield from files
-                progress.advance()
-    finally:
-        progress.finish()
+def _differences(jobs: Sequence[Job], workers: int) -> Iterator[FileDifference]:
+    with contextlib.ExitStack() as stack:
+        progress = UnitProgress("data compare", len(jobs))
+        stack.callback(progress.finish)
+        results: Iterator[list[FileDifference]] = map(_compare_scene, jobs)
+        if workers > 1 and len(jobs) >= FEW_SCENES:
+            # Not forked: a copy of a process with threads can hang.
+            context = multiprocessing.get_context("spawn")
+            results = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context)).map(_compare_scene, jobs)
+        for files in results:
+            yield from files
+            progress.advance()
 
 
 def _compare_scene(job: Job) -> list[FileDifference]:
@@ -227,26 +230,10 @@ def comparison_text(found: SceneComparison) -> str:
     rows = [["file", "scenes", "equal", "differing", "largest", "level re signal", "worst scene"]]
     for kind in found.kinds:
         share = 100 * kind.differing / kind.samples if kind.samples else 0.0
-        unit = "" if kind.kind == "hr" else " LSB"
-        rows.append(
-            [
-                kind.kind,
-                str(kind.files),
-                str(kind.equal),
-                f"{share:.4f} %",
-                f"{kind.largest:.3g}{unit}",
-                "-" if not kind.difference else f"{kind.level:.1f} dB",
-                kind.worst or "-",
-            ]
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
-    lines += [f"other form: {line}" for line in found.forms[:NAMED]]
+        largest = f"{kind.largest:.3g}{'' if kind.kind == 'hr' else ' LSB'}"
+        level = "-" if not kind.difference else f"{kind.level:.1f} dB"
+        rows.append([kind.kind, str(kind.files), str(kind.equal), f"{share:.4f} %", largest, level, kind.worst or "-"])
+    lines = [table(rows), *(f"other form: {line}" for line in found.forms[:NAMED])]
     if len(found.forms) > NAMED:
         lines.append(f"other form: {len(found.forms) - NAMED} more files")
     for number, side in ((found.only_packaged, "packaged"), (found.only_rendered, "rendered")):

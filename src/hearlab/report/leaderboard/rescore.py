@@ -126,7 +126,8 @@ def rescore(copy: Checkout, track: Track, units: Mapping[Pair, Unit]) -> Rescore
     pairs = {unit.id: pair for pair, unit in units.items()}
     todo = [unit for pair, unit in units.items() if pair not in failed]
     cells: Cells = {}
-    with contextlib.chdir(copy.path), UnitProgress("score again", len(units)) as progress:
+    progress = UnitProgress("score again", len(units))
+    with contextlib.chdir(copy.path):
         for unit, outcome in outcomes(todo, copy.path, copy.path / ".hearlab" / STAGE, STAGE, idle=lambda: None):
             progress.advance(failed=outcome.failure is not None)
             if outcome.failure is not None:
@@ -134,6 +135,7 @@ def rescore(copy: Checkout, track: Track, units: Mapping[Pair, Unit]) -> Rescore
             else:
                 pair, row = _row(track, outcome.result)
                 cells[pair] = row
+    progress.finish()
     return Rescored(cells, failed)
 
 
