@@ -167,10 +167,9 @@ class HttpSource:
 
     def _open(self, headers: Mapping[str, str]) -> Any:
         request = urllib.request.Request(self._url)
-        # The bytes of the file as they are, not packed again for the way.
-        request.add_header("Accept-Encoding", "identity")
-        request.add_header("User-Agent", f"hearlab/{hearlab.__version__}")
-        for name, value in headers.items():
+        # "identity": the bytes of the file as they are, not compressed on the way.
+        agent = {"Accept-Encoding": "identity", "User-Agent": f"hearlab/{hearlab.__version__}"}
+        for name, value in {**agent, **headers}.items():
             request.add_header(name, value)
         for name, value in self._headers.items():
             request.add_unredirected_header(name, value)
@@ -181,9 +180,8 @@ class HttpSource:
                 raise self._refused(error) from None
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
-                raise InputError(
-                    self.shown, "the server's certificate is not trusted", found=error.reason.verify_message
-                ) from None
+                found = error.reason.verify_message
+                raise InputError(self.shown, "the server's certificate is not trusted", found=found) from None
             raise TransientError(str(error.reason)) from None
         except (ValueError, http.client.InvalidURL) as error:
             raise InputError(self.shown, "is no address of a file on a server", found=error) from None
@@ -204,9 +202,7 @@ class HttpSource:
             return FileChangedError()
         problem, advice = "the server refuses", None
         if code in (401, 403, 407):
-            advice = (
-                "log in where you got the address and copy a fresh one, or pass what the server asks for as a header"
-            )
+            advice = "log in where you got the address and copy a fresh one, or send the header that the server wants"
         elif code in (404, 410):
             problem, advice = "no such file on the server", "check the address"
         elif 300 <= code < 400:
@@ -264,11 +260,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if scheme not in ("http", "https"):
             raise InputError(where, "the server redirects to no file on a web server", found=scheme)
         if req.type == "https" and scheme != "https":
-            problem, advice = (
-                "the server redirects from https to an open connection",
-                "fetch from there if you trust it",
-            )
-            raise InputError(where, problem, found=target, advice=advice)
+            problem = "the server redirects from https to an open connection"
+            raise InputError(where, problem, found=target, advice="if you trust that address, fetch from it")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -1,7 +1,7 @@
-"""What is refused in an archive: names that lead elsewhere, clashing names, bombs. Nothing of an archive is trusted.
+"""What is refused in an archive: names that lead elsewhere, clashing names, bombs. Nothing in an archive is trusted.
 
-An archive comes from an address that a user pasted. Every member is vetted before a byte of it is written; what is
-refused ends the unpacking with one line. Special files and links are refused where archives are read; this module knows
+An archive comes from an address that a user pasted. Every member is vetted before a byte of it is written; the first
+that is refused ends the unpacking. Special files and links are refused by the readers of archives; this module checks
 names and sizes.
 """
 
@@ -17,8 +17,8 @@ from hearlab.text import size_text
 LONGEST_NAME = 255  # bytes of one name: the limit of the usual file systems
 LONGEST_PATH = 1024  # bytes of a path inside the archive; Linux takes 4096 with the data root before it
 DEEPEST = 32  # folders
-# What desktop systems leave in archives, and files that git and DVC would act on: never data. Neither are hidden ones
-# (.git, .dvc, ._x, .DS_Store).
+DIRECTION_MARKS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+# Left in archives by desktop systems, or acted on by git and DVC: never data. Nor are hidden files (.git, .DS_Store).
 NO_DATA = ("__macosx", "thumbs.db", "desktop.ini", "dvc.yaml", "dvc.lock")
 
 
@@ -44,7 +44,7 @@ class HostileArchive(InputError):
 
 
 class Vetting:
-    """Watches over one archive while it is read."""
+    """Checks the members of one archive while it is read."""
 
     def __init__(self, archive: str | os.PathLike[str], limits: Limits) -> None:
         self._archive = archive
@@ -63,7 +63,7 @@ class Vetting:
         return self._vet(name, name)
 
     def link_target(self, name: str, target: str | bytes, folder: tuple[str, ...]) -> tuple[str, ...]:
-        """Vet where a link leads, told from `folder`; gives the path inside the archive."""
+        """Vet the target of a link in `folder`; gives its path inside the archive."""
         text = self._text(target, name)
         if text.startswith("/") or _has_drive(text):
             raise self.refuse(name, "a link to an absolute path", found=shown(text))
@@ -81,19 +81,15 @@ class Vetting:
         """Take a place for a file; False if the same name was taken before (a duplicate).
 
         Raises:
-            HostileArchive: a name differs from another in case (or in how an accent is written) only, or is a file
-                and a folder at once.
+            HostileArchive: the name differs from another only in case (or in how an accent is written), or is both a
+                file and a folder.
         """
         for end in range(1, len(path)):
             self._take("/".join(path[:end]), False, name)
         return self._take("/".join(path), True, name)
 
-    def claim_folder(self, path: tuple[str, ...], name: str) -> None:
-        for end in range(1, len(path) + 1):
-            self._take("/".join(path[:end]), False, name)
-
     def count(self, size: int, name: str) -> None:
-        """Count the size that a member is said to have, before it is written."""
+        """Add the announced size of a member, before it is written."""
         if size < 0:
             raise self.refuse(name, "a negative size", found=size)
         self._unpacked += size
@@ -107,7 +103,7 @@ class Vetting:
             )
 
     def check_ratio(self, packed: int, unpacked: int, name: str) -> None:
-        """Refuse a stream that grows too much on unpacking."""
+        """Refuse a stream that unpacks to far more bytes than it has."""
         if unpacked > self._limits.slack and unpacked > self._limits.ratio * max(packed, 1):
             raise self.refuse(
                 name,
@@ -151,8 +147,8 @@ class Vetting:
             return text
         if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
             raise self.refuse(name, "a name with control characters")
-        # Letters that turn the writing direction make a name look like another one.
-        if any(unicodedata.bidirectional(letter) in _TURNING for letter in text):
+        # Characters that change the writing direction make a name look like another one.
+        if any(unicodedata.bidirectional(letter) in DIRECTION_MARKS for letter in text):
             raise self.refuse(name, "a name with characters that hide its true form")
         return text
 
@@ -167,17 +163,14 @@ class Vetting:
         return not known
 
 
-_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-
-
 def is_no_data(parts: tuple[str, ...]) -> bool:
-    """Whether a member is to be left out, wherever it is to go."""
+    """Whether a member is left out whatever the table says."""
     names = [part.casefold() for part in parts]
     return any(name.startswith(".") or name in NO_DATA or name.endswith(".dvc") for name in names)
 
 
 def shown(name: str | bytes) -> str:
-    """A hostile name as it can be shown: one line, plain letters, not too long."""
+    """A hostile name made fit to be printed: one line, ASCII, not too long."""
     text = ascii(name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name)
     return text if len(text) <= 120 else f"{text[:80]}...{text[-30:]}"
 

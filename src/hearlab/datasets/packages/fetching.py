@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,7 +38,6 @@ class Fetched:
     md5: str
     verified: bool
     fetched: int = 0
-    seconds: float = 0.0
 
 
 def fetch(
@@ -67,13 +65,12 @@ def fetch(
             page or other bytes than published, or does not answer for long. What was fetched is kept, except wrong
             bytes, which are set aside as `<name>.wrong`.
     """
-    began = time.monotonic()
     progress = progress or ByteProgress(quiet=True)
     wanted = dict(package.checksum if checksum is None else checksum)
     path = _destination(package, folders, address)
     if path.exists():
         note = _note_of(package, path, address or package.address or str(path), wanted, any_size, progress)
-        return Fetched(package.name, path, note.size, note.md5, note.verified, 0, time.monotonic() - began)
+        return Fetched(package.name, path, note.size, note.md5, note.verified)
 
     def accept(shown: str, remote: Remote, there: int) -> None:
         _check_remote(package, shown, remote, any_size)
@@ -91,7 +88,7 @@ def fetch(
         progress=progress,
     )
     note = write_archive_note(path, done.source, done.digests, bool(wanted))
-    return Fetched(package.name, path, note.size, note.md5, note.verified, done.fetched, time.monotonic() - began)
+    return Fetched(package.name, path, note.size, note.md5, note.verified, done.fetched)
 
 
 def _note_of(

@@ -57,7 +57,6 @@ class Unpacked:
     files: int = 0
     size: int = 0
     written: int = 0
-    seconds: float = 0.0
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -124,18 +123,17 @@ class _Unpacking:
         self.stop = threading.Event()
 
     def run(self, repair: bool, workers: int) -> Unpacked:
-        began = time.monotonic()
         if not self.archive.is_file():
             # It may be gone once everything is unpacked.
             if self.receipt_path.exists() and self._resume({}, repair):
-                return self._finish(began)
+                return self._finish()
             wanted = f"the package {self.package.name}"
             raise InputError(self.archive, "no such file", wanted=wanted, advice="fetch it first")
         note = read_archive_note(self.archive)
         size, md5 = self.archive.stat().st_size, note.md5 if note else None
         identity = {"archive_size": size, "archive_md5": md5}
         if self._resume(identity, repair):
-            return self._finish(began)
+            return self._finish()
         require_space(unpacking_needs(self.package, self.folders, sum(line.size for line in self.there.values())))
         self.tree.clean()
         before = [{**line.as_dict(), "mine": line.path in self.mine} for line in self.there.values()]
@@ -166,7 +164,7 @@ class _Unpacking:
         os.sync()
         write_receipt(self.receipt_path, Receipt(self.package.name, self.archive.name, size, md5, self.files))
         self.journal.remove()
-        return self._finish(began)
+        return self._finish()
 
     def _resume(self, identity: Mapping[str, object], repair: bool) -> bool:
         """Find the files that are there and right; gives whether those are all."""
@@ -349,11 +347,10 @@ class _Unpacking:
         self.tree.clean()
         self.journal.remove()
 
-    def _finish(self, began: float) -> Unpacked:
+    def _finish(self) -> Unpacked:
         self.result.files = len(self.files)
         self.result.size = sum(line.size for line in self.files.values())
         self.result.notes = count_notes(self.package, self.files)
-        self.result.seconds = time.monotonic() - began
         return self.result
 
 
