@@ -32,15 +32,15 @@ LONGEST_MODULE, FULLEST_FOLDER = 400, 15
 FLOORS: tuple[Mapping[str, str], ...] = (
     {
         "errors": "one line for the user",
-        "arrays": "their types",
+        "arrays": "types of arrays",
         "kernels": "compiled loops",
         "text": "tables and sizes",
-        "separators": "the table of them",
+        "separators": "their table",
     },
-    {"files": "atomic writing, hashes", "progress": "lines while it runs"},
+    {"files": "atomic writing, hashes", "progress": "the progress line"},
     {"audio": "WAV, FLAC, levels", "listeners": "audiograms", "params": "params.yaml, validated"},
     {"fitting": "NAL-R, compressor", "versions": "git and DVC"},
-    {"compute": "units, memo, Ray", "datasets": "where files lie, demo"},
+    {"compute": "units, memo, Ray", "datasets": "file layout, demo"},
     {
         "ear": "the auditory model",
         "scenes": "build and render scenes",
@@ -50,9 +50,9 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     },
     {"metrics": "HASPI, HASQI, HAAQI", "tracking": "runs in MLflow"},
     {"stages": "one module per DVC stage"},
-    {"report.compare": "are two results different?", "report.doctor": "what is installed"},
-    {"report.leaderboard": "entries, verified", "report.plan": "what would run"},
-    {"report.site": "the pages to listen"},
+    {"report.leaderboard": "entries, verified", "report.doctor": "what is installed"},
+    {"report.compare": "are two results different?", "report.plan": "what would run"},
+    {"report.site": "the listening pages"},
     {"commands": "one module per command"},
     {"cli": "the hearlab command"},
 )

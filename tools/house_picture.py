@@ -135,10 +135,12 @@ def _places(rows: list[list[Node]], ways: Mapping[Arrow, list[Node]]) -> dict[No
         left = (WIDTH - sum(widths)) / 2
         for node, width in zip(row, widths, strict=True):
             x[node], left = left + width / 2, left + width
-    for sweep in range(60):
+    for sweep in range(100):
         for floor in range(len(rows)) if sweep % 2 else range(len(rows) - 1, -1, -1):
             row = rows[floor]
-            wanted = [_mean([x[other] for other in [*above[node], *below[node]]], x[node]) for node in row]
+            # Half an arrow's pull to the middle keeps the upper floors from leaning to one side.
+            joined = [[x[other] for other in [*above[node], *below[node]]] for node in row]
+            wanted = [(sum(places) + WIDTH / 4) / (len(places) + 0.5) for places in joined]
             # A passing arrow is drawn straight where it can be.
             weights = [1.0 if isinstance(node, str) else 4.0 for node in row]
             for node, place in zip(row, _apart(row, wanted, weights), strict=True):

@@ -193,3 +193,9 @@ def test_the_table_of_floors_is_that_of_the_rules() -> None:
     rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE))
     listed = [{name.replace("/", ".") for name in re.findall(r"`([\w/]+)`: ", rows[str(n)])} for n in range(len(rows))]
     assert listed == [set(floor) for floor in house.FLOORS]
+
+
+@pytest.mark.parametrize("room", ["kernels", "ear", "fitting", "scenes", "separation", "metrics"])
+def test_numeric_rooms_know_nothing_of_versions_units_and_runs(room: str) -> None:
+    imported = {target for source, target in house.room_arrows(modules_of("src")) if source == room}
+    assert not imported & {"versions", "compute", "tracking"}
