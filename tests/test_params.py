@@ -39,6 +39,9 @@ def test_the_repository_s_own_parameters_are_right() -> None:
         ("seed: 0 ", "", "seed: key is missing|is not valid YAML"),
         ("reference_channel: 1", "reference_channel: 4", "render.reference_channel: must be below the number"),
         ("hearlab.systems.baseline:Baseline", "baseline", "enhance.system: .* package.module:Class"),
+        ("speech_metrics: [haspi]", "speech_metrics: []", "evaluate.speech_metrics: wrong value .*at least 1"),
+        ("speech_metrics: [haspi]", "speech_metrics: [haspi, haspi]", "evaluate.speech_metrics: .*names that differ"),
+        ("speech_metrics: [haspi]", "speech_metrics: haspi", "evaluate.speech_metrics: wrong value"),
         ("attack: 50", "attack: -1", "enhance.compressor.attack: wrong value \\(found -1, wanted greater than 0\\)"),
     ],
 )

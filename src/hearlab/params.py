@@ -34,6 +34,7 @@ SceneIndex = Annotated[int, Field(ge=0, le=99999)]
 Selection = Literal["SEQUENTIAL", "RANDOM"]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+DistinctNames = Annotated[Names, AfterValidator(lambda names: _distinct(names))]
 S = TypeVar("S", bound="Section")
 
 
@@ -49,6 +50,12 @@ class Section(BaseModel):
             if is_range and value[0] > value[1]:
                 raise ValueError(f"{name}: the first value must not exceed the second, found {list(value)}")
         return self
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("repeated_name", "Input should be names that differ")
+    return names
 
 
 def _known_separator(name: str) -> str:
@@ -178,6 +185,7 @@ class Evaluate(Section):
     split: Literal["train", "dev"]
     unprocessed: bool
     level: Annotated[float, Field(ge=0, le=200)]
+    speech_metrics: DistinctNames = ("haspi",)  # of the track, which knows their names
     song_split: Literal["train", "valid", "test"]
     song_listeners: Literal["train", "valid", "test"]
     small_test: bool
@@ -324,7 +332,7 @@ def validated(section: type[S], content: Any) -> S:
 
 
 def mistakes(error: ValidationError, section: type[Section]) -> list[dict[str, Any]]:
-    """Wrong keys and values in the words of `InputError`: its keyword arguments without the place."""
+    """Wrong keys and values as keyword arguments of `InputError`, without `where`."""
     details = error.errors()
     # A misspelt key is unknown and, under its right name, missing: the first line says both.
     misspelt = {_nearest(section, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}

@@ -12,6 +12,7 @@ import pytest
 from hearlab.audio import write_wav
 from hearlab.compute.engine import UnitsFailed
 from hearlab.errors import InputError, ParameterError
+from hearlab.scores.tracks import TRACKS
 from hearlab.stages import STAGES, run_stage
 from hearlab.stages.score_speech import write_results
 
@@ -173,3 +174,41 @@ def test_results_without_the_unprocessed_condition(tmp_path: Path) -> None:
     assert (tmp_path / "speech.csv").read_text() == "scene,listener,haspi\nS1,L1,0.25\nS2,L1,0.75\n"
     assert (tmp_path / "speech_unprocessed.csv").read_text() == "scene,listener,haspi\n"
     assert json.loads((tmp_path / "speech.json").read_text()) == {"haspi": {"pairs": 2, "enhanced": 0.5}}
+
+
+def test_every_metric_has_its_column_and_its_averages(tmp_path: Path) -> None:
+    scores = [
+        {
+            "scene": "S1",
+            "listener": "L1",
+            "enhanced": 0.5,
+            "unprocessed": 0.25,
+            "hasqi/enhanced": 0.75,
+            "hasqi/unprocessed": 0.5,
+        },
+        {
+            "scene": "S1",
+            "listener": "L2",
+            "enhanced": 1.0,
+            "unprocessed": 0.75,
+            "hasqi/enhanced": 0.25,
+            "hasqi/unprocessed": 0.5,
+        },
+    ]
+    write_results(tmp_path, scores, {"S1": -3.0}, TRACKS["speech"].metrics)
+    table = (tmp_path / "speech.csv").read_text()
+    assert table == "scene,listener,haspi,hasqi\nS1,L1,0.5,0.75\nS1,L2,1.0,0.25\n"
+    averages = json.loads((tmp_path / "speech.json").read_text())
+    assert averages == {
+        "haspi": {"pairs": 2, "enhanced": 0.75, "unprocessed": 0.5, "improvement": 0.25},
+        "hasqi": {"pairs": 2, "enhanced": 0.5, "unprocessed": 0.5, "improvement": 0.0},
+    }
+    points = (tmp_path / "plots" / "haspi_snr.csv").read_text().splitlines()
+    assert points[0] == "scene,listener,snr,condition,haspi,hasqi"
+    assert points[-1] == "S1,L2,-3.0,unprocessed,0.75,0.5"
+
+
+def test_an_unknown_metric_is_found_before_any_work(repository: Make) -> None:
+    repository({"evaluate.speech_metrics": ["haspi", "hasquy"]})
+    with pytest.raises(ParameterError, match=r"evaluate\.speech_metrics: unknown metric \(found hasquy"):
+        run_stage("check_params")

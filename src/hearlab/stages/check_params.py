@@ -7,11 +7,13 @@ from pathlib import Path
 from hearlab.datasets.layout import DATA
 from hearlab.files import write_text
 from hearlab.params import Params
+from hearlab.scores.tracks import TRACKS
 from hearlab.systems.base import shared_system, system_arguments
 
 
 def run(params: Params) -> None:
-    """Load the enhancement system, too: a misspelt name should not show after an hour of rendering."""
+    """Load the system and look metrics up, too: a misspelt name should not show after an hour of rendering."""
+    TRACKS["speech"].chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
     shared_system(**system_arguments(params.enhance))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

@@ -39,7 +39,7 @@ def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
 
 
 def _metrics(params: Params) -> tuple[Metric, ...]:
-    return (TRACK.headline,)
+    return TRACK.chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
 
 
 def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
