@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 BLOCK = 4 << 20
 
@@ -35,55 +35,37 @@ class FollowingHasher:
 
     def __init__(self, descriptor: int, algorithms: Iterable[str]) -> None:
         self._descriptor = descriptor
-        self._hashes: dict[str, Any] = {name: hashlib.new(name, usedforsecurity=False) for name in set(algorithms)}
-        self._condition = threading.Condition()
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in set(algorithms)}
+        self._thread = ThreadPoolExecutor(1, "checksum")
+        self._jobs: deque[Future[None]] = deque()
         self._reached = 0
-        self._ended = False
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="checksum", daemon=True)
-        self._thread.start()
+        self._stop = False
 
     def reach(self, position: int) -> None:
-        """All bytes before `position` are written."""
-        with self._condition:
-            if position > self._reached:
-                self._reached = position
-                self._condition.notify()
+        """All bytes before `position` are written. Callers take turns."""
+        if position > self._reached:
+            self._jobs.append(self._thread.submit(self._hash, self._reached, position))
+            self._reached = position
+        while self._jobs and self._jobs[0].done():
+            self._jobs.popleft().result()
 
     def finish(self) -> Mapping[str, str]:
         """Wait until everything reached is hashed; gives {algorithm: digits}."""
-        self._end()
-        if self._error is not None:
-            raise self._error
+        for job in self._jobs:
+            job.result()
+        self._thread.shutdown()
         return {name: value.hexdigest() for name, value in self._hashes.items()}
 
     def abandon(self) -> None:
         """Stop without a result."""
-        with self._condition:
-            self._reached = 0
-        self._end()
+        self._stop = True
+        self._thread.shutdown(cancel_futures=True)
 
-    def _end(self) -> None:
-        with self._condition:
-            self._ended = True
-            self._condition.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        position = 0
-        try:
-            while True:
-                with self._condition:
-                    while position >= self._reached and not self._ended:
-                        self._condition.wait()
-                    reached = self._reached
-                if position >= reached:
-                    return
-                block = os.pread(self._descriptor, min(BLOCK, reached - position), position)
-                if not block:
-                    raise OSError("the file became shorter while it was hashed")
-                position += len(block)
-                for value in self._hashes.values():
-                    value.update(block)
-        except BaseException as error:
-            self._error = error
+    def _hash(self, position: int, end: int) -> None:
+        while position < end and not self._stop:
+            block = os.pread(self._descriptor, min(BLOCK, end - position), position)
+            if not block:
+                raise OSError("the file became shorter while it was hashed")
+            position += len(block)
+            for value in self._hashes.values():
+                value.update(block)

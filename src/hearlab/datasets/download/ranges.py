@@ -159,8 +159,8 @@ class RangeFetcher:
             with self._lock:
                 self.fetched += end - first
                 self.there.add(first, end)
-                self.hasher.reach(self.there.frontier())
                 self.journal.append({"from": first, "to": end})
+                self.hasher.reach(self.there.frontier())
                 sync = time.monotonic() - self._synced > SYNC_SECONDS
                 if sync:
                     self._synced = time.monotonic()
