@@ -50,6 +50,12 @@ def width(text: str) -> int:
     return max(wcswidth(text), 0)
 
 
+def few(texts: Sequence[str], most: int, *, more: str = "more", between: str = ", ") -> str:
+    """The first of some texts, and how many more there are."""
+    rest = len(texts) - most
+    return between.join(texts[:most]) + (f" and {rest} {more}" if rest > 0 else "")
+
+
 def shortened(text: str, most: int) -> str:
     """A text of at most so many columns, with an ellipsis where something is cut off."""
     if width(text) <= most:

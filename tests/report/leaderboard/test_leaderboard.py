@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hearlab.errors import InputError
 from hearlab.report.leaderboard.entries import (
     LeaderboardEntry,
     Origin,
+    Publication,
     entry_name,
     find_entry,
     load_entries,
@@ -68,7 +68,8 @@ def test_reading(folder: Path) -> None:
         (0.28, 0.32),
     )
     assert (own.units, own.published, own.source, own.scored) == (7500, False, "0123456", datetime.date(2026, 11, 21))
-    assert own.origin == Origin(COMMIT, MD5, MD5, {"data/clarity/enhanced": f"{MD5}.dir"}, {}, MD5)
+    data = {"data/clarity/enhanced": f"{MD5}.dir"}
+    assert own.origin == Origin(commit=COMMIT, lock=MD5, params=MD5, data=data, weights={}, scores=MD5)
     assert (published.published, published.source, published.interval, published.units) == (
         True,
         "a README",
@@ -104,6 +105,7 @@ def test_what_is_in_the_repository() -> None:
         ("score: 0.3", "score: .nan", "own.yaml: score: wrong value"),
         ("team: Läb", "teams: Läb", "own.yaml: team: key is missing"),
         ("team: Läb", "team: Läb\nrank: 1", "own.yaml: rank: unknown key (wanted one of team, system, track"),
+        ("team: Läb", "team: Läb\nname: own", "own.yaml: name: unknown key"),
         ("team: Läb", "team: ''", 'own.yaml: team: wrong value (found "", wanted one line of text)'),
         ("team: Läb", 'team: "a\\e[2Jb"', "own.yaml: team: wrong value"),
         ("track: speech", "track: both", "own.yaml: track: wrong value (found \"both\", wanted 'speech' or 'music')"),
@@ -132,10 +134,10 @@ def test_writing(folder: Path) -> None:
     (own, _) = load_entries(folder)
     write_entry(folder / "copy.yaml", own)
     copy = find_entry(folder, "copy")
-    assert dataclasses.replace(copy, name="own") == own
+    assert copy.model_copy(update={"name": "own"}) == own
     assert "interval: [0.28, 0.32]\n" in (folder / "copy.yaml").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="score: wrong value"):
-        write_entry(folder / "wrong.yaml", dataclasses.replace(own, score=2.0))
+        write_entry(folder / "wrong.yaml", own.model_copy(update={"score": 2.0}))
     assert sorted(path.name for path in folder.iterdir()) == ["copy.yaml", "own.yaml", "published.yaml"]
 
 
@@ -157,7 +159,10 @@ def test_names() -> None:
 
 
 def entry(name: str, score: float, track: str = "speech", dataset: str = "clarity") -> LeaderboardEntry:
-    return LeaderboardEntry(name, track, "T", name.title(), dataset, "dev", score, None, None, True, "a README")
+    origin = Publication(published="a README")
+    return LeaderboardEntry(
+        name=name, team="T", system=name.title(), track=track, dataset=dataset, split="dev", score=score, origin=origin
+    )
 
 
 def test_ranking() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 from pathlib import Path
@@ -154,8 +155,10 @@ def test_weights_that_nobody_else_has(repository: Path) -> None:
 def test_entries_that_cannot_be_verified(repository: Path) -> None:
     with pytest.raises(InputError, match=r"cec2-baseline: is published: there is no revision to check out"):
         verify(find_entry(REPOSITORY / "leaderboard", "cec2-baseline"), repository)
-    origin = Origin("f" * 40, MD5, MD5, {}, {}, MD5)
-    entry = LeaderboardEntry("x", "music", "T", "S", "demo", "valid", 0.5, None, 1, False, "fffffff", origin=origin)
+    origin = Origin(commit="f" * 40, lock=MD5, params=MD5, data={}, weights={}, scores=MD5)
+    today = datetime.date(2026, 11, 28)
+    about = {"team": "T", "system": "S", "track": "music", "dataset": "demo", "split": "valid"}
+    entry = LeaderboardEntry(name="x", **about, score=0.5, units=1, scored=today, origin=origin)
     with pytest.raises(InputError, match=r"ffffffffffff: is no commit of this clone; git fetch --all"):
         verify(entry, repository)
     assert not (repository / ".hearlab").exists()

@@ -12,15 +12,16 @@ from typing import Any
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes
 from hearlab.params import PARAMS_FILE, Params, load_params
-from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_name, find_entry
+from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_name, load_entry
 from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
 from hearlab.report.leaderboard.rescore import scoring_units
 from hearlab.scores.statistics import ClusteredMean
 from hearlab.scores.table import Pair, ScoreTable, read_bytes, track_tables
 from hearlab.scores.tracks import TRACKS, Track
 from hearlab.systems.base import is_baseline
+from hearlab.text import few
 from hearlab.versions.dvc_command import run_dvc
-from hearlab.versions.git import git
+from hearlab.versions.git import git, git_text
 from hearlab.versions.revisions import RevisionFiles, find_revision
 
 DECIMALS = 8  # of scores, as the stages write them
@@ -52,14 +53,14 @@ def new_entry(
     table = tables[result.track.headline.name]
     check_complete(table, list(scoring_units(root, result.track)), result.scores)
     mean = table.mean()
-    team = team or (git(root, "config", "user.name") or b"").decode().strip()
+    team = team or git_text(root, "config", "user.name")
     if not team:
         raise InputError("--team", "is not known", wanted="a name, here or as git's user.name")
     system = system or _system_name(params, result.track)
     name = name or entry_name(track, team, system, *([] if result.dataset == "clarity" else [result.dataset]))
     if not NAME.fullmatch(name):
         raise InputError("--name", "is no name of an entry", found=name, wanted="small letters, digits, - _ .")
-    _check_free(folder, name, track)
+    _check_free(folder / f"{name}.yaml")
     return LeaderboardEntry(
         name=name,
         track=track,
@@ -70,8 +71,6 @@ def new_entry(
         score=round(mean.mean, DECIMALS),
         interval=rounded_interval(mean),
         units=mean.units,
-        published=False,
-        source=origin.commit[:7],
         scored=datetime.datetime.now(datetime.UTC).date(),
         averages=further_averages(tables, result.track),
         origin=origin,
@@ -85,16 +84,10 @@ def committed(root: Path) -> RevisionFiles:
         InputError: a tracked file was changed since.
     """
     head = find_revision("HEAD", root)
-    listed = git(root, "status", "--porcelain", "--untracked-files=no") or b""
-    changed = [line[3:] for line in listed.decode(errors="replace").splitlines()]
+    changed = [line[3:] for line in git_text(root, "status", "--porcelain", "--untracked-files=no").splitlines()]
     if changed:
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        raise InputError(
-            "leaderboard",
-            "the tree is dirty: the commit would not tell how the score was made",
-            found=", ".join(changed[:SHOWN]) + more,
-            advice="git commit first",
-        )
+        problem = "the tree is dirty: the commit would not tell how the score was made"
+        raise InputError("leaderboard", problem, found=few(changed, SHOWN), advice="git commit first")
     return head
 
 
@@ -116,17 +109,13 @@ def check_complete(table: ScoreTable, expected: list[Pair], where: str) -> None:
     Raises:
         InputError: one has none, or there is a pair too much.
     """
-    missing = [pair for pair in expected if pair not in table.rows]
-    surplus = [pair for pair in table.rows if pair not in set(expected)]
-    for pairs, problem in ((missing, "pairs have no score"), (surplus, "pairs do not belong to the split")):
+    known = set(expected)
+    missing = [" ".join(pair) for pair in expected if pair not in table.rows]
+    surplus = [" ".join(pair) for pair in table.rows if pair not in known]
+    problem = f"is incomplete: {len(missing)} of {len(expected)} pairs have no score"
+    for pairs, what in ((missing, problem), (surplus, "pairs do not belong to the split")):
         if pairs:
-            more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-            raise InputError(
-                where,
-                f"is incomplete: {len(pairs)} of {len(expected)} {problem}" if pairs is missing else problem,
-                found=", ".join(" ".join(pair) for pair in pairs[:SHOWN]) + more,
-                advice="dvc repro makes what is missing",
-            )
+            raise InputError(where, what, found=few(pairs, SHOWN), advice="dvc repro makes what is missing")
 
 
 def _scores(root: Path, result: TrackResult, md5: str) -> dict[str, ScoreTable]:
@@ -145,13 +134,10 @@ def _check_up_to_date(root: Path, stage: str) -> None:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         raise InputError("dvc status", "failed", found=last[:200]) from None
     if changed:
-        found = [f"{name}: {_changes(parts)}" for name, parts in changed.items()]
-        raise InputError(
-            "leaderboard",
-            "the pipeline is not up to date",
-            found="; ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more stages" if len(found) > SHOWN else ""),
-            advice=f"dvc pull, or dvc repro {stage} and commit",
-        )
+        stages = [f"{name}: {_changes(parts)}" for name, parts in changed.items()]
+        found = few(stages, SHOWN, more="more stages", between="; ")
+        advice = f"dvc pull, or dvc repro {stage} and commit"
+        raise InputError("leaderboard", "the pipeline is not up to date", found=found, advice=advice)
 
 
 def _changes(parts: list[Any]) -> str:
@@ -179,16 +165,12 @@ def _check_system_is_committed(root: Path, dotted: str) -> None:
         path = Path(spec.origin).resolve()
         inside = path.is_relative_to(root.resolve()) and "site-packages" not in path.parts
         if inside and git(root, "ls-files", "--error-unmatch", "--", str(path)) is None:
-            raise InputError(
-                path.relative_to(root.resolve()), "holds the system and is not in git", advice="git add and commit it"
-            )
+            own = path.relative_to(root.resolve())
+            raise InputError(own, "holds the system and is not in git", advice="git add and commit it")
 
 
-def _check_free(folder: Path, name: str, track: str) -> None:
-    if (folder / f"{name}.yaml").exists():
-        other = find_entry(folder, name)
-        raise InputError(
-            folder / f"{name}.yaml",
-            f"exists already ({other.track}, {other.score:.4f} of {other.source})",
-            advice=f"--name gives the new {track} entry another name",
-        )
+def _check_free(path: Path) -> None:
+    if path.exists():
+        other = load_entry(path)
+        problem = f"exists already ({other.track}, {other.score:.4f} of {other.source})"
+        raise InputError(path, problem, advice="--name gives the new entry another name")

@@ -7,11 +7,19 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
@@ -22,70 +30,6 @@ from hearlab.scores.tracks import TRACKS, Metric
 FOLDER = "leaderboard"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 SHORT = 7  # digits of a commit that are shown
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a score was made from.
-
-    Attributes:
-        commit: of this repository.
-        lock, params: md5 of dvc.lock and params.yaml at that commit.
-        data: path -> md5, as DVC knows it, of what was scored: signals, scenes or songs, listeners.
-        weights: path -> md5 of the weights that were used.
-        scores: md5 of the table of scores.
-    """
-
-    commit: str
-    lock: str
-    params: str
-    data: dict[str, str]
-    weights: dict[str, str]
-    scores: str
-
-
-@dataclass(frozen=True)
-class LeaderboardEntry:
-    """A line of the leaderboard.
-
-    Attributes:
-        name: of its file, without the suffix.
-        track: 'speech' or 'music'.
-        team, system: who made what.
-        dataset, split: what it was scored on.
-        score: mean over all pairs of the split by the track's headline metric.
-        interval: 95 %, clustered by scene or song; None where it is not known.
-        units: scored pairs; None where that is not known.
-        published: taken from a publication; nothing here can make it again.
-        source: the publication, or the first digits of the commit.
-        scored: when.
-        spread: published standard deviation of the score over reruns.
-        songs: published average of each song.
-        averages: the same of the track's further metrics that were scored, by their names.
-        origin: what it was made from; None for a published one.
-    """
-
-    name: str
-    track: str
-    team: str
-    system: str
-    dataset: str
-    split: str
-    score: float
-    interval: tuple[float, float] | None
-    units: int | None
-    published: bool
-    source: str
-    scored: datetime.date | None = None
-    spread: float | None = None
-    songs: dict[str, float] = field(default_factory=dict)
-    averages: dict[str, float] = field(default_factory=dict)
-    origin: Origin | None = None
-
-    @property
-    def metric(self) -> Metric:
-        return TRACKS[self.track].headline
-
 
 if TYPE_CHECKING:
     TrackName = str
@@ -101,30 +45,54 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class _Origin(_Part):
-    published: Text | None = None
-    commit: Commit | None = None
-    lock: Md5 | None = None
-    params: Md5 | None = None
-    data: dict[str, Md5] | None = None
-    weights: dict[str, Md5] | None = None
-    scores: Md5 | None = None
+class Origin(_Part):
+    """What a score was made from.
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> _Origin:
-        own = {name: value for name, value in self if name != "published"}
-        if self.published is not None:
-            surplus = [name for name, value in own.items() if value is not None]
-            if surplus:
-                raise ValueError(f"{surplus[0]}: does not go with published")
-            return self
-        missing = [name for name, value in own.items() if value is None]
-        if missing:
-            raise ValueError(f"{missing[0]}: key is missing")
-        return self
+    Attributes:
+        commit: of this repository.
+        lock, params: md5 of dvc.lock and params.yaml at that commit.
+        data: path -> md5, as DVC knows it, of what was scored: signals, scenes or songs, listeners.
+        weights: path -> md5 of the weights that were used.
+        scores: md5 of the table of scores.
+    """
+
+    commit: Commit
+    lock: Md5
+    params: Md5
+    data: dict[str, Md5]
+    weights: dict[str, Md5]
+    scores: Md5
 
 
-class _File(_Part):
+class Publication(_Part):
+    """Where a score was published; nothing here can make it again."""
+
+    published: Text
+
+
+def _kind_of_origin(value: Any) -> str:
+    published = isinstance(value, Publication) or (isinstance(value, dict) and "published" in value)
+    return "Publication" if published else "Origin"
+
+
+class LeaderboardEntry(_Part):
+    """A line of the leaderboard, as its file holds it.
+
+    Attributes:
+        team, system: who made what.
+        track: name of one of TRACKS.
+        dataset, split: what it was scored on.
+        score: mean over all pairs of the split by the track's headline metric.
+        interval: 95 %, clustered by scene or song; None where it is not known.
+        units: scored pairs; None where that is not known.
+        scored: when.
+        spread: published standard deviation of the score over reruns.
+        songs: published average of each song.
+        averages: mean over all pairs by the track's further metrics that were scored, by their names.
+        origin: what it was made from, or the publication that it is taken from.
+        name: of its file, without the suffix.
+    """
+
     team: Text
     system: Text
     track: TrackName
@@ -137,24 +105,40 @@ class _File(_Part):
     spread: Annotated[float, Field(ge=0)] | None = None
     songs: dict[Text, Score] = {}
     averages: dict[str, Score] = {}
-    origin: _Origin
+    origin: Annotated[
+        Annotated[Origin, Tag("Origin")] | Annotated[Publication, Tag("Publication")], Discriminator(_kind_of_origin)
+    ]
+    name: Annotated[str, Field(exclude=True)] = ""
+
+    @property
+    def metric(self) -> Metric:
+        return TRACKS[self.track].headline
+
+    @property
+    def published(self) -> bool:
+        return isinstance(self.origin, Publication)
+
+    @property
+    def source(self) -> str:
+        """The publication, or the first digits of the commit."""
+        return self.origin.published if isinstance(self.origin, Publication) else self.origin.commit[:SHORT]
 
     @model_validator(mode="after")
-    def _consistent(self) -> _File:
+    def _consistent(self) -> LeaderboardEntry:
         if self.interval and self.interval[0] > self.interval[1]:
             raise ValueError(f"interval: the first value must not exceed the second, found {list(self.interval)}")
         further = [metric.name for metric in TRACKS[self.track].metrics[1:]]
-        unknown = [name for name in self.averages if name not in further]
-        if unknown:
-            known = ", ".join(further) or "none"
-            raise ValueError(f"averages.{unknown[0]}: is no further metric of {self.track}, which has {known}")
-        if self.origin.published is None:
-            missing = [name for name in ("units", "scored") if getattr(self, name) is None]
-            if missing:
-                raise ValueError(f"{missing[0]}: key is missing")
-            surplus = [name for name in ("songs", "spread") if getattr(self, name)]
-            if surplus:
-                raise ValueError(f"{surplus[0]}: goes with published scores only")
+        for name in self.averages:
+            if name not in further:
+                known = ", ".join(further) or "none"
+                raise ValueError(f"averages.{name}: is no further metric of {self.track}, which has {known}")
+        if not self.published:
+            for name in ("units", "scored"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name}: key is missing")
+            for name in ("songs", "spread"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: goes with published scores only")
         return self
 
 
@@ -174,17 +158,14 @@ def load_entry(path: Path) -> LeaderboardEntry:
         InputError: as `load_entries`.
     """
     content = read_yaml(path)
+    if "name" in content:
+        raise InputError(path, "unknown key", field="name", advice="the file's own name is the entry's")
     try:
         # JSON mode is strict about types and still takes lists for tuples and text for dates.
-        file = _File.model_validate_json(json.dumps(content, default=str), strict=True)
+        text = json.dumps({**content, "name": path.stem}, default=str)
+        return LeaderboardEntry.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise _line(path, error) from None
-    origin = None
-    if file.origin.published is None:
-        origin = Origin(**file.origin.model_dump(exclude={"published"}))
-    values = file.model_dump(exclude={"origin"})
-    source = file.origin.published or (origin.commit[:SHORT] if origin else "")
-    return LeaderboardEntry(name=path.stem, published=origin is None, source=source, origin=origin, **values)
 
 
 def find_entry(folder: Path, name: str) -> LeaderboardEntry:
@@ -208,18 +189,11 @@ def ranked(entries: Iterable[LeaderboardEntry], track: str) -> list[LeaderboardE
 
 
 def write_entry(path: Path, entry: LeaderboardEntry) -> None:
-    """Write an entry that has an origin; the text is read again before the file gets its name."""
-    assert entry.origin is not None
-    names = ("team", "system", "track", "dataset", "split", "score", "interval", "units", "scored")
-    content: dict[str, Any] = {name: getattr(entry, name) for name in names}
-    if entry.interval is None:
-        del content["interval"]
-    else:
+    """Write an entry; the text is read again before the file gets its name."""
+    content = {name: value for name, value in entry.model_dump().items() if value not in (None, {})}
+    if entry.interval is not None:
         content["interval"] = CommentedSeq(entry.interval)
         content["interval"].fa.set_flow_style()
-    if entry.averages:
-        content["averages"] = entry.averages
-    content["origin"] = vars(entry.origin)
     yaml = YAML()
     yaml.allow_unicode = True
     yaml.width = 4096
@@ -238,15 +212,18 @@ def entry_name(*parts: str) -> str:
 def _line(path: Path, error: ValidationError) -> InputError:
     """The first fault, in one line."""
     detail = error.errors()[0]
-    place = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    place = ".".join(str(part) for part in detail["loc"] if part not in ("[key]", "Origin", "Publication"))
     found = json.dumps(detail["input"], default=str, ensure_ascii=False)
     found = found if len(found) <= 60 else found[:57] + "..."
     if detail["type"] == "value_error":
         name, _, problem = str(detail["ctx"]["error"]).partition(": ")
-        return InputError(path, problem, field=f"{place}.{name}" if place else name)
+        return InputError(path, problem, field=name)
     if detail["type"] == "extra_forbidden":
-        model: type[BaseModel] = _Origin if detail["loc"][0] == "origin" else _File
-        return InputError(path, "unknown key", field=place, wanted=f"one of {', '.join(model.model_fields)}")
+        if "Publication" in detail["loc"]:
+            return InputError(path, "does not go with published", field=place)
+        model: type[BaseModel] = Origin if "Origin" in detail["loc"] else LeaderboardEntry
+        known = ", ".join(name for name in model.model_fields if name != "name")
+        return InputError(path, "unknown key", field=place, wanted=f"one of {known}")
     if detail["type"] == "missing":
         return InputError(path, "key is missing", field=place)
     wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")

@@ -77,7 +77,14 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
         raise InputError(where, f"does not know {result.scores}", advice=advice)
     data = {path: identity for path, identity in deps(stage).items() if path.startswith(f"{DATA}/")}
     params = files.read(PARAMS_FILE) or b""
-    return Origin(files.commit, md5_of_bytes(lock), md5_of_bytes(params), data, dict(_weights(files, result)), scores)
+    return Origin(
+        commit=files.commit,
+        lock=md5_of_bytes(lock),
+        params=md5_of_bytes(params),
+        data=data,
+        weights=dict(_weights(files, result)),
+        scores=scores,
+    )
 
 
 def _split(values: dict[str, Any], track: Track) -> str:

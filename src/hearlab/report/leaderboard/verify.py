@@ -6,7 +6,7 @@ import json
 import math
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes
 from hearlab.report.leaderboard.add import further_averages, rounded_interval
 from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin
-from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
+from hearlab.report.leaderboard.origin import origin_of, result_of
 from hearlab.report.leaderboard.rescore import (
     Cell,
     Cells,
@@ -30,7 +30,7 @@ from hearlab.scores.table import Pair, track_tables
 from hearlab.scores.tracks import TRACKS
 from hearlab.versions.checkout import Checkout
 from hearlab.versions.lock import all_outs
-from hearlab.versions.revisions import RevisionFiles, WorkspaceFiles, find_revision
+from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
 State = Literal["ok", "note", "differs"]
 SHOWN = 20  # cells that are named
@@ -98,57 +98,63 @@ def verify(
     Raises:
         InputError: the entry is a published one, the commit is not here, or nothing can be pulled or computed.
     """
-    if entry.origin is None:
-        raise InputError(
-            entry.name, "is published: there is no revision to check out", advice="hearlab check-baseline compares it"
-        )
+    if not isinstance(entry.origin, Origin):
+        problem = "is published: there is no revision to check out"
+        raise InputError(entry.name, problem, advice="hearlab check-baseline compares it")
     with Checkout(root, entry.origin.commit) as copy:
-        found = _Verifier(entry, entry.origin, root, tolerance, tell)
-        found.run(copy, units, secrets.randbelow(10**6) if seed is None else seed, recompute)
+        found = _Verifier(entry, entry.origin, copy, root, tolerance, tell)
+        found.run(units, secrets.randbelow(10**6) if seed is None else seed, recompute)
     return found.verification
 
 
 class _Verifier:
     def __init__(
-        self, entry: LeaderboardEntry, origin: Origin, root: Path, tolerance: float, tell: Callable[[Check], None]
+        self,
+        entry: LeaderboardEntry,
+        origin: Origin,
+        copy: Checkout,
+        root: Path,
+        tolerance: float,
+        tell: Callable[[Check], None],
     ) -> None:
-        self.entry, self.origin, self.root, self.tolerance, self._tell = entry, origin, root, tolerance, tell
+        self.entry, self.origin, self.copy, self.root = entry, origin, copy, root
+        self.tolerance, self._tell = tolerance, tell
         self.track = TRACKS[entry.track]
-        self.revision: RevisionFiles = find_revision(origin.commit, root)
+        self.revision = find_revision(origin.commit, root)
         self.short = origin.commit[:7]
+        self.result = result_of(self.revision, self.track, self.short)
         self.verification = Verification(entry)
 
-    def run(self, copy: Checkout, units: int | None, seed: int, recompute: bool) -> None:
-        result = result_of(self.revision, self.track, self.short)
-        self._identities(result)
-        content, place = copy.stored(self.origin.scores) or (None, "")
+    def run(self, units: int | None, seed: int, recompute: bool) -> None:
+        self._identities()
+        content, place = self.copy.stored(self.origin.scores) or (None, "")
         altered = content is not None and md5_of_bytes(content) != self.origin.scores
-        cells = read_cells(content, f"{self.short}: {result.scores}") if content is not None else {}
-        index = self._index(copy, result)
-        suspects = differing(cells, index, ROUNDING)
         if content is None:
-            self.check("note", f"{result.scores} is neither in DVC's cache nor in its remote: it is computed")
-            recompute = True
-        else:
-            if altered:
-                self.check("differs", f"{result.scores}: what {place} gives is not what dvc.lock says")
-            self._table(result, content)
-            self._averages(result)
-        if content is not None and not recompute:
-            everything = units is None or (altered and not suspects)
-            complaint = self._sample(copy, result, cells, suspects, None if everything else units, seed)
+            self.check("note", f"{self.result.scores} is neither in DVC's cache nor in its remote: it is computed")
+            self._recompute(None)
+            return
+        cells = read_cells(content, f"{self.short}: {self.result.scores}")
+        suspects = differing(cells, self._index(), ROUNDING)
+        if altered:
+            self.check("differs", f"{self.result.scores}: what {place} gives is not what dvc.lock says")
+        self._table(content)
+        self._averages()
+        if not recompute:
+            complaint = self._sample(cells, suspects, None if altered and not suspects else units, seed)
             recompute = complaint is not None
             if complaint:
                 self.check("note", f"the signals cannot be had ({complaint}): everything is computed again")
         if recompute:
-            self._recompute(copy, result, cells if content is not None else None)
-        self._workspace(result, None if altered else content)
+            self._recompute(cells)
+        if not altered:
+            self._workspace(content)
 
-    def _index(self, copy: Checkout, result: TrackResult) -> Cells:
+    def _index(self) -> Cells:
         """What the scoring stage remembers of the scores; nothing where it cannot be had."""
-        if copy.pull([result.index]) or copy.damaged([result.index]):
+        index = self.result.index
+        if self.copy.pull([index]) or self.copy.damaged([index]):
             return {}
-        return index_cells(copy.files.read(result.index), self.track)
+        return index_cells(self.copy.files.read(index), self.track)
 
     def check(self, state: State, text: str, *, cell: bool = False) -> None:
         self.verification.checks.append(Check(state, text, cell))
@@ -158,15 +164,15 @@ class _Verifier:
         if entry != found:
             self.check("differs", f"{what}: the entry says {entry}, {self.short} has {found}")
 
-    def _identities(self, result: TrackResult) -> None:
+    def _identities(self) -> None:
         """What the entry says of its commit, against the commit itself."""
         before = len(self.verification.checks)
-        real = origin_of(self.revision, result)
+        real = origin_of(self.revision, self.result)
         self._same("dvc.lock", self.origin.lock, real.lock)
         self._same("params.yaml", self.origin.params, real.params)
-        self._same(result.scores, self.origin.scores, real.scores)
-        self._same("data set", self.entry.dataset, result.dataset)
-        self._same("split", self.entry.split, result.split)
+        self._same(self.result.scores, self.origin.scores, real.scores)
+        self._same("data set", self.entry.dataset, self.result.dataset)
+        self._same("split", self.entry.split, self.result.split)
         for kind, own, its in (("data", self.origin.data, real.data), ("weights", self.origin.weights, real.weights)):
             for path in sorted(own.keys() | its.keys()):
                 self._same(f"{kind} {path}", own.get(path), its.get(path))
@@ -174,9 +180,9 @@ class _Verifier:
             count = 3 + len(real.data) + len(real.weights)
             self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")
 
-    def _table(self, result: TrackResult, content: bytes) -> None:
+    def _table(self, content: bytes) -> None:
         """The entry's numbers against the table."""
-        tables = track_tables(content, f"{self.short}: {result.scores}", self.track)
+        tables = track_tables(content, f"{self.short}: {self.result.scores}", self.track)
         mean = tables[self.track.headline.name].mean()
         before = len(self.verification.differences)
         self._same("pairs", self.entry.units, mean.units)
@@ -193,95 +199,95 @@ class _Verifier:
             own = list(self.entry.interval or ())
             self.check("differs", f"interval: the entry says {own}, the scores give {list(interval or ())}")
         if len(self.verification.differences) == before:
-            self.check("ok", f"{result.scores}: {mean.units} pairs; mean and interval are the entry's")
+            self.check("ok", f"{self.result.scores}: {mean.units} pairs; mean and interval are the entry's")
 
-    def _averages(self, result: TrackResult) -> None:
+    def _averages(self) -> None:
         """The average that is in git beside dvc.lock."""
         try:
-            content = json.loads(self.revision.read(result.averages) or b"")
+            content = json.loads(self.revision.read(self.result.averages) or b"")
             average = float(content[self.track.headline.name][self.track.average_key()])
         except (ValueError, KeyError, TypeError):
-            self.check("note", f"{result.averages} cannot be read at {self.short}")
+            self.check("note", f"{self.result.averages} cannot be read at {self.short}")
             return
         if abs(average - self.entry.score) > self.tolerance:
-            self.check("differs", f"{result.averages}: says {average:.8f}, the entry {self.entry.score:.8f}")
+            self.check("differs", f"{self.result.averages}: says {average:.8f}, the entry {self.entry.score:.8f}")
 
-    def _sample(
-        self, copy: Checkout, result: TrackResult, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int
-    ) -> str | None:
+    def _sample(self, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int) -> str | None:
         """Score pairs again; gives the complaint if their signals cannot be had."""
-        complaint = copy.pull(list_files(self.track, result.dataset, result.values))
+        complaint = self.copy.pull(list_files(self.track, self.result.dataset, self.result.values))
         if complaint:
             return complaint
-        expected = scoring_units(copy.path, self.track)
-        self._complete(result, cells, list(expected))
+        expected = scoring_units(self.copy.path, self.track)
+        self._complete(cells, expected)
         doubted = {cell.pair for cell in suspects}
         pairs = [pair for pair in expected if pair in cells]
         drawn = set(pairs) if units is None else set(random.Random(seed).sample(pairs, min(units, len(pairs))))
         chosen = sorted(drawn | (doubted & set(pairs)))
-        again = rescore(copy, self.track, {pair: expected[pair] for pair in chosen})
+        again = rescore(self.copy, self.track, {pair: expected[pair] for pair in chosen})
         if isinstance(again, str):
             return again
         for pair, cause in again.failed.items():
             self.check("differs", f"{' '.join(pair)} cannot be scored again: {cause}")
         wrong = differing({pair: cells[pair] for pair in again.cells}, again.cells, self.tolerance)
-        self._cells(result, wrong, "scored again")
+        self._cells(wrong, "scored again")
         named = {(cell.pair, cell.column) for cell in wrong}
         others = [cell for cell in suspects if (cell.pair, cell.column) not in named]
         for cell in others[:SHOWN]:
-            self.check("note", f"{result.index} remembers another score: {cell.text('there')}")
+            self.check("note", f"{self.result.index} remembers another score: {cell.text('there')}")
         chance = "" if units is None or len(drawn) == len(pairs) else f", drawn with --seed {seed}"
         self.verification.how = f"{len(again.cells)} of {len(expected)} pairs scored again{chance}"
         if not wrong and not again.failed:
             self.check("ok", f"{self.verification.how}: the same within {self.tolerance:g}")
         return None
 
-    def _complete(self, result: TrackResult, cells: Cells, expected: Sequence[Pair]) -> None:
+    def _complete(self, cells: Cells, expected: Collection[Pair]) -> None:
         for problem, pairs in (
             ("has no score of", sorted(set(expected) - cells.keys())),
             ("has a pair that is not of the split,", sorted(cells.keys() - set(expected))),
         ):
             for pair in pairs[:SHOWN]:
-                self.check("differs", f"{result.scores} {problem} {' '.join(pair)}")
+                self.check("differs", f"{self.result.scores} {problem} {' '.join(pair)}")
 
-    def _recompute(self, copy: Checkout, result: TrackResult, cells: Cells | None) -> None:
+    def _recompute(self, cells: Cells | None) -> None:
         """Make everything again with the revision's own code."""
-        copy.recompute(self.revision.lock, self.track.scoring_stage, result.dataset)
-        content = copy.files.read(result.scores)
+        self.copy.recompute(self.revision.lock, self.track.scoring_stage, self.result.dataset)
+        content = self.copy.files.read(self.result.scores)
         if content is None:
-            raise InputError(self.short, "made no scores", wanted=result.scores)
-        again = read_cells(content, result.scores)
+            raise InputError(self.short, "made no scores", wanted=self.result.scores)
+        again = read_cells(content, self.result.scores)
         self.verification.how = f"the whole pipeline of {self.short} run again"
         if md5_of_bytes(content) == self.origin.scores:
-            self.check("ok", f"computed again: {result.scores} is the same bytes")
+            self.check("ok", f"computed again: {self.result.scores} is the same bytes")
         wrong = differing(cells, again, self.tolerance) if cells is not None else []
-        self._cells(result, wrong, "computed again")
+        self._cells(wrong, "computed again")
         if cells is not None:
-            self._complete(result, cells, list(again))
-        mean = track_tables(content, result.scores, self.track)[self.track.headline.name].mean().mean
+            self._complete(cells, again)
+        mean = track_tables(content, self.result.scores, self.track)[self.track.headline.name].mean().mean
         if abs(mean - self.entry.score) > self.tolerance:
             self.check("differs", f"score: the entry says {self.entry.score:.8f}, computed again {mean:.8f}")
         elif not wrong:
             self.check("ok", f"computed again: {len(again)} pairs, mean {mean:.8f}, within {self.tolerance:g}")
 
-    def _cells(self, result: TrackResult, wrong: Sequence[Cell], how: str) -> None:
+    def _cells(self, wrong: Sequence[Cell], how: str) -> None:
         for cell in wrong[:SHOWN]:
-            self.check("differs", f"{result.scores}: {cell.text(how)}", cell=True)
+            self.check("differs", f"{self.result.scores}: {cell.text(how)}", cell=True)
         if len(wrong) > SHOWN:
-            self.check("differs", f"{result.scores}: {len(wrong) - SHOWN} more cells")
+            self.check("differs", f"{self.result.scores}: {len(wrong) - SHOWN} more cells")
 
-    def _workspace(self, result: TrackResult, content: bytes | None) -> None:
+    def _workspace(self, content: bytes) -> None:
         """The same result may lie in this workspace too; then it must be the same."""
         own = WorkspaceFiles(self.root)
-        here = own.read(result.scores) if all_outs(own.lock).get(result.scores) == self.origin.scores else None
-        if here is None or content is None or here == content:
+        if all_outs(own.lock).get(self.result.scores) != self.origin.scores:
             return
-        where = f"{result.scores} of this workspace"
+        here = own.read(self.result.scores)
+        if here is None or here == content:
+            return
+        where = f"{self.result.scores} of this workspace"
         try:
-            wrong = differing(read_cells(here, where), read_cells(content, result.scores), 0.0)
+            wrong = differing(read_cells(here, where), read_cells(content, self.result.scores), 0.0)
         except InputError as error:
             self.check("differs", str(error))
             return
         for cell in wrong[:SHOWN]:
-            advice = f"dvc checkout {result.scores}"
+            advice = f"dvc checkout {self.result.scores}"
             self.check("differs", f"{where}: {cell.text('the entry has')}; {advice}", cell=True)
