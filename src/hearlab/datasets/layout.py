@@ -1,7 +1,7 @@
-"""Where every file of a data set lies: the challenges' published layout, and the folders that the stages fill.
+"""The path of every file of a data set: the challenges' published layout, and the folders that the stages fill.
 
 `clarity_data` (hrir/, train/, dev/, metadata/) and `cadenza_data` (task1/) are laid out as published. What the
-stages make stands beside them, because DVC wants each folder to belong to one stage:
+stages make is beside them, because DVC wants each folder to belong to one stage:
 
     data/<data set>/clarity_data/...                 prepare
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes

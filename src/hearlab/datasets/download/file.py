@@ -32,7 +32,7 @@ from hearlab.progress import ByteProgress
 from hearlab.text import size_text
 
 RANGE = 32 << 20
-CHANGES = 2  # how often the file may prove to be another one before we give up
+CHANGES = 2  # attempts, if the file turns out to be another one
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class _Download:
         if remote.ranges and header == remote.identity(self.source.shown):
             self.progress.message(f"{self.path.name}: resuming after {size_text(there.total())}")
             return there
-        why = "has changed on the server" if remote.ranges else "comes from a server that cannot go on midway"
+        why = "has changed on the server" if remote.ranges else "comes from a server that cannot resume"
         self.progress.message(f"{self.path.name}: the file {why}; fetching it anew")
         return Intervals()
 

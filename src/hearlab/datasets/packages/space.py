@@ -135,5 +135,5 @@ def require_space(needs: Sequence[Need]) -> None:
 
 
 def device(folder: Path) -> int:
-    """The file system that a folder lies on, or will lie on once it is made."""
+    """The file system of a folder, which need not exist yet."""
     return existing(folder).stat().st_dev

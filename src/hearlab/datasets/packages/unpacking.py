@@ -250,7 +250,7 @@ class _Unpacking:
                 self.progress.advance(entry.info.compress_size)
 
     def _take(self, name: str, parts: Parts, size: int, data: Iterable[bytes]) -> None:
-        """Store a file of a tar archive, unless it is there or belongs nowhere."""
+        """Store a file of a tar archive, unless it is there or has no place below the data root."""
         target = self._target(name, parts, may_come_twice=self.package.duplicates == "identical")
         if target is None:
             return
