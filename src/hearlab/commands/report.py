@@ -40,18 +40,10 @@ def add(commands: Commands) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from hearlab.errors import InputError
-    from hearlab.progress import UnitProgress
     from hearlab.report.site.build import build_site
 
     if options.scenes is not None and options.scenes < 0:
         raise InputError("--scenes", "must not be negative", found=options.scenes)
-    shown: list[UnitProgress] = []
-
-    def progress(done: int, total: int) -> None:
-        if not shown:
-            shown.append(UnitProgress("report, sounds", total))
-        shown[0].advance()
-
     site = build_site(
         Path.cwd(),
         options.out,
@@ -59,10 +51,7 @@ def _report(options: argparse.Namespace) -> None:
         portable=options.portable,
         pages=options.scenes,
         only=options.only,
-        progress=progress,
     )
-    if shown:
-        shown[0].finish()
     for problem in site.problems:
         print(f"left out: {problem}", file=sys.stderr)
     print(f"{site.index} ({site.pages} pages to listen; {site.measured} sounds measured now)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -31,6 +31,8 @@ from hearlab.scores.tracks import TRACKS
 MARK = ".hearlab-site"  # a folder that has it may be written over
 PAGES = 100  # listening pages of a track, by default
 LISTENERS = 6  # heard on one page
+Heard = dict[tuple[str, str], tuple[list[str], list[Group]]]
+"""What gets a listening page: (track, scene or song) -> the listeners whose versions it has, and its sounds."""
 ASSETS = ("style.css", "engines.js", "player.js", "blind.js", "tables.js", "charts.js")
 
 
@@ -59,7 +61,6 @@ def build_site(
     portable: bool = False,
     pages: int | None = None,
     only: Sequence[str] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Site:
     """Write the site of the results in the workspace `root` into the folder `out`.
 
@@ -70,40 +71,38 @@ def build_site(
         portable: copy all sounds into the site, as FLAC.
         pages: listening pages of a track at most; default: PAGES.
         only: scenes and songs that get one, instead.
-        progress: called with the sounds that are measured, and their number.
 
     Raises:
         InputError: there are no results, `out` is something else, `only` names nothing known.
     """
     results = read_results(root, against)
     _claim(out)
-    heard = {one.track.name: _heard(one, pages, only) for one in results.tracks}
     _check_names(only, results)
     with synced_later():
         _assets(out)
-        listeners = {
-            (one.track.name, unit): _listeners(one, unit) for one in results.tracks for unit in heard[one.track.name]
-        }
-        groups = {key: _groups(results, *key, shown, out) for key, shown in listeners.items()}
+        heard: Heard = {}
+        for one in results.tracks:
+            for unit in _units(one, pages, only):
+                listeners = _listeners(one, unit)
+                heard[one.track.name, unit] = listeners, _groups(results, one, unit, listeners, out)
         sounds = Sounds(root, out, portable=portable)
-        problems = sounds.measure([group for found in groups.values() for group in found], progress)
-        _Writer(results, out, heard, groups, listeners, sounds, problems).write()
+        problems = sounds.measure([group for _, groups in heard.values() for group in groups])
+        _Writer(results, out, heard, sounds, problems).write()
         sweep(results, out)
-    return Site(out / "index.html", len(groups), sounds.measured, tuple(problems))
+    return Site(out / "index.html", len(heard), sounds.measured, tuple(problems))
 
 
 def _claim(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(out, "is no folder", advice="choose another with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
-        raise InputError(
-            out, "holds other files", wanted="a new folder or an older site", advice="choose another with --out"
-        )
+        wanted = "a new folder or an older site"
+        raise InputError(out, "holds other files", wanted=wanted, advice="choose another with --out")
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()
 
 
-def _heard(results: TrackResults, pages: int | None, only: Sequence[str]) -> list[str]:
+def _units(results: TrackResults, pages: int | None, only: Sequence[str]) -> list[str]:
     """Scenes or songs that get a page: all of a few, else those that gain and lose most, and a regular sample."""
     units = list(results.units)
     if only:
@@ -124,9 +123,8 @@ def _check_names(only: Sequence[str], results: Results) -> None:
     known = [unit for track in results.tracks for unit in track.units]
     for name in only:
         if name not in known:
-            raise InputError(
-                "--only", "no scene or song of that name was scored", found=name, wanted=f"such as {known[0]}"
-            )
+            problem = "no scene or song of that name was scored"
+            raise InputError("--only", problem, found=name, wanted=f"such as {known[0]}")
 
 
 def _listeners(results: TrackResults, unit: str) -> list[str]:
@@ -138,8 +136,8 @@ def _listeners(results: TrackResults, unit: str) -> list[str]:
     return [names[place * (len(names) - 1) // (LISTENERS - 1)] for place in range(LISTENERS)]
 
 
-def _groups(results: Results, track: str, unit: str, listeners: Sequence[str], out: Path) -> list[Group]:
-    if TRACKS[track].cluster == "song":
+def _groups(results: Results, one: TrackResults, unit: str, listeners: Sequence[str], out: Path) -> list[Group]:
+    if one.track.cluster == "song":
         return song_groups(results.root, results.files, results.params, unit, listeners)
     others = other_versions(results, unit, listeners, out)
     return scene_groups(results.root, results.files, results.params, unit, listeners, others)
@@ -162,18 +160,8 @@ def _assets(out: Path) -> None:
 class _Writer:
     """Renders the pages of one site."""
 
-    def __init__(
-        self,
-        results: Results,
-        out: Path,
-        heard: dict[str, list[str]],
-        groups: dict[tuple[str, str], list[Group]],
-        listeners: dict[tuple[str, str], list[str]],
-        sounds: Sounds,
-        problems: Sequence[str],
-    ) -> None:
-        self.results, self.out, self.heard, self.sounds = results, out, heard, sounds
-        self.groups, self.listeners, self.problems = groups, listeners, problems
+    def __init__(self, results: Results, out: Path, heard: Heard, sounds: Sounds, problems: Sequence[str]) -> None:
+        self.results, self.out, self.heard, self.sounds, self.problems = results, out, heard, sounds, problems
         entries = load_entries(results.root / LEADERBOARD)
         boards = [(track, ranked(entries, track.name)) for track in TRACKS.values()]
         self.boards = [(track, board, further_metrics(board, track.name)) for track, board in boards if board]
@@ -207,7 +195,7 @@ class _Writer:
     def _address(self, results: TrackResults, unit: str) -> str | None:
         """Address of a listening page from a page in the site's own folder."""
         track = results.track
-        return f"{track.cluster}s/{file_name(unit)}" if unit in self.heard[track.name] else None
+        return f"{track.cluster}s/{file_name(unit)}" if (track.name, unit) in self.heard else None
 
     def _track(self, results: TrackResults) -> None:
         address = partial(self._address, results)
@@ -221,7 +209,7 @@ class _Writer:
             details=details,
             rows=rows,
             address=address,
-            unheard=len(results.units) - len(self.heard[results.track.name]),
+            unheard=sum(address(unit) is None for unit in results.units),
         )
 
     def _listening(self, results: TrackResults) -> None:
@@ -229,9 +217,10 @@ class _Writer:
         folder = self.out / f"{track.cluster}s"
         written = set()
         drawn: set[str] = set()
-        for unit in self.heard[track.name]:
+        for (name, unit), (shown, groups) in self.heard.items():
+            if name != track.name:
+                continue
             page = folder / file_name(unit)
-            shown, groups = self.listeners[track.name, unit], self.groups[track.name, unit]
             values = listening_values(results, unit, groups, shown, self.sounds, page)
             values["notes"] = [] if groups else ["The sounds are not here: dvc pull or dvc repro brings them."]
             self._render(str(page.relative_to(self.out)), "listen.html", here=f"{track.name}.html", **values)

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hearlab.audio import read_audio, resample
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_json, write_json, write_text
+from hearlab.progress import UnitProgress
 from hearlab.report.site.loudness import loudness
 from hearlab.report.site.spectrogram import write_spectrogram
 from hearlab.report.site.versions import Group, Part, Version
@@ -71,18 +72,22 @@ class Sounds:
         except (InputError, KeyError, AttributeError, TypeError):
             pass  # no site yet, or an older one's: everything is measured
 
-    def measure(self, groups: Iterable[Group], progress: Callable[[int, int], None]) -> list[str]:
+    def measure(self, groups: Iterable[Group]) -> list[str]:
         """Measure all versions of `groups`; gives what could not be read, one line each."""
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
         problems = []
         with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
             jobs = {pool.submit(self._measure, version): version for version in versions}
-            for done, job in enumerate(as_completed(jobs), start=1):
+            progress = UnitProgress("report, sounds", len(jobs)) if jobs else None
+            for job in as_completed(jobs):
                 try:
                     self._found[jobs[job]] = job.result()
                 except InputError as error:
                     problems.append(str(error))
-                progress(done, len(jobs))
+                if progress:
+                    progress.advance()
+            if progress:
+                progress.finish()
         self._record = {self._key(version): asdict(sound) for version, sound in self._found.items()}
         write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
         self._sweep()
@@ -97,14 +102,10 @@ class Sounds:
         if self.portable:
             copy = self._copy_file(version)
             return [{"url": relative_url(copy, page), "name": copy.stem, "factor": 1.0, "start": 0.0, "ear": ""}]
+        urls = [relative_url(self.root / part.path, page) for part in version.parts]
         return [
-            {
-                "url": relative_url(self.root / part.path, page),
-                "factor": part.factor,
-                "start": part.start,
-                "ear": part.ear,
-            }
-            for part in version.parts
+            {"url": url, "factor": part.factor, "start": part.start, "ear": part.ear}
+            for url, part in zip(urls, version.parts, strict=True)
         ]
 
     def embedded(self, group: Group, page: Path) -> list[str] | None:
@@ -182,19 +183,16 @@ class Sounds:
         digest = hashlib.sha256(str(MAKE).encode())
         for part in version.parts:
             about = (self.root / part.path).stat()
-            digest.update(
-                repr(
-                    (
-                        os.fspath(part.path),
-                        about.st_size,
-                        about.st_mtime_ns,
-                        part.start,
-                        part.end,
-                        part.factor,
-                        part.ear,
-                    )
-                ).encode()
+            parts = (
+                os.fspath(part.path),
+                about.st_size,
+                about.st_mtime_ns,
+                part.start,
+                part.end,
+                part.factor,
+                part.ear,
             )
+            digest.update(repr(parts).encode())
         return digest.hexdigest()[:24]
 
     def _sweep(self) -> None:
