@@ -44,7 +44,7 @@ def read_audio(
         channels: wanted number of channels, if it matters.
         start: first frame to read.
         frames: number of frames to read at most; fewer come back when the file ends before.
-        silence: whether a signal of zeros only is allowed.
+        silence: whether a signal of zeros is allowed.
 
     Returns:
         samples of shape (n, channels) in float64 (16-bit values are divided by 32768) and the sample rate in Hz.
@@ -61,11 +61,7 @@ def read_audio(
             found_rate, found_channels, length = sound.samplerate, sound.channels, sound.frames
             if rate is not None and found_rate != rate:
                 raise InputError(
-                    path,
-                    "wrong sample rate",
-                    field="sample rate",
-                    found=f"{found_rate} Hz",
-                    wanted=f"{rate} Hz",
+                    path, "wrong sample rate", field="sample rate", found=f"{found_rate} Hz", wanted=f"{rate} Hz"
                 )
             if channels is not None and found_channels != channels:
                 raise InputError(

@@ -58,7 +58,7 @@ class Audiogram:
         """Levels in dB HL at other `frequencies` (Hz), interpolated linearly over log frequency as published.
 
         Raises:
-            InputError: a wanted frequency lies outside of what was measured; nothing is extrapolated.
+            InputError: a wanted frequency is outside of the measured range; nothing is extrapolated.
         """
         wanted = np.asarray(frequencies, dtype=np.float64)
         outside = wanted[(wanted < self.frequencies[0]) | (wanted > self.frequencies[-1])]

@@ -58,7 +58,7 @@ def test_signal_is_the_angle_modulo_a_turn_mapped_to_one() -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 5), (50, 40), (50, 101), (7, 7)])
 def test_a_turn_outside_of_the_scene(start: float, end: float) -> None:
-    with pytest.raises(InputError, match=r"S1: listener\.rotation: the head turn does not lie inside the scene"):
+    with pytest.raises(InputError, match=r"S1: listener\.rotation: the head turn is not inside the scene"):
         head_rotation(points(start, end, 0, 10), AHEAD, 100, "S1")
 
 

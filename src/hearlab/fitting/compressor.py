@@ -46,8 +46,8 @@ def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, fl
         x: samples, shape (n,).
         out: output, shape (n,).
         decay: (1 - release)^(i + 1) for each sample i of a window.
-        settings: threshold, attenuation, and the fraction of its distance that the gain moves in a sample, at attack and
-            at release.
+        settings: threshold, attenuation, and the fraction of its distance that the gain moves in a sample at attack
+            and at release.
 
     Returns:
         the sum of all squares: not finite if a sample is not.

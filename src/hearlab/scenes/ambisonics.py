@@ -22,7 +22,7 @@ TABLE_ENTRIES = 3600
 
 # Coefficients of a source straight ahead (ACN, N3D) with the digits of the published renderer, which decide the
 # last bits of its anechoic reference. Its 49th value is 2.4209614 where the convention gives 2.4218246, and is kept;
-# its table goes on to order 7 and ends in a wrong 20.63472, which responses of order 6 never reach.
+# its table continues to order 7 and ends in a wrong 20.63472, which responses of order 6 never reach.
 _STRAIGHT_AHEAD = {
     0: 1.0,
     3: 1.7320509,

@@ -47,7 +47,7 @@ def head_rotation(
         scene: name for error messages.
 
     Raises:
-        InputError: not two control points, in the wrong order, or behind the end of the scene.
+        InputError: not two control points, in the wrong order, or after the end of the scene.
     """
     if len(rotation) != 2:
         raise InputError(scene, "needs two control points", field="listener.rotation", found=len(rotation), wanted=2)
@@ -55,7 +55,7 @@ def head_rotation(
     if not 0 <= start < end <= duration:
         raise InputError(
             scene,
-            "the head turn does not lie inside the scene",
+            "the head turn is not inside the scene",
             field="listener.rotation",
             found=f"samples {start:g} to {end:g}",
             wanted=f"0 <= start < end <= {duration}",

@@ -45,7 +45,7 @@ def convolve_interval(sources: Sequence[tuple[Array, int, NDArray[np.floating]]]
     # One pair of outputs after the other, in the same memory: transforms work in pairs (3.6 ns a sample against 6 ns
     # alone, at 36,000), and new arrays for each step cost a sixth more in all, for their pages.
     padded = np.zeros((len(sources), 2, size))
-    heard = np.empty((len(sources), 2, windows.shape[-1]), dtype=np.complex128)
+    filters = np.empty((len(sources), 2, windows.shape[-1]), dtype=np.complex128)
     product = np.empty_like(windows[0])
     spectra = np.zeros((2, *product.shape), dtype=np.complex128)
     sounds = np.empty((2, count, size))
@@ -53,11 +53,11 @@ def convolve_interval(sources: Sequence[tuple[Array, int, NDArray[np.floating]]]
         pair = slice(index, min(index + 2, outputs))
         for place, response in zip(padded, responses, strict=True):
             place[: pair.stop - index, : response.shape[1]] = response[pair]
-        np.fft.rfft(padded, out=heard)
+        np.fft.rfft(padded, out=filters)
         for output in range(pair.stop - index):
-            np.multiply(windows[0], heard[0, output], out=spectra[output])
+            np.multiply(windows[0], filters[0, output], out=spectra[output])
             for source in range(1, len(sources)):
-                np.multiply(windows[source], heard[source, output], out=product)
+                np.multiply(windows[source], filters[source, output], out=product)
                 spectra[output] += product
         np.fft.irfft(spectra, size, out=sounds)
         # Circular wrapping spoils the first taps - 1 samples of each window.

@@ -123,7 +123,7 @@ class AmbisonicSegments:
         self._spectra: Spectrum | None = None
 
     def add(self, signal: Array, delay: int, response: PartitionedResponse) -> None:
-        """Add a source: its signal (n,), delayed by so many samples, convolved with its response."""
+        """Add a source: its signal (n,), delayed by `delay` samples, convolved with its response."""
         starts = [first - delay for first, _ in self._segments]
         if response.taps == 1:  # a plane wave
             for start, direct in zip(starts, self._direct, strict=True):

@@ -143,7 +143,7 @@ def _checked(scene: Mapping[str, Any]) -> _Record:
 @dataclass(frozen=True)
 class _Recording:
     """A source of a scene: `length` samples of the file `path` from `offset` on, which begin at sample `start` of the
-    scene and are heard through the room response in the file `response`."""
+    scene; the room response is in the file `response`."""
 
     path: Path
     response: Path
@@ -302,9 +302,9 @@ def _equalised(sources: list[Source], duration: int) -> list[Source]:
     """Interferers scaled to the level of the loudest, measured in the omnidirectional channel."""
     levels = []
     for source in sources:
-        heard = np.zeros((1, duration))
-        convolve_interval([(source.signal, source.delay, source.response[:, :1].T)], 0, heard)
-        levels.append(rms(heard))
+        omnidirectional = np.zeros((1, duration))
+        convolve_interval([(source.signal, source.delay, source.response[:, :1].T)], 0, omnidirectional)
+        levels.append(rms(omnidirectional))
     return [
         Source(source.signal * (max(levels) / level), source.response, source.delay) if level else source
         for source, level in zip(sources, levels, strict=True)

@@ -37,10 +37,7 @@ def build_rooms(rpf_dir: str | os.PathLike[str], first: int, count: int, interfe
     """
     if first < 0 or count < 0 or first + count - 1 > LAST_ROOM:
         raise InputError(
-            "rooms",
-            "numbers must have five digits",
-            found=f"{count} rooms from {first} on",
-            wanted=f"0 to {LAST_ROOM}",
+            "rooms", "numbers must have five digits", found=f"{count} rooms from {first} on", wanted=f"0 to {LAST_ROOM}"
         )
     if interferers < 0:
         raise InputError("rooms", "the number of interferers must not be negative", found=interferers)
@@ -116,7 +113,7 @@ class ProjectFile:
         return numbers
 
     def dimensions(self) -> str:
-        """The room's size in metres as it stands in the project's name, e.g. '6.9933x3x3'."""
+        """The room's size in metres as in the project's name, e.g. '6.9933x3x3'."""
         text = self._value("ProjectName")
         dimensions = text.rpartition("_")[2]
         if not _DIMENSIONS.fullmatch(dimensions):

@@ -42,7 +42,7 @@ class ListenerConfig(HeadTurn):
     """Heads, microphones and the head turn.
 
     The turn starts `relative_start_time_range` after the target's onset, lasts a normally distributed time, and goes
-    from a normally distributed angle beside the target (within two standard deviations) to one near the target.
+    from a normally distributed angle to one side of the target (within two standard deviations) to one near it.
     """
 
     duration_mean: float

@@ -13,7 +13,7 @@ DECIMALS = 4
 
 
 def rounded(value: float) -> float:
-    """`value` as it stands in a scene file, so that a scene in memory and the same scene read back are equal.
+    """`value` as written in a scene file, so that a scene in memory and the same scene read back are equal.
 
     An int stays an int: it is written without decimals.
     """

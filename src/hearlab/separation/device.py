@@ -43,7 +43,7 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def repeatable(threads: int | None) -> Iterator[None]:
-    """Inside, the same input gives the same bytes: a fixed number of threads, and no algorithm chosen by a race.
+    """Inside, the same input gives the same bytes: a fixed number of threads, and no algorithm chosen by timing.
 
     The order in which sums are split over threads changes the last bits (of Hybrid Demucs, for one), so `threads`
     fixes it; None leaves torch's number as it is. On CUDA the convolutions are deterministic, in full single precision.

@@ -1,4 +1,4 @@
-"""Separating a song in chunks: where the chunks lie, and how they are faded into each other.
+"""Separating a song in chunks: their bounds, and the crossfades between them.
 
 The scheme is that of the published baseline. The first chunk lasts `segment * (1 + overlap)` seconds (11 s) and each
 later one `overlap` seconds longer, so that it covers as much new audio after the seam; neighbours share `overlap`
@@ -38,7 +38,7 @@ class Chunks:
 
     @classmethod
     def of_seconds(cls, rate: int, segment: float = 10.0, overlap: float = 0.1) -> Chunks:
-        """The published scheme: `overlap` is a part of the segment in one place, and seconds in another.
+        """The published scheme: `overlap` is a fraction of the segment in one formula, and seconds in the other.
 
         Raises:
             ParameterError: a segment that is not positive, a negative overlap, or one as long as the chunk.

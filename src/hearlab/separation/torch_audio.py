@@ -1,8 +1,8 @@
-"""Importing torch, torchaudio and openunmix: late, quietly, and also beside a CPU-only torch.
+"""Importing torch, torchaudio and openunmix: late, without warnings, and also with a CPU-only torch.
 
 The rest of HearLab imports without torch; the separation asks for it here, when a network is built.
 
-torchaudio 2.11 loads its compiled extension while it is imported, and the published one is linked against CUDA: beside
+torchaudio 2.11 loads its compiled extension while it is imported, and the published one is linked against CUDA: with
 a CPU-only torch the import ends in an OSError. Open-Unmix and `torchaudio.models.hdemucs_high` need the Python parts
 alone, so a stand-in for `torchaudio._extension` that says "not available" is put into `sys.modules`, and only when the
 real one cannot be loaded. Nothing else of the extension (forced alignment, compiled filters) works then.

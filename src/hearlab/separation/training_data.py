@@ -42,8 +42,8 @@ class SongSource(Protocol):
 class Mixing:
     """How excerpts are drawn and mixed.
 
-    `excerpt` in seconds; `mix_songs` is the chance that an item takes its stems from different songs; `gains` are the
-    least and the greatest factor of a stem; `swap_channels` is the chance that left and right of a stem are swapped.
+    `excerpt` in seconds; `mix_songs` is the probability that an item takes its stems from different songs; `gains` are
+    the lowest and the highest factor of a stem; `swap_channels` is the probability that its channels are swapped.
     """
 
     excerpt: float = 3.0

@@ -156,11 +156,7 @@ def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State
 
 
 def check_parameters(
-    state: Mapping[str, torch.Tensor],
-    wanted: Mapping[str, torch.Tensor],
-    path: Path,
-    *,
-    obsolete: Collection[str] = (),
+    state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], path: Path, *, obsolete: Collection[str] = ()
 ) -> None:
     """Compare parameters with those of the network they are for; `obsolete` names may be there too.
 

@@ -47,7 +47,7 @@ class EnhancementSystem(Protocol):
             listener: with an audiogram for each ear.
 
         Returns:
-            (n', 2) float samples; what lies outside of [-1, 1] is clipped when the file is written.
+            (n', 2) float samples; values outside of [-1, 1] are clipped when the file is written.
         """
         ...
 
@@ -93,7 +93,7 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
             advice=error.advice,
         ) from error
     except Exception as error:  # an entrant's code may raise anything; the cause stays attached
-        raise ParameterError(dotted, "could not be constructed", found=_told(error)) from error
+        raise ParameterError(dotted, "could not be constructed", found=_cause(error)) from error
     return system
 
 
@@ -140,8 +140,8 @@ def _find_class(dotted: str) -> type[Any]:
             wanted=f"a module that holds {class_name}",
             advice="install its package into the environment of HearLab, or name its folder in PYTHONPATH",
         ) from None
-    except Exception as error:  # whatever stands at the top of an entrant's module
-        raise ParameterError(_WHERE, f"{module_name} cannot be imported", found=_told(error)) from error
+    except Exception as error:  # an entrant's module may raise anything while it is imported
+        raise ParameterError(_WHERE, f"{module_name} cannot be imported", found=_cause(error)) from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
         classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
@@ -202,7 +202,7 @@ def _check_params(dotted: str, system_class: type[Any], params: Mapping[str, Any
             )
 
 
-def _told(error: BaseException) -> str:
+def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

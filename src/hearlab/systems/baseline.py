@@ -58,7 +58,7 @@ class Baseline:
         self._prescriptions: dict[float, NalR] = {}
         self._compressors: dict[float, Compressor] = {}
         self._filters: dict[tuple[float, bytes, bytes], Array] = {}
-        # Wrong values are told now, not in the middle of a run.
+        # Wrong values are refused now, not in the middle of a run.
         for field, at_rate in (("nalr", self._prescription), ("compressor", self._compressor_at)):
             try:
                 at_rate(SAMPLE_RATE)

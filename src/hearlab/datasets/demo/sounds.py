@@ -18,11 +18,7 @@ def frequency(note: float) -> float:
 
 
 def shaped_noise(
-    shape: tuple[int, ...],
-    rate: int,
-    rng: np.random.Generator,
-    gain: Callable[[Array], Array],
-    low_cut: float = 0.0,
+    shape: tuple[int, ...], rate: int, rng: np.random.Generator, gain: Callable[[Array], Array], low_cut: float = 0.0
 ) -> Array:
     """Gaussian noise along the last axis, RMS 1.
 
@@ -55,20 +51,20 @@ def hann(size: int) -> Array:
 
 
 def add(track: Array, first: int, sound: Array) -> None:
-    """Add `sound` along the last axis from sample `first` on, as far as the track reaches; `first` may be negative."""
+    """Add `sound` along the last axis from sample `first` on, cut at the end of the track; `first` may be negative."""
     sound = sound[..., max(-first, 0) :]
     part = track[..., max(first, 0) : max(first, 0) + sound.shape[-1]]
     part += sound[..., : part.shape[-1]]
 
 
 def pan(sound: Array, place: float) -> Array:
-    """Put a mono sound between two loudspeakers, shape (2, n): `place` from -1 (left) to 1 (right), constant power."""
+    """Pan a mono sound, shape (2, n): `place` from -1 (left) to 1 (right), constant power."""
     angle = (place + 1) * np.pi / 4
     return np.stack([np.cos(angle) * sound, np.sin(angle) * sound])
 
 
 def held(note: Array, length: int, attack: int, release: int) -> Array:
-    """A note (along the last axis) held for `length` samples, then let go: it is faded in and out without a click."""
+    """A note (along the last axis) held for `length` samples and then released, faded in and out without a click."""
     whole = note[..., : length + release].copy()
     attack, release = min(attack, whole.shape[-1]), min(release, whole.shape[-1])
     whole[..., :attack] *= np.linspace(0, 1, attack, endpoint=False)

@@ -12,13 +12,21 @@ from scipy import signal
 from hearlab.datasets.demo.music.bass_line import LOWEST, bass
 from hearlab.datasets.demo.music.drum_kit import drums
 from hearlab.datasets.demo.music.singing import VIBRATO_ONSET, Singer, draw_singer, plan_line, sing
-from hearlab.datasets.demo.music.song_form import STEPS, STYLES, SongForm, draw_form, root_above, voicing
-from hearlab.datasets.demo.music.song_melody import MelodyNote, melody
+from hearlab.datasets.demo.music.song_form import (
+    STEPS,
+    STYLES,
+    MelodyNote,
+    SongForm,
+    draw_form,
+    melody,
+    root_above,
+    voicing,
+)
 from hearlab.datasets.demo.music.song_mixing import PEAK_LEVEL, mix
 from hearlab.datasets.demo.music.songs import low_voice
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone, ensemble
 from hearlab.datasets.demo.sounds import add, frequency, held, pan, saturate
-from hearlab.datasets.demo.speech.phonemes import VOWELS
+from hearlab.datasets.demo.speech.utterances import VOWELS
 
 RATE = 44100
 Array = NDArray[np.float64]

@@ -8,9 +8,8 @@ from scipy import signal
 
 from hearlab.audio import rms
 from hearlab.datasets.demo.seeds import item_rng
-from hearlab.datasets.demo.speech.background_music import background_music
 from hearlab.datasets.demo.speech.formant_synthesis import synthesise, vocal_tract
-from hearlab.datasets.demo.speech.noise import NOISES
+from hearlab.datasets.demo.speech.interfering_sounds import NOISES, background_music
 from hearlab.datasets.demo.speech.recordings import TARGET_LEVEL, targets
 from hearlab.datasets.demo.speech.utterances import Talker, draw_talker, plan_utterance
 

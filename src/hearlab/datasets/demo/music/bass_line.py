@@ -14,7 +14,7 @@ LOWEST = 28
 PLACE = -0.08
 # A note is damped within this time, in s.
 RELEASE = 0.035
-# How far the bass is turned down when the bass drum is struck (a part of its amplitude), and times in s.
+# By which fraction of its amplitude the bass is turned down when the bass drum is struck, and times in s.
 KICK_DEPTH = 0.75
 KICK_ATTACK = 0.004
 KICK_RECOVERY = 0.07
@@ -45,7 +45,7 @@ def bass(form: SongForm, rate: int, rng: np.random.Generator) -> Array:
 
 
 def _under_kick(form: SongForm, rate: int) -> Array:
-    """Gains, shape (n,), of a compressor that the bass drum keys: it turns the bass down at each stroke."""
+    """Gains, shape (n,), of a compressor keyed by the bass drum: it turns the bass down at each stroke."""
     gains = np.ones(round(form.seconds * rate))
     dip = 1 - KICK_DEPTH * np.exp(-np.arange(round(8 * KICK_RECOVERY * rate)) / (KICK_RECOVERY * rate))
     rise = round(KICK_ATTACK * rate)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hearlab.arrays import Array
-from hearlab.datasets.demo.music.song_form import STEPS, Chord, SongForm, voicing
-from hearlab.datasets.demo.music.song_melody import MelodyNote
+from hearlab.datasets.demo.music.song_form import STEPS, Chord, MelodyNote, SongForm, voicing
 from hearlab.datasets.demo.music.string_tones import Strings, StringTone, ensemble
 from hearlab.datasets.demo.sounds import add, held, pan, saturate
 
@@ -38,10 +37,10 @@ RHYTHMS: dict[str, tuple[Rhythm, ...]] = {
 ARPEGGIOS = ((0, 2, 3, 4, 2, 3, 4, 3), (0, 3, 2, 4, 0, 3, 2, 4), (0, 1, 2, 3, 4, 3, 2, 1))
 # Lowest note (MIDI number) and number of notes of a chord.
 VOICINGS = {"guitar": (42, 5), "piano": (50, 4), "strings": (55, 4)}
-# Levels of the instruments beside each other.
+# Levels of the instruments relative to each other.
 LEVELS = {"guitar": 1.0, "piano": 1.0, "strings": 0.55, "melody": 1.0}
 RELEASE = {"guitar": 0.05, "piano": 0.08}
-# Amplitude while somebody sings, and the time in s in which players respond.
+# Amplitude during the singing, and the time in s in which players respond.
 BEHIND_SINGER = 0.5
 RESPONSE = 0.06
 # From one string to the next in a strum, in s.
@@ -51,7 +50,7 @@ STRUM = 0.011
 def accompaniment(form: SongForm, tune: Sequence[MelodyNote], sung: bool, rate: int, rng: np.random.Generator) -> Array:
     """All parts together, shape (2, n), at no particular level.
 
-    Where the tune is sung, they leave room for the singer; where not, a guitar plays it.
+    Where the tune is sung, they are softer during it; otherwise a guitar plays it.
     """
     track = np.zeros((2, round(form.seconds * rate)))
     side = float(rng.choice([-1.0, 1.0]))
@@ -73,7 +72,7 @@ def accompaniment(form: SongForm, tune: Sequence[MelodyNote], sung: bool, rate: 
 
 
 def _room_for(tune: Sequence[MelodyNote], seconds: float, rate: int) -> Array:
-    """Gains, shape (n,), of players who hold back while somebody sings and answer between the phrases."""
+    """Gains, shape (n,), of players who are softer during the singing than between the phrases."""
     times = np.arange(0, seconds + RESPONSE, RESPONSE)
     gains = np.ones(times.size)
     for note in tune:
@@ -82,7 +81,7 @@ def _room_for(tune: Sequence[MelodyNote], seconds: float, rate: int) -> Array:
 
 
 def draw_tone(instrument: str, rng: np.random.Generator) -> StringTone:
-    """A guitar or a piano of its own make."""
+    """A random guitar or piano."""
     if instrument == "guitar":
         return StringTone(
             brightness=rng.uniform(3000, 4500),
@@ -91,11 +90,7 @@ def draw_tone(instrument: str, rng: np.random.Generator) -> StringTone:
             damping=rng.uniform(1.5, 3.0),
             pick=0.3,
             pick_centre=rng.uniform(3000, 4500),
-            body=(
-                (rng.uniform(100, 130), 0.2, 1.0),
-                (rng.uniform(200, 260), 0.25, 1.0),
-                (3000.0, 0.6, 0.8),
-            ),
+            body=((rng.uniform(100, 130), 0.2, 1.0), (rng.uniform(200, 260), 0.25, 1.0), (3000.0, 0.6, 0.8)),
         )
     return StringTone(
         brightness=rng.uniform(1800, 2800),

@@ -1,4 +1,4 @@
-"""The drum kit of a demo song: its sounds, as two microphones above it hear them, and what the drummer plays."""
+"""The drum kit of a demo song: its sounds at two overhead microphones, and the rhythm."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ from hearlab.datasets.demo.sounds import add, hump, pan, saturate, shaped_noise
 VELOCITIES = (0.35, 0.7, 1.0)
 # Amplitudes of the drums in the mix of the kit.
 LEVELS = {"kick": 1.0, "snare": 0.8, "hat": 0.26, "open_hat": 0.28, "high_tom": 0.7, "low_tom": 0.75, "crash": 0.3}
-# Places between the loudspeakers, seen from the audience.
-PLACES = {
-    "kick": 0.0,
-    "snare": 0.12,
-    "hat": 0.55,
-    "open_hat": 0.55,
-    "high_tom": 0.25,
-    "low_tom": -0.5,
-    "crash": -0.6,
-}
-# Sound reaches the farther of the two microphones later, by this much at the far sides, in s.
+# Panning, seen from the audience.
+PLACES = {"kick": 0.0, "snare": 0.12, "hat": 0.55, "open_hat": 0.55, "high_tom": 0.25, "low_tom": -0.5, "crash": -0.6}
+# Delay between the two microphones for a drum at one side, in s.
 SPREAD = 0.0006
 # Ratios of the modes of a clamped circular membrane, and of a cymbal's strongest ones.
 MEMBRANE = (1.0, 1.59, 2.14, 2.30, 2.65)
@@ -116,7 +108,7 @@ def _bar(bar: Bar, crash: bool, groove: Groove, rng: np.random.Generator) -> lis
 
 
 def _overheads(sound: Array, place: float, rate: int) -> Array:
-    """A drum as two microphones hear it: the nearer one louder and sooner. `sound` is (n,) or, if wide, (2, n)."""
+    """A drum at two microphones: louder and earlier at the nearer one. `sound` is (n,) or, if wide, (2, n)."""
     late = round(abs(place) * SPREAD * rate)
     wide = sound if sound.ndim == 2 else np.stack([sound, sound])
     gains = np.sqrt(2) * pan(np.ones(1), place)
@@ -189,13 +181,13 @@ def _cymbal(base: float, decay: float, seconds: float, bright: float, rate: int,
         return gain * (hertz < 19000)
 
     noise = shaped_noise((2, time.size), rate, rng, spectrum)
-    noise = 0.4 * noise[:1] + 0.8 * noise  # both microphones hear much the same
+    noise = 0.4 * noise[:1] + 0.8 * noise  # much the same at both microphones
     envelope = 0.75 * np.exp(-time / decay) + 0.5 * np.exp(-time / (0.25 * decay))
     return _faded(0.45 * noise * envelope * np.minimum(1, time / 0.0008))
 
 
 def _faded(sound: Array) -> Array:
-    """Without a step at the end."""
+    """With a short fade-out."""
     fade = sound.shape[-1] // 8
     sound[..., -fade:] *= np.linspace(1, 0, fade)
     return sound

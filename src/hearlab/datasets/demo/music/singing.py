@@ -11,15 +11,13 @@ import numpy as np
 from scipy import fft, ndimage
 
 from hearlab.arrays import Array
-from hearlab.datasets.demo.music.song_form import SongForm
-from hearlab.datasets.demo.music.song_melody import MelodyNote
+from hearlab.datasets.demo.music.song_form import MelodyNote, SongForm
 from hearlab.datasets.demo.sounds import add, hann, hump, overlapping_frames, pan
 from hearlab.datasets.demo.speech.formant_synthesis import TRANSFORM, VOWEL_GAIN, glottal_pulse, vocal_tract
-from hearlab.datasets.demo.speech.phonemes import CONSONANTS, VOWELS, Consonant
-from hearlab.datasets.demo.speech.utterances import Utterance
+from hearlab.datasets.demo.speech.utterances import CONSONANTS, VOWELS, Consonant, Utterance
 
-# Formants move slowly in singing: the vocal tract is held over frames of this many samples, windowed with a Hann window
-# of twice that.
+# Formants move slowly in singing: the vocal tract is constant over frames of this many samples, windowed with a Hann
+# window of twice that.
 HOP = 512
 # Resolution of the pitch in s, and standard deviation of the glide from note to note.
 PITCH_STEP = 0.0025
@@ -146,7 +144,7 @@ def _pitch(
     extent = np.zeros(times.size)
     scoop = np.zeros(times.size)
     for note, start in zip(notes, starts, strict=True):
-        # The pitch is on its way when the vowel begins.
+        # The pitch already moves when the vowel begins.
         begin = int((start if note.first else note.start - GLIDE) / PITCH_STEP)
         pitch[begin:] = note.note
         inside = times - note.start
@@ -216,7 +214,7 @@ def _pulses(turns: Array) -> Array:
 
 
 def _doubled(voice: Array, singer: Singer, rate: int, rng: np.random.Generator) -> Array:
-    """The voice in the middle, and copies left and right that are some ms late and never quite in tune with it."""
+    """The voice in the middle, and delayed copies left and right that are slightly out of tune."""
     time = np.arange(voice.size, dtype=np.float64)
     track = pan(voice, 0.0)
     for place, delay in ((-0.7, 0.013), (0.7, 0.019)):

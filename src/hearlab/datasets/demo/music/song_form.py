@@ -1,8 +1,8 @@
-"""What the parts of a demo song have in common: tempo, key, chords, sections, groove. All stems play from one form."""
+"""The plan of a demo song: tempo, key, chords, sections, groove and melody. All stems are played from one plan."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from hearlab.datasets.demo.sounds import MAJOR
 # Steps of a bar of four beats.
 STEPS = 16
 MINOR = (0, 2, 3, 5, 7, 8, 10)
-# Degrees of the scale on which the chords of successive bars stand.
+# Roots of the chords of successive bars, as degrees of the scale.
 PROGRESSIONS = {
     MAJOR: ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 1, 4), (0, 2, 3, 4)),
     MINOR: ((0, 5, 2, 6), (0, 3, 5, 6), (0, 6, 5, 6), (5, 6, 0, 0)),
 }
-# The first downbeat, in s: nothing is cut at its start.
+# The first downbeat, in s: later than 0, so that no onset is cut.
 FIRST_DOWNBEAT = 0.04
-# Who plays in the bar before the voice enters.
+# Stems that play in the bar before the voice enters.
 INTROS = (("drums", "other"), ("bass", "other"), ("drums", "bass", "other"))
 # Amplitude with which a section is played, relative to the chorus.
 LOUDNESS = {"intro": 0.72, "verse": 0.8, "chorus": 1.0}
@@ -56,7 +56,7 @@ class Style:
     Attributes:
         tempo: lowest and highest, in beats per minute.
         groove: key of GROOVES.
-        swing: place of the second eighth of a beat; 0.5 is straight.
+        swing: position of the second eighth within a beat; 0.5 is straight.
         sevenths: whether chords have four notes.
         bass: "eighths", "kick" or "octaves".
         picked: whether the bass is played with a pick.
@@ -225,3 +225,65 @@ def voicing(chord: Chord, low: int, count: int) -> list[int]:
 def root_above(chord: Chord, low: int) -> int:
     """MIDI number of the lowest root that is not below `low`."""
     return low + (chord.root - low) % 12
+
+
+# Rhythms of a phrase as (step, length in steps). Each leaves time to breathe before the next bar.
+Motif = tuple[tuple[int, int], ...]
+MOTIFS: dict[str, tuple[Motif, ...]] = {
+    "verse": (
+        ((0, 2), (2, 2), (4, 4), (8, 2), (10, 4)),
+        ((2, 2), (4, 2), (6, 2), (8, 6)),
+        ((0, 3), (3, 3), (6, 2), (8, 6)),
+        ((0, 2), (2, 2), (4, 2), (6, 2), (8, 6)),
+        ((4, 2), (6, 2), (8, 2), (10, 4)),
+    ),
+    "chorus": (
+        ((0, 4), (4, 4), (8, 6)),
+        ((0, 6), (6, 2), (8, 6)),
+        ((0, 3), (3, 5), (8, 2), (10, 4)),
+        ((0, 2), (2, 4), (6, 2), (8, 6)),
+    ),
+}
+# Degrees of the scale by which the chorus is higher than the verse.
+LIFT = 2
+# A note that the end of the song would cut off sooner than this is left out; in s.
+SHORTEST = 0.15
+
+
+@dataclass(frozen=True)
+class MelodyNote:
+    """A note: MIDI number, start and duration in s, loudness, and its position in the phrase."""
+
+    note: int
+    start: float
+    seconds: float
+    loudness: float
+    first: bool
+    last: bool
+
+
+def melody(form: SongForm, lowest: int, highest: int, rng: np.random.Generator) -> list[MelodyNote]:
+    """The melody of all bars after the intro, between two MIDI numbers."""
+    motifs = {section: rng.permutation(len(choices))[:2] for section, choices in MOTIFS.items()}
+    scale = scale_notes(form, lowest, highest)
+    at = len(scale) // 3
+    notes = []
+    for number, bar in enumerate(form.bars):
+        if bar.section == "intro":
+            continue
+        motif = MOTIFS[bar.section][int(motifs[bar.section][number % 2])]
+        home = len(scale) // 3 + (LIFT if bar.section == "chorus" else 0)
+        for index, (step, length) in enumerate(motif):
+            # A random walk that is drawn back to the middle of the range.
+            at += int(rng.integers(-2, 3)) + int(np.sign(home - at) * (rng.random() < 0.5))
+            at = int(np.clip(at, 0, len(scale) - 1))
+            if length >= 4 or step % 8 == 0:
+                tones = form.chord(bar, step).tones
+                at = min((k for k, note in enumerate(scale) if note % 12 in tones), key=lambda k: abs(k - at))
+            start = form.time(bar, step) + rng.normal(0.008, 0.008)
+            end = form.time(bar, min(step + length, STEPS))
+            accent = 1.0 if step % 4 == 0 else 0.85
+            loud = bar.loudness * accent * rng.uniform(0.92, 1.05)
+            notes.append(MelodyNote(scale[at], start, end - start, loud, index == 0, index == len(motif) - 1))
+    notes = [note for note in notes if note.start + SHORTEST < form.seconds]
+    return [*notes[:-1], *(replace(note, last=True) for note in notes[-1:])]

@@ -11,7 +11,7 @@ from scipy import fft, ndimage
 from hearlab.arrays import Array
 from hearlab.datasets.demo.sounds import shaped_noise
 
-# RMS of the stems while they play, in dB relative to each other, and how far songs differ.
+# RMS of the stems while they play, in dB relative to each other, and its range over songs.
 BALANCE = {"vocals": 0.0, "drums": 1.0, "bass": 0.0, "other": -0.5}
 BALANCE_RANGE = 1.2
 # Amplitude of the room relative to the direct sound.
@@ -83,7 +83,7 @@ def _playing_level(track: Array, rate: int) -> float:
 
 def _room(rate: int, rng: np.random.Generator) -> Array:
     """Response of a small room without the direct sound, left and right, shape (2, n): early echoes, then a tail in
-    which high frequencies die out first. Its energy is 1 in each channel, so that a send is an amplitude."""
+    which high frequencies decay first. Its energy is 1 in each channel, so that a send level is an amplitude."""
     decay = rng.uniform(0.25, 0.4) / 6.9  # the time constant that loses 60 dB in that time
     time = np.arange(round(0.45 * rate)) / rate
     low = shaped_noise((2, time.size), rate, rng, lambda f: f / (f + 200) / (1 + (f / 2500) ** 2))

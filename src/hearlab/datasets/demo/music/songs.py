@@ -14,15 +14,14 @@ from hearlab.datasets.demo.music.bass_line import bass
 from hearlab.datasets.demo.music.chord_parts import accompaniment
 from hearlab.datasets.demo.music.drum_kit import drums
 from hearlab.datasets.demo.music.singing import draw_singer, vocals
-from hearlab.datasets.demo.music.song_form import SongForm, draw_form
-from hearlab.datasets.demo.music.song_melody import melody
+from hearlab.datasets.demo.music.song_form import SongForm, draw_form, melody
 from hearlab.datasets.demo.music.song_mixing import mix
 from hearlab.datasets.demo.seeds import check_request, item_rng
 from hearlab.datasets.layout import SAMPLE_RATE, CadenzaData
 from hearlab.files import write_json
 
 SONG_SECONDS = 12.0
-# Invented. Among them are what has broken pipelines: blanks, apostrophes, ampersands, commas, letters beyond ASCII.
+# Invented, with what has broken pipelines: blanks, apostrophes, ampersands, commas, letters beyond ASCII.
 NAMES = {
     "train": (
         "Copper Kettle Club - Rust & Rain",
@@ -41,7 +40,7 @@ NAMES = {
 }
 # The validation song of this number has no singer: its vocals are silence.
 INSTRUMENTAL = 1
-# What is evaluated of a test song begins with its second bar; seconds.
+# The evaluated segments of a test song begin with its second bar; seconds.
 OBJECTIVE_SECONDS = 8.0
 SUBJECTIVE_SECONDS = 4.0
 

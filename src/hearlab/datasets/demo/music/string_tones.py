@@ -18,10 +18,10 @@ from hearlab.datasets.demo.sounds import frequency, hump, shaped_noise
 
 # Strings fade out between these frequencies in Hz; above them little is left.
 HIGHEST = (7000.0, 12000.0)
-# What is left of a note at the end of the transform wraps round to its start. The transform is taken on a circle inside
-# which everything fades this much faster (nepers over the whole transform), and the fading is undone afterwards.
+# The end of a note wraps round to its start. So the transform is taken on a circle inside the unit circle, where
+# everything decays this much faster (nepers over the whole transform), and the decay is undone afterwards.
 EXTRA_FADING = 3.0
-# A string is plucked this late in its note, in s: what the fading out at high frequencies rings before goes there.
+# A string is plucked this late in its note, in s: room for the pre-ringing of the low-pass.
 ONSET = 0.001
 
 
@@ -31,10 +31,10 @@ class StringTone:
 
     Attributes:
         brightness: corner of the pluck's spectrum, in Hz.
-        place: where the string is plucked, as a part of its length.
+        place: plucked position, as a fraction of the string's length.
         fading: of the fundamental, in nepers per s.
         damping: further fading per kHz.
-        stiffness: inharmonicity coefficient B: harmonic n lies at n * f * sqrt(1 + B * n**2).
+        stiffness: inharmonicity coefficient B: harmonic n has the frequency n * f * sqrt(1 + B * n**2).
         detuning: of each of the strings of a note, in cents.
         pick: level of the pick's noise relative to the note.
         pick_centre: of that noise, in Hz.
@@ -78,7 +78,7 @@ class Strings:
         self._regain = np.exp(self._extra / rate * np.arange(size))
 
     def note(self, number: int) -> Array:
-        """A note (MIDI number) that nobody damps, shape (size,), RMS 1 over its first quarter of a second."""
+        """An undamped note (MIDI number), shape (size,), RMS 1 over its first quarter of a second."""
         if number not in self._notes:
             self._notes[number] = self._make(number)
         return self._notes[number]
@@ -95,7 +95,7 @@ class Strings:
         spectrum = np.zeros(self._size // 2 + 1, dtype=np.complex128)
         spectrum[self._bins] = loop * self._pluck / (self._s + np.pi * frequency(number))
         sound = fft.irfft(spectrum, self._size) * self._regain
-        # From the place of the pluck one pulse runs to the near end and comes back reversed.
+        # From the plucked position one pulse runs to the near end and returns inverted.
         back = max(round(tone.place * rate / frequency(number)), 1)
         sound[back:] -= sound[:-back].copy()
         sound /= np.sqrt(np.mean(sound[: round(0.25 * rate)] ** 2))

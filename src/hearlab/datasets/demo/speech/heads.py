@@ -18,7 +18,7 @@ from hearlab.arrays import Array, Spectrum
 
 SPEED_OF_SOUND = 344.0
 TAPS = 256
-# A sound that would pass the centre of the head at sample 0 does so here, as in the challenge's files (1 ms).
+# Sample at which a sound passes the centre of the head, as in the challenge's files (1 ms).
 CENTRE_DELAY = 48
 
 
@@ -60,7 +60,7 @@ class Microphone:
     """A pair of microphones on the sphere.
 
     Attributes:
-        azimuth, elevation: place of the left one in degrees, azimuth counted from the front towards the ear; the
+        azimuth, elevation: position of the left one in degrees, azimuth counted from the front towards the ear; the
             right one is its mirror image.
         resonances: of the outer ear, the same for all directions.
         pinna_notch: centre in Hz of a notch that moves up with the elevation of the source; 0 for none.
@@ -128,21 +128,21 @@ def head_responses(head: Head, microphone: str, rate: int, asymmetry: Sequence[f
     Returns:
         shape (TAPS, directions, 2), left then right; far below the head's resonances the gain is 1.
     """
-    place = head.microphones[microphone]
+    pair = head.microphones[microphone]
     # Computed four times as long as needed, so that nothing wraps around.
     frequencies = np.fft.rfftfreq(4 * TAPS, 1 / rate)
     sources = unit_vectors(DIRECTIONS)
-    ears = unit_vectors(np.array([[side * place.azimuth, place.elevation] for side in (-1, 1)]))
+    ears = unit_vectors(np.array([[side * pair.azimuth, pair.elevation] for side in (-1, 1)]))
     incidence = np.clip(ears @ sources.T, -1.0, 1.0)
     sphere = sphere_response(incidence.ravel(), head.radius, frequencies).reshape(-1, *incidence.shape)
     sphere *= np.exp(-2j * np.pi * frequencies * CENTRE_DELAY / rate)[:, None, None]
     responses = np.empty((TAPS, len(DIRECTIONS), 2))
     for ear, shift in enumerate(asymmetry):
         spectrum = sphere[:, ear]
-        for resonance in place.resonances:
+        for resonance in pair.resonances:
             spectrum *= _peak(resonance, 1 + shift, frequencies, rate)[:, None]
         for index, direction in enumerate(DIRECTIONS):
-            for resonance in _pinna(place, direction[1], sources[index]):
+            for resonance in _pinna(pair, direction[1], sources[index]):
                 spectrum[:, index] *= _peak(resonance, 1 + shift, frequencies, rate)
         # The top quarter of the frequencies is tapered, or the truncated spectrum would ring before the onset.
         spectrum *= (0.5 + 0.5 * np.cos(np.pi * np.clip(frequencies / (rate / 2) * 4 - 3, 0, 1)))[:, None]
@@ -155,7 +155,7 @@ def head_responses(head: Head, microphone: str, rate: int, asymmetry: Sequence[f
 
 
 def _pinna(microphone: Microphone, elevation: float, source: Array) -> list[Resonance]:
-    """What the pinna does to a source at `elevation` (degrees) in direction `source` (front, right, up)."""
+    """Effects of the pinna on a source at `elevation` (degrees) in direction `source` (front, right, up)."""
     effects = [Resonance(5000.0, -microphone.shade * (1 - source[0]) / 2, 0.7)]
     if microphone.pinna_notch:
         # The notch of the concha climbs with elevation and gets shallower.
@@ -181,7 +181,7 @@ def sphere_response(incidence: Array, radius: float, frequencies: NDArray[np.flo
     polynomials = np.empty((terms, incidence.size))
     before, legendre = np.zeros_like(incidence), np.ones_like(incidence)
     for m in range(terms):
-        # Where the derivative of y overflows (high order, low frequency) the term is nought.
+        # Where the derivative of y overflows (high order, low frequency) the term is 0.
         with np.errstate(all="ignore"):
             slope = special.spherical_jn(m, mu, derivative=True) - 1j * special.spherical_yn(m, mu, derivative=True)
             factor = (2 * m + 1) * 1j ** (m - 1) / slope

@@ -19,7 +19,7 @@ SPEED_OF_SOUND = 344.0  # m/s, the value of the published renderer
 KERNEL_TAPS = 24
 FRACTIONS = 64
 # Each reflection multiplies the spectrum by exp(-HIGH_LOSS omega^2), omega in radians per sample: 0.56 dB at 8 kHz.
-# Some hundred reflections per second make the reverberation die out faster at high frequencies, as in real rooms.
+# Some hundred reflections per second make the reverberation decay faster at high frequencies, as in real rooms.
 HIGH_LOSS = 0.05
 MAX_KERNEL_REFLECTIONS = 80
 
@@ -110,9 +110,9 @@ def ambisonic_response(
     offset, reflections, gain = _images(room, source, receiver, taps / rate * SPEED_OF_SOUND, rng)
     distance = np.sqrt(np.einsum("ik,ik->i", offset, offset))
     delay = distance / SPEED_OF_SOUND * rate
-    heard = delay < taps + KERNEL_TAPS // 2
-    offset, reflections, gain = offset[heard], reflections[heard], gain[heard]
-    distance, delay = distance[heard], delay[heard]
+    audible = delay < taps + KERNEL_TAPS // 2
+    offset, reflections, gain = offset[audible], reflections[audible], gain[audible]
+    distance, delay = distance[audible], delay[audible]
 
     direction = offset / distance[:, None]
     cos, sin = math.cos(view_angle), math.sin(view_angle)

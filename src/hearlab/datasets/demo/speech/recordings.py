@@ -10,15 +10,14 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.datasets.demo.seeds import item_rng
-from hearlab.datasets.demo.speech.background_music import background_music
 from hearlab.datasets.demo.speech.formant_synthesis import synthesise
-from hearlab.datasets.demo.speech.noise import NOISES
+from hearlab.datasets.demo.speech.interfering_sounds import NOISES, background_music
 from hearlab.datasets.demo.speech.utterances import draw_talker, plan_utterance
 
-# Talkers of the targets take turns. Nobody is heard in both splits.
+# Talkers of the targets take turns. No talker is in both splits.
 TARGET_TALKERS = {"train": ("T907", "T908"), "dev": ("T901", "T902", "T903", "T904", "T905", "T906")}
 INTERFERING_TALKERS = {"train": ("syn_90004", "syn_90005"), "dev": ("syn_90001", "syn_90002", "syn_90003")}
-# Class in the metadata and the part of the file name that stands for it.
+# Class in the metadata, and its name in the file names.
 NOISE_NAMES = {"ElectricFan": "fan", "Dishwasher": "dishwasher", "KettleBoiling": "kettle"}
 NOISE_NUMBERS = {"train": (2,), "dev": (1, 3)}
 # One file is MP3, as all are in the challenge.
@@ -28,8 +27,8 @@ TARGET_SECONDS = (1.8, 2.6)
 INTERFERER_SECONDS = 9.0
 
 HIGHEST_PEAK = 0.95
-# RMS in dB re full scale. With talkers of half the amplitude of other sources, 1 to 3 m away, targets come to 57 to 63
-# dB SPL at the microphones (RMS 1 is 100 dB SPL), as the challenge's do.
+# RMS in dB re full scale. With talkers of half the amplitude of other sources, 1 to 3 m away, targets have 57 to 63 dB
+# SPL at the microphones (RMS 1 is 100 dB SPL), as those of the challenge.
 TARGET_LEVEL = -22.0
 INTERFERER_LEVEL = -20.0
 
@@ -71,7 +70,7 @@ def targets(split: str, count: int, rate: int, seed: int) -> Iterator[Recording]
 
 
 def speech_interferers(split: str, rate: int, seed: int) -> Iterator[Recording]:
-    """Talkers who go on talking."""
+    """Continuous speech."""
     for name in INTERFERING_TALKERS[split]:
         rng = item_rng(seed, name)
         talker = draw_talker(name, rng)

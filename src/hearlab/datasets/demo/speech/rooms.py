@@ -1,4 +1,4 @@
-"""Invented living rooms: where walls, listener, target and interferers are, and the impulse responses between them.
+"""Invented living rooms: positions of walls, listener, target and interferers, and the impulse responses of the room.
 
 Coordinates are those of the challenge's rooms: x runs from minus to plus half the width, y from 0 to the length, z from
 the floor; lengths in m.
@@ -22,7 +22,7 @@ RESPONSE_SECONDS = 0.2
 INTERFERERS = ("i1", "i2", "i3")
 SOURCES = ("t", *INTERFERERS)
 
-WALL_DISTANCE = 0.5  # of everybody, m
+WALL_DISTANCE = 0.5  # of listener and sources, m
 LISTENER_DISTANCE = 1.0  # of sources from the listener, m
 SOURCE_DISTANCE = 0.6  # between sources, m
 TARGET_SEPARATION = 25.0  # of interferers from the target, degrees as the listener sees them
@@ -69,9 +69,9 @@ class Room:
 
 
 def draw_room(name: str, seed: int) -> Room:
-    """A room of random size and absorption, with places for a listener, a target and three interferers.
+    """A room of random size and absorption, with positions of a listener, a target and three interferers.
 
-    Everybody sits or stands at one height, on a grid of 0.1 m, as in the challenge's rooms.
+    Listener and sources have one height and positions on a grid of 0.1 m, as in the challenge's rooms.
     """
     rng = item_rng(seed, name)
     width, length = np.round(rng.uniform([3.4, 4.0], [4.6, 6.0]), 1).tolist()
