@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import importlib.metadata
 import os
@@ -17,6 +18,7 @@ from hearlab.versions.git import git_text
 from hearlab.versions.lock import LOCK_FILE
 
 PACKAGES = ("hearlab", "numpy", "scipy", "numba", "soxr", "soundfile", "torch", "openunmix", "dvc", "ray", "mlflow")
+EXPERIMENT = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}  # as DVC names them
 CHANGES_SHOWN = 20
 
 
@@ -27,15 +29,13 @@ def tags(result: Result) -> dict[str, str]:
         "hearlab.tracks": ", ".join(track.name for track in result.tracks),
         "hearlab.dataset": result.dataset,
         **_git_tags(result),
-        **_experiment_tags(),
+        **{tag: os.environ[name] for tag, name in EXPERIMENT.items() if os.environ.get(name)},
         **{f"dvc.md5.{path}": identity for path, identity in result.data.items()},
         **_machine_tags(),
     }
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[f"version.{name}"] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     found["version.python"] = platform.python_version()
     return found
 
@@ -83,11 +83,6 @@ def changed_files(root: Path) -> list[str]:
     return found
 
 
-def _experiment_tags() -> dict[str, str]:
-    known = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}
-    return {tag: os.environ[name] for tag, name in known.items() if os.environ.get(name)}
-
-
 def _machine_tags() -> dict[str, str]:
     found = {
         "machine.name": platform.node(),
@@ -107,9 +102,8 @@ def _machine_tags() -> dict[str, str]:
 
 
 def _processor() -> str:
-    try:
+    lines: list[str] = []
+    with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{len(names)} x {names[0]}" if names else f"{os.cpu_count()} x {platform.processor() or platform.machine()}"

@@ -1,6 +1,6 @@
 """Results that are to be logged: each a folder that holds all of its run, so that it can be logged later.
 
-A result is written down before anything is asked of MLflow, and the record goes when MLflow has it: whatever happens
+A result is recorded before anything is asked of MLflow, and the record is deleted when MLflow has it: whatever happens
 in between, nothing is lost.
 """
 
@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def home(root: Path) -> Path:
 
 
 def write(result: Result) -> Record:
-    """Write the result down, beside the workspace.
+    """Record the result beside the workspace.
 
     Raises:
         InputError: one of its tables cannot be read.
@@ -77,22 +77,13 @@ def write(result: Result) -> Record:
     part = folder.with_name(f".{result.identity[:16]}.part-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        report = summary.report(result, values, tags, provenance.changed_params(result))
-        _write_artefacts(result, report, part / ARTEFACTS)
-        tags["mlflow.note.content"] = report
-        record = Record(
-            result.identity,
-            provenance.run_name(result),
-            time.time_ns() // 1_000_000,
-            result.params,
-            values,
-            tags,
-            folder,
-        )
-        content = asdict(record)
-        del content["folder"]
+        tags["mlflow.note.content"] = summary.report(result, values, tags, provenance.changed_params(result))
+        _write_artefacts(result, tags["mlflow.note.content"], part / ARTEFACTS)
+        created = time.time_ns() // 1_000_000
+        record = Record(result.identity, provenance.run_name(result), created, result.params, values, tags, folder)
+        content = {name: value for name, value in vars(record).items() if name != "folder"}
         write_json(part / RECORD, {"version": VERSION, **content})
-        shutil.rmtree(folder, ignore_errors=True)  # the same result, written down before
+        shutil.rmtree(folder, ignore_errors=True)  # the same result, recorded before
         os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

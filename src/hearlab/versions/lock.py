@@ -39,13 +39,13 @@ def outs(stage: Mapping[str, Any]) -> dict[str, str]:
 
 
 def deps(stage: Mapping[str, Any]) -> dict[str, str]:
-    """md5 of each file or folder that a stage read, by its path; 'None' where dvc.lock holds none."""
+    """md5 of each file or folder that a stage read, by its path."""
     return _identities(stage, "deps")
 
 
 def _identities(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
     entries = stage.get(kind) or []
-    return {str(entry.get("path")): str(entry.get("md5")) for entry in entries if isinstance(entry, dict)}
+    return {str(entry.get("path")): str(entry.get("md5", "")) for entry in entries if isinstance(entry, dict)}
 
 
 def all_outs(lock: Lock) -> dict[str, str]:

@@ -157,7 +157,7 @@ def test_tracking_servers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://user:secret@127.0.0.1:{port}/x")
             found = by_subject(root)["MLflow"]
             assert found.state == "warning"
-            assert f"{scheme}://127.0.0.1:{port}/x: " in found.text
+            assert f"{scheme}://user:***@127.0.0.1:{port}/x: " in found.text
             assert "secret" not in str(found)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/runs.db")
     assert by_subject(root)["MLflow"].state == "ok"

@@ -20,6 +20,7 @@ from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.data import data_findings
 from hearlab.report.doctor.finding import Finding
 from hearlab.text import size_text
+from hearlab.tracking.store import hide_password
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 from hearlab.versions.git import git_text
@@ -117,7 +118,7 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
     for name, settings in configured.items():
         address = settings.get("url", "")
         problem = _connection_problem(address)
-        problem = f"{without_user(address)}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
+        problem = f"{hide_password(address)}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
         if problem:
             yield Finding(f"remote {name}", "error", problem, "check the network and docs/remotes.md")
         elif settings.get("verify", "").lower() != "true":
@@ -155,9 +156,9 @@ def _mlflow(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("MLflow", "ok", f"{version}; MLFLOW_TRACKING_URI is not set")
     elif problem := _tracking_problem(address):
         advice = "the pipeline runs without it; start the server, or unset MLFLOW_TRACKING_URI"
-        yield Finding("MLflow", "warning", f"{version}; {without_user(address)}: {problem}", advice)
+        yield Finding("MLflow", "warning", f"{version}; {hide_password(address)}: {problem}", advice)
     else:
-        yield Finding("MLflow", "ok", f"{version}; {without_user(address)} can be reached")
+        yield Finding("MLflow", "ok", f"{version}; {hide_password(address)} can be reached")
 
 
 def _tracking_problem(address: str) -> str | None:
@@ -188,12 +189,6 @@ def _connection_problem(address: str, without_port: str | None = None) -> str | 
     except (OSError, ValueError) as error:
         return str(error)
     return None
-
-
-def without_user(address: str) -> str:
-    """An address without the user's name and password."""
-    parts = urllib.parse.urlsplit(address)
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else address
 
 
 def _machine(root: Path, params: Params | None) -> Iterator[Finding]:

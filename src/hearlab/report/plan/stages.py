@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from hearlab.errors import InputError
 from hearlab.params import PARAMS_FILE, Params, check_params, load_params
+from hearlab.versions.dvc_command import repository
 
 # It writes the same bytes whenever params.yaml is right: what follows it runs for other reasons only.
 ALWAYS_THE_SAME = "check_params"
@@ -87,12 +88,11 @@ def planned_stages(root: Path, targets: Sequence[str], *, overridden: bool) -> l
         InputError: no DVC repository, an unknown target, a dvc.yaml that DVC refuses, or another DVC is at work.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
     from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo(str(root)) as repo, repo.lock:
+        with repository(root) as repo, repo.lock:
             wanted = collect_stages(repo, list(targets) or ["dvc.yaml"])
             graph = get_active_graph(repo.index.graph)
             return _walk(root, graph, plan_repro(graph, wanted), overridden)
