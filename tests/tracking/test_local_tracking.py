@@ -181,7 +181,7 @@ def test_two_processes_at_once_on_a_new_database(project: Path, tmp_path: Path) 
     assert {run.info.status for run in found} == {"FINISHED"}
 
 
-def test_an_experiment_that_was_deleted_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_experiment_is_reported(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "gone")
     client, experiment = client_of(project)
     client.delete_experiment(experiment)
@@ -208,7 +208,7 @@ def test_a_dead_server_costs_seconds_and_nothing_else(project: Path, monkeypatch
     records.discard(record)
 
 
-def test_a_damaged_record_is_told(tmp_path: Path) -> None:
+def test_a_damaged_record_is_reported(tmp_path: Path) -> None:
     record = records.write(current_result(make_result(tmp_path)))
     path = record.folder / records.RECORD
     content = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""What DVC is told of a stage's files it takes, and then it does not read them."""
+"""DVC takes the md5 of files that the engine hands to it, and does not read these files again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def listed(root: Path) -> dict[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text())}
 
 
-def test_dvc_takes_what_the_engine_tells(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dvc_takes_the_md5_from_the_engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dvc_state, "LEAST_BYTES", 1)
     stage(root)
     right = {f"{text}.txt": hashlib.md5(text.encode()).hexdigest() for text in ("one", "two")}

@@ -19,7 +19,7 @@ class Report:
     Attributes:
         identity: see `Result.identity`.
         logged: MLflow has it.
-        lines: what to tell the user.
+        lines: for the user.
     """
 
     identity: str

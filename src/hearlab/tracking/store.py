@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from hearlab.tracking.records import Record, home
 
-DATABASE = "mlflow.db"  # names that MLflow takes by itself, so that `mlflow ui` finds them
+DATABASE = "mlflow.db"  # MLflow's own defaults, so that `mlflow ui` finds them
 ARTEFACTS = "mlruns"
 EXPERIMENT = "hearlab"
 IDENTITY = "hearlab.identity"
@@ -177,7 +177,7 @@ def _safe(values: Mapping[str, Any], longest: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _one_at_a_time(where: Backend) -> Iterator[None]:
-    """Hold the lock of a local database; a server keeps order among its clients by itself."""
+    """Hold the lock of a local database; a server keeps order among its clients."""
     if where.on_server or where.is_database_server:
         yield
         return
@@ -195,7 +195,7 @@ def _runs(client: Any, experiment: str, query: str) -> list[Any]:
 
 
 def _mark_interrupted(client: Any, experiment: str) -> None:
-    """Mark runs whose processes are dead: they would stay as running for ever."""
+    """Mark runs whose processes are dead as killed: MLflow would show them as running for ever."""
     for run in _runs(client, experiment, "attributes.status = 'RUNNING'"):
         owner = run.data.tags.get(OWNER)
         if owner is not None and not _alive(owner, run.info.start_time):
@@ -257,7 +257,7 @@ def _experiment(client: Any, where: Backend) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     there = client.get_experiment_by_name(name)
     if there is None:
-        # A database knows no place for files; what is beside the repository stays when an experiment's folder goes.
+        # A database has no place for files; those in the repository outlive the temporary folder of an experiment.
         artefacts = None if where.on_server else (where.home / ARTEFACTS).as_uri()
         try:
             return str(client.create_experiment(name, artifact_location=artefacts))
@@ -272,9 +272,9 @@ def _experiment(client: Any, where: Backend) -> str:
 
 
 def _follow_move(where: Backend, before: str) -> None:
-    """Let the repository's own database know where it is: MLflow notes where its files are from the root on.
+    """Correct the paths in the repository's own database, which are absolute, after the repository was moved or copied.
 
-    In a copy of the repository, new files would go to the original otherwise.
+    Otherwise a copy would write its files into the original.
     """
     now = (where.home / ARTEFACTS).as_uri()
     if where.local_database != where.home / DATABASE or before == now:

@@ -26,9 +26,9 @@ PREPARES = ("prepare", "prepare_music")  # they only check data sets that are no
 
 
 class Checkout:
-    """A context manager: the files of a commit in `path`; it is removed at the end.
+    """A context manager: the files of a commit in `path`, which is removed at the end.
 
-    Nothing of the workspace is changed but DVC's cache, which gets what is pulled.
+    Of the workspace only DVC's cache is changed: it gets what is pulled.
 
     Args:
         root: the workspace.
@@ -82,7 +82,7 @@ class Checkout:
     def stored(self, md5: str) -> tuple[bytes, str] | None:
         """The bytes that the cache or else the remote keeps under an md5, right or wrong, and which of them does.
 
-        DVC is not asked: what it finds to be wrong it deletes, and then nobody can say what was altered.
+        Not through DVC: it deletes objects that it finds damaged, and then what was altered is lost.
         """
         if self._cache is not None:
             with contextlib.suppress(OSError):

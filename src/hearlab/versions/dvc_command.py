@@ -20,7 +20,7 @@ def run_dvc(
         root: the folder.
         arguments: the command and its options.
         environment: variables beside those of this process.
-        shown: whether all that it prints goes to the standard error stream, instead of into the answer.
+        shown: print its output to standard error instead of returning it.
     """
     # -P: no module of that folder takes the place of one of DVC's.
     command = (sys.executable, "-P", "-m", "dvc", *arguments)

@@ -34,7 +34,7 @@ def remotes(root: Path) -> dict[str, dict[str, str]]:
 
 
 def _configuration(root: Path) -> configparser.ConfigParser:
-    """What the repository's own files say; config.local goes before config."""
+    """The repository's own settings; those of config.local override those of config."""
     config = configparser.ConfigParser(interpolation=None)
     for name in ("config", "config.local"):
         with contextlib.suppress(OSError, UnicodeDecodeError, configparser.Error):

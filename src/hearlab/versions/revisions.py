@@ -108,7 +108,7 @@ class RevisionFiles:
         return None
 
     def _cached(self, identity: str | None) -> bytes | None:
-        """An object of DVC's cache, if it is there and whole."""
+        """An object of DVC's cache, if it is there and undamaged."""
         cache = cache_folder(self.root)
         if cache is None or not identity:
             return None

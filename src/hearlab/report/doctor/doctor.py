@@ -34,7 +34,7 @@ MEMORY_PER_WORKER = 2 << 30
 
 
 def examine(root: Path) -> list[Finding]:
-    """Make all checks; one that fails by itself is a finding too.
+    """Make all checks; a check that cannot be made is a finding too.
 
     Args:
         root: the workspace.
@@ -50,7 +50,7 @@ def examine(root: Path) -> list[Finding]:
         try:
             findings += check(root, params)
         except Exception as error:
-            findings.append(Finding("doctor", "warning", f"could not look: {type(error).__name__}: {error}"))
+            findings.append(Finding("doctor", "warning", f"a check failed: {type(error).__name__}: {error}"))
     return findings
 
 
