@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.separation import load_separator, weights_files
+from hearlab.params import PUBLISHED_WEIGHTS, load_params
+from hearlab.separation import Separator, load_separator, weights_files
+from hearlab.separation.loading import loader
 from hearlab.separation.openunmix import OBSOLETE, TARGETS, UnmixShape
+from hearlab.separation.overlap_add import Chunks
+from hearlab.separation.weights import published_files
+from hearlab.separators import SEPARATORS, SeparationModel
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SHAPE = UnmixShape(sample_rate=44100, nfft=512, nhop=128, bandwidth=8000, hidden_size=8, nb_layers=1)
 
 
@@ -62,6 +72,30 @@ def test_unknown_model_and_device(tmp_path):
         ParameterError, match=r"^device: is unknown \(found 'gpu0', wanted auto, cpu, cuda or cuda:N\)$"
     ):
         load_separator("openunmix", tmp_path, "gpu0")
+
+
+def test_every_model_of_the_table_has_its_module():
+    for name in SEPARATORS:
+        module, _, function = loader(name).partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+        assert callable(importlib.import_module(module).weights_files)
+
+
+def test_a_model_is_one_module_and_one_row(tmp_path, monkeypatch):
+    module = ModuleType("hearlab.separation.halves")
+    module.weights_files = lambda weights: [weights]
+    module.load = lambda weights, device, *, segment, overlap, threads: Separator(
+        44100, ("loud", "soft"), lambda chunk: np.stack([0.75 * chunk, 0.25 * chunk]), Chunks.of_seconds(44100, segment)
+    )
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(SEPARATORS, "halves", SeparationModel("Halves", 0.01, ()))
+    stems = load_separator("halves", tmp_path).separate_array(noise(1000), 44100)
+    assert list(stems) == ["loud", "soft"]
+    assert weights_files("halves", tmp_path) == [tmp_path]
+    assert published_files(["halves"]) == []
+    text = (REPOSITORY / "params.yaml").read_text().replace("model: openunmix", "model: halves")
+    (tmp_path / "params.yaml").write_text(text)
+    assert load_params(tmp_path / "params.yaml").separator_weights == PUBLISHED_WEIGHTS
 
 
 def test_a_folder_without_weights_names_the_published_file_and_how_to_get_it(tmp_path):
