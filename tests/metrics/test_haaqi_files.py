@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import haaqi_stem, unit_seed
-from hearlab.metrics.files import score_haaqi_files, stored_factor
+from hearlab.metrics.files import score_haaqi_files
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LISTENER = Listener(
@@ -96,8 +97,8 @@ def test_a_level_may_be_given(files):
 @pytest.mark.parametrize("text", ["", "one", "nan", "inf", "-0.5", "1 2"])
 def test_bad_factor(files, text):
     files[1].with_suffix(".txt").write_text(text)
-    with pytest.raises(InputError, match=r"song\.v2_left_drums\.txt: holds no factor"):
-        stored_factor(files[1])
+    with pytest.raises(InputError, match=r"song\.v2_left_drums\.txt: is not a factor"):
+        read_factor(files[1])
 
 
 def test_bad_files_are_named(files, tmp_path):

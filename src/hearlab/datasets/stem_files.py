@@ -29,7 +29,8 @@ def write_flac(path: Path, samples: NDArray[np.int16], rate: int) -> None:
 
 def factor_file(path: Path) -> Path:
     """The text file that holds a stem's factor; the names of songs may have dots."""
-    return path.with_name(path.name.removesuffix(".flac") + ".txt")
+    stem = path.with_suffix("") if path.suffix.lower() == ".flac" else path
+    return stem.with_name(stem.name + ".txt")
 
 
 def write_stem(path: Path, samples: Samples, rate: int) -> None:

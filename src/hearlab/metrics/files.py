@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.audio import read_audio
+from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Listener
 from hearlab.metrics.haaqi import haaqi_stem
@@ -82,7 +82,7 @@ def score_haaqi_files(
     """
     reference_signal, reference_rate = _stereo(reference, silence=True)
     processed_signal, processed_rate = _stereo(processed, silence=True)
-    processed_signal = processed_signal * stored_factor(processed)
+    processed_signal = processed_signal * read_factor(processed)
     rng = np.random.RandomState(None if seed_name is None else unit_seed(seed_name))
     ears: dict[str, Any] = {}
     for index, (ear, audiogram) in enumerate((("left", listener.left), ("right", listener.right))):
@@ -106,25 +106,6 @@ def score_haaqi_files(
         }
     score = (ears["left"]["score"] + ears["right"]["score"]) / 2
     return {"score": score, **ears, "listener": listener.id, "level": level}
-
-
-def stored_factor(path: Path) -> float:
-    """The factor by which a stem was divided before it was written: in the `.txt` beside a FLAC file, else 1.
-
-    Raises:
-        InputError: the `.txt` file holds something else than one finite number, at least 0.
-    """
-    beside = path.with_suffix(".txt")
-    if path.suffix.lower() != ".flac" or not beside.is_file():
-        return 1.0
-    try:
-        text = beside.read_text(encoding="utf-8").strip()
-        factor = float(text)
-    except (ValueError, OSError) as error:
-        raise InputError(beside, "holds no factor", found=str(error)[:80], wanted="one number") from None
-    if not 0 <= factor < math.inf:
-        raise InputError(beside, "holds no factor", found=text[:80], wanted="a finite number, at least 0")
-    return factor
 
 
 def _stereo(path: Path, *, silence: bool = False) -> tuple[NDArray[np.float64], int]:
