@@ -9,6 +9,8 @@ from tracking_support import make_result, write_lock
 
 from hearlab.compute.timings import StageTime
 from hearlab.errors import InputError
+from hearlab.scores.tracks import TRACKS
+from hearlab.tracking.figures import draw
 from hearlab.tracking.result import current_result
 from hearlab.tracking.summary import averages, report, time_values
 
@@ -41,6 +43,25 @@ def test_averages_by_stem_severity_and_snr(tmp_path: Path) -> None:
         },
         abs=1e-8,  # the decimals that are written
     )
+
+
+def test_a_further_metric_has_keys_and_a_figure_of_its_own(tmp_path: Path) -> None:
+    root = make_result(tmp_path, music=False)
+    plain = averages(current_result(root))
+    for name in ("speech.csv", "speech_unprocessed.csv", "plots/haspi_snr.csv"):
+        path = root / "metrics" / name
+        header, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([f"{header},hasqi", *(f"{row},0.25" for row in rows), ""]))
+    write_lock(root, gain=0, music=False)
+    result = current_result(root)
+    values = averages(result)
+    assert {name: value for name, value in values.items() if not name.startswith("hasqi")} == plain
+    assert values["hasqi/enhanced"] == values["hasqi_by_snr/unprocessed/0 to 6 dB"] == 0.25
+    assert {name.replace("hasqi", "haspi") for name in values} == plain.keys()
+    assert "HASPI 0.4000 enhanced, 0.2000 unprocessed; HASQI 0.2500 enhanced" in report(result, values, {}, {})
+    pytest.importorskip("matplotlib")
+    draw(TRACKS["speech"], root / "metrics/plots/haspi_snr.csv", tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == {"haspi_snr.png", "hasqi_snr.png"}
 
 
 def test_without_scene_list_and_audiograms_the_groups_are_not_known(tmp_path: Path) -> None:

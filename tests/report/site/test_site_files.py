@@ -221,6 +221,23 @@ def test_the_leaderboard(tmp_path: Path) -> None:
     assert 'href="leaderboard.html"' in (root / "report/index.html").read_text(encoding="utf-8")
 
 
+def test_a_further_metric_is_on_every_page(workspace: Path, tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    shutil.copytree(workspace, root, ignore=shutil.ignore_patterns("report"))
+    for name in ("speech.csv", "speech_unprocessed.csv"):
+        header, *rows = (root / "metrics" / name).read_text(encoding="utf-8").splitlines()
+        lines = [f"{header},hasqi", *(f"{row},0.25" for row in rows), ""]
+        (root / "metrics" / name).write_text("\n".join(lines), encoding="utf-8")
+    site = build_site(root, root / "report").index.parent
+    pages = {name: (site / name).read_text(encoding="utf-8") for name in ("index.html", "speech.html")}
+    listening = (site / "scenes/S06001.html").read_text(encoding="utf-8")
+    assert "HASQI, mean of" in pages["index.html"]
+    for part in ("HASQI enhanced", 'id="chart-hasqi-scores"', 'id="hasqi-compared"', "1: like the original."):
+        assert part in pages["speech.html"]
+    assert "<strong>HASQI 0.250</strong>" in listening
+    assert "HASQI" not in (site / "music.html").read_text(encoding="utf-8")
+
+
 def test_other_folders_are_left_alone(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
