@@ -166,7 +166,7 @@ def find_revision(name: str, root: Path) -> RevisionFiles:
     if head in found or len(found) == 1:
         return RevisionFiles(root, name, found[head] if head in found else next(iter(found.values())), True)
     if found:
-        known = ", ".join(baseline[:7] for baseline in found)
+        known = ", ".join(commit[:7] for commit in found.values())
         raise InputError(name, "is the name of several experiments", found=known, wanted="a hash")
     problem = "is no file, no git revision and no DVC experiment"
     raise InputError(name, problem, wanted=WANTED, advice="see dvc exp list")
