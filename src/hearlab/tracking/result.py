@@ -1,4 +1,4 @@
-"""The result that lies in the workspace: its scores, and what they were made from, by which it is told from others."""
+"""The result in the workspace: its scores, and the data and parameters that distinguish it from other results."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def compare(
 
     Args:
         first, second: A and B; differences are B - A.
-        root: the workspace, whose metadata tell SNRs, interferers and audiograms.
+        root: the workspace, with the metadata: SNRs, interferers and audiograms.
         metric: name of one metric, such as 'haspi'.
         breakdowns: those of BREAKDOWNS that are wanted.
         noise_sd: standard deviation of a pair's score between reruns, instead of the known one.

@@ -1,4 +1,4 @@
-"""What the scores of a track were made from, as a revision's dvc.lock and params.yaml tell."""
+"""What the scores of a track were made from, according to a revision's dvc.lock and params.yaml."""
 
 from __future__ import annotations
 

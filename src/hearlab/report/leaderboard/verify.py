@@ -88,7 +88,7 @@ def verify(
     Args:
         root: a clone that has the entry's commit, and DVC's cache or remote.
         units: pairs to score again, drawn at random; None for all. Pairs that look wrong are always among them.
-        seed: of the draw; None for one that nobody can foresee.
+        seed: of the draw; None for an unpredictable one.
         recompute: run the revision's whole pipeline with its own code. This is also done where its scores or signals
             cannot be had from DVC.
         tolerance: greatest difference of a score that is made again. The same signals give the same scores but for the

@@ -1,4 +1,4 @@
-"""What stands on the pages of a site: plain values for the templates, which escape every text."""
+"""The content of a site's pages: plain values for the templates, which escape every text."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def grade_text(listener: Listener) -> str:
-    """The WHO grade of a hearing loss in words; empty where the audiogram does not tell it."""
+    """The WHO grade of a hearing loss in words; empty where the audiogram does not reach the frequencies."""
     found = grade(listener)
     return "" if found == UNKNOWN else "no hearing loss" if found == "none" else f"{found} hearing loss"
 
