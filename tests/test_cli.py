@@ -15,7 +15,7 @@ import hearlab
 from hearlab.audio import resample
 from hearlab.cli import main
 from hearlab.listeners import load_listeners
-from hearlab.metrics import haspi, haspi_better_ear, unit_seed
+from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
 
 RATE = 16000
 
@@ -41,10 +41,12 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def score(files: Path, *arguments: str, reference: str = "clean.wav", processed: str = "noisy.flac") -> list[str]:
+def score(
+    files: Path, *arguments: str, reference: str = "clean.wav", processed: str = "noisy.flac", metric: str = "haspi"
+) -> list[str]:
     names = ["--reference", str(files / reference), "--processed", str(files / processed)]
     listener = ["--listener", "L0064", "--listeners", str(files / "listeners.json")]
-    return ["score", "haspi", *names, *listener, *arguments]
+    return ["score", metric, *names, *listener, *arguments]
 
 
 def test_score_equals_the_function(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +60,20 @@ def test_score_equals_the_function(files: Path, capsys: pytest.CaptureFixture[st
     assert len(result["left"]["features"]) == 10
     assert main(score(files, "--seed-name", "S06001")) == 0
     assert capsys.readouterr().out.startswith(f"HASPI {wanted.score:.4f} (left ")
+
+
+def test_quality_of_speech(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(score(files, "--seed-name", "S06001", "--json", metric="hasqi")) == 0
+    result = json.loads(capsys.readouterr().out)
+    clean, noisy = (soundfile.read(files / name)[0] for name in ("clean.wav", "noisy.flac"))
+    listener = load_listeners(files / "listeners.json")["L0064"]
+    wanted = hasqi_better_ear(clean, noisy, RATE, listener, rng=unit_seed("S06001"))
+    assert result["score"] == wanted.score == max(result["left"]["score"], result["right"]["score"])
+    assert result["left"]["nonlinear"] == wanted.left.nonlinear
+    assert result["right"]["linear"] == wanted.right.linear
+    assert result["level"] == 100.0
+    assert main(score(files, "--seed-name", "S06001", metric="hasqi")) == 0
+    assert capsys.readouterr().out.startswith(f"HASQI {wanted.score:.4f} (left ")
 
 
 def test_other_rates_and_mono(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ from hearlab.audio import read_audio
 from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi_better_ear
-from hearlab.metrics.statistics import (
+from hearlab.scores import statistics
+from hearlab.scores.statistics import (
     ClusteredMean,
     clustered_mean,
     detectable_difference,
@@ -26,7 +27,6 @@ from hearlab.metrics.statistics import (
     rerun_sd,
     sign_flip_test,
 )
-from hearlab.scores import statistics
 from hearlab.scores.tracks import METRICS
 from hearlab.stages.score_speech import scene_reference
 from reference_material import REFERENCE

@@ -47,25 +47,27 @@ class Hearing:
             ]
         )
         self._envelope_rms = np.empty(BANDS)
-        self._kept: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        # Rows of two bands at a time, once they are kept.
+        self.kept_envelopes: list[TwoRows] = []
+        self._kept_motions: list[TwoRows] = []
 
-    def keep(self) -> None:
-        """Compress all bands now, if that was not done, and keep their envelopes and motions."""
-        if self._kept is not None:
-            return
-        self._kept = empty_rows(BANDS, self.samples), empty_rows(BANDS, self.samples)
-        for bands in PAIRS:
-            pair = slice(bands[0], bands[1] + 1)
-            _compress((self, self), bands, self._kept[0][pair], self._kept[1][pair])
+    def keep(self, *, motions: bool) -> None:
+        """Compress all bands now, if that was not done, and keep their envelopes and, if wanted, motions."""
+        if not self.kept_envelopes:
+            self.kept_envelopes = [empty_rows(2, self.samples) for _ in PAIRS]
+            self._kept_motions = [empty_rows(2, self.samples) for _ in PAIRS] if motions else []
+            for number, bands in enumerate(PAIRS):
+                moving = self._kept_motions[number] if motions else None
+                _compress((self, self), bands, self.kept_envelopes[number], moving)
 
     def envelopes(self) -> Iterator[TwoRows]:
         """Compressed envelopes, linear, of two bands at a time; to be done with before the next two are asked for."""
         rows = empty_rows(2, self.samples)
-        for bands in PAIRS:
-            if self._kept is None:
-                _compress((self, self), bands, rows)
+        for number, bands in enumerate(PAIRS):
+            if self.kept_envelopes:
+                rows[:] = self.kept_envelopes[number]
             else:
-                rows[:] = self._kept[0][bands[0] : bands[1] + 1]
+                _compress((self, self), bands, rows)
             yield rows
 
     def levels(self) -> NDArray[np.float64]:
@@ -81,12 +83,12 @@ def side_by_side(reference: Hearing, processed: Hearing) -> Iterator[tuple[TwoRo
     envelopes, motions = empty_rows(2, reference.samples), empty_rows(2, reference.samples)
     hearings = reference, processed
     for band in range(BANDS):
-        if any(hearing._kept is None for hearing in hearings):
-            _compress(hearings, (band, band), envelopes, motions)
-        else:
+        if reference._kept_motions and processed._kept_motions:
             for row, hearing in enumerate(hearings):
-                assert hearing._kept is not None
-                envelopes[row], motions[row] = hearing._kept[0][band], hearing._kept[1][band]
+                envelopes[row] = hearing.kept_envelopes[band // 2][band % 2]
+                motions[row] = hearing._kept_motions[band // 2][band % 2]
+        else:
+            _compress(hearings, (band, band), envelopes, motions)
         yield envelopes, motions
 
 

@@ -33,10 +33,10 @@ class ReferenceEar:
     def __init__(self, reference: NDArray[np.floating], level: float) -> None:
         self.samples = reference.size
         self._level = level
-        hearing = Hearing(reference, normal_hearing(), level)
-        self._pairs = [rows.copy() for rows in hearing.envelopes()]
+        self._hearing = Hearing(reference, normal_hearing(), level)
+        self._hearing.keep(motions=False)
         # Both sides are compensated with the delays of the reference's filters, as published.
-        self._late = compensating_delays(hearing.bandwidths)
+        self._late = compensating_delays(self._hearing.bandwidths)
 
     def envelopes(self, before: int = 0) -> Iterator[Row]:
         """The reference's envelopes in dB above threshold at 24 kHz, low bands first, after so many zeros `before`.
@@ -44,13 +44,14 @@ class ReferenceEar:
         Zeros follow, too, as many as a window of 0.02 s needs. An envelope is to be done with before the next one is
         asked for.
         """
-        for number, pair in enumerate(self._pairs):
-            yield from self._firing(number, pair.copy(), normal_hearing(), before)
+        for number, pair in enumerate(self._hearing.envelopes()):
+            yield from self._firing(number, pair, normal_hearing(), before)
 
     def processed_envelopes(self, processed: Hearing, before: int = 0) -> Iterator[Row]:
         """Envelopes of a processed signal of the same length, aligned with the reference; otherwise as `envelopes`."""
-        for number, (pair, rows) in enumerate(zip(self._pairs, processed.envelopes(), strict=True)):
-            align_rows(pair, rows, self.samples)
+        pairs = zip(self._hearing.kept_envelopes, processed.envelopes(), strict=True)
+        for number, (reference, rows) in enumerate(pairs):
+            align_rows(reference, rows, self.samples)
             yield from self._firing(number, rows, processed.loss, before)
 
     def _firing(self, number: int, pair: TwoRows, loss: LossParameters, before: int) -> Iterator[Row]:

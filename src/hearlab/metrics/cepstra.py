@@ -44,17 +44,24 @@ def smoothed_segments(envelope: Row, samples: int, size: int) -> NDArray[np.floa
     Returns:
         shape (segments,).
     """
-    window, half = np.hanning(size), size // 2
+    half = size // 2
+    falling, window, rising = _averaging_windows(size)
     count = 1 + samples // size + (samples - half) // size
     last = (count - 1) * half
-    falling, rising = window[half:], window[:half]
     return np.concatenate(
         [
-            windowed_sums(envelope, falling / np.sum(falling), half, 1),
-            windowed_sums(envelope[half:], window / np.sum(window), half, count - 2),
-            windowed_sums(envelope[last:], rising / np.sum(rising), half, 1),
+            windowed_sums(envelope, falling, half, 1),
+            windowed_sums(envelope[half:], window, half, count - 2),
+            windowed_sums(envelope[last:], rising, half, 1),
         ]
     )
+
+
+@lru_cache(maxsize=2)
+def _averaging_windows(size: int) -> tuple[NDArray[np.float64], ...]:
+    """The second half of a von Hann window, all of it and the first half, each with a sum of 1."""
+    window = np.hanning(size)
+    return tuple(part / np.sum(part) for part in (window[size // 2 :], window, window[: size // 2]))
 
 
 def audible_cepstra(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:

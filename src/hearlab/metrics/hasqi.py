@@ -110,7 +110,7 @@ def score_pair(pair: SpeechPair, random: np.random.RandomState, *, equalisation:
     amplified = equalisation == AMPLIFY
     if pair.shared:  # the listener's other processed signals
         reference = pair.reference.kept(_impaired_reference, pair.length, tuple(pair.losses), amplified)
-        reference.keep()
+        reference.keep(motions=True)
     else:
         reference = _impaired_reference(pair.reference, pair.length, tuple(pair.losses), amplified)
     processed = pair.processed

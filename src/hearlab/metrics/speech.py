@@ -158,7 +158,7 @@ class SpeechPair:
     @cached_property
     def _processed(self) -> Hearing:
         hearing = self._heard()
-        hearing.keep()
+        hearing.keep(motions=True)
         return hearing
 
     def _heard(self) -> Hearing:

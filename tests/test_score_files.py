@@ -1,4 +1,4 @@
-"""HAAQI of two files."""
+"""`hearlab score haaqi`: stems, their factors, and what is refused; tests/test_cli.py has the rest."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from hearlab.commands.score import score_files
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import haaqi_stem, unit_seed
-from hearlab.metrics.files import score_haaqi_files
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LISTENER = Listener(
     "L1", Audiogram([10, 15, 20, 40, 50, 60], FREQUENCIES), Audiogram([0, 0, 10, 20, 20, 30], FREQUENCIES)
 )
+
+
+def score(reference, processed, *, level: float | None = None, seed_name: str | None = None) -> dict:
+    return score_files("haaqi", reference, processed, LISTENER, level=level, seed_name=seed_name)
 
 
 def notes(rate: int, seconds: float = 0.6) -> np.ndarray:
@@ -34,7 +38,7 @@ def files(tmp_path):
 
 
 def test_both_ears_as_the_challenge_scores_them(files):
-    found = score_haaqi_files(*files, LISTENER, seed_name="song")
+    found = score(*files, seed_name="song")
     random = np.random.RandomState(unit_seed("song"))
     (reference, _), (processed, _) = (soundfile.read(path) for path in files)
     for channel, ear in enumerate(("left", "right")):
@@ -51,45 +55,45 @@ def test_both_ears_as_the_challenge_scores_them(files):
 
 def test_a_factor_beside_the_stem_is_applied(files):
     reference, processed = files
-    plain = score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    plain = score(reference, processed, seed_name="song")
     processed.with_suffix(".txt").write_text("0.25\n")
-    scaled = score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    scaled = score(reference, processed, seed_name="song")
     samples, _ = soundfile.read(processed)
     soundfile.write(processed.with_suffix(".wav"), samples * 0.25, 24000, subtype="DOUBLE")
     # Beside a WAV file a .txt file means nothing.
-    by_hand = score_haaqi_files(reference, processed.with_suffix(".wav"), LISTENER, seed_name="song")
+    by_hand = score(reference, processed.with_suffix(".wav"), seed_name="song")
     assert scaled["score"] == by_hand["score"] != plain["score"]
 
 
 def test_a_silent_stem_with_factor_zero(files):
     reference, processed = files
     soundfile.write(reference, np.zeros((44100, 2)), 44100, subtype="PCM_16")
-    assert score_haaqi_files(reference, processed, LISTENER)["score"] == 0
+    assert score(reference, processed)["score"] == 0
     soundfile.write(processed, np.zeros((24000, 2)), 24000, subtype="PCM_16")
     processed.with_suffix(".txt").write_text("0")
-    assert score_haaqi_files(reference, processed, LISTENER)["score"] == 1
+    assert score(reference, processed)["score"] == 1
 
 
 def test_a_mono_file_is_heard_with_both_ears(files):
     reference, processed = files
     samples, _ = soundfile.read(processed)
     soundfile.write(processed, samples[:, 0], 24000, subtype="PCM_16")
-    mono = score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    mono = score(reference, processed, seed_name="song")
     soundfile.write(processed, samples[:, [0, 0]], 24000, subtype="PCM_16")
-    assert mono == score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    assert mono == score(reference, processed, seed_name="song")
 
 
 def test_files_of_any_rate_keep_step(files):
     reference, processed = files
-    expected = score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    expected = score(reference, processed, seed_name="song")
     soundfile.write(processed, np.tanh(3 * notes(44100)), 44100, subtype="PCM_16")
-    found = score_haaqi_files(reference, processed, LISTENER, seed_name="song")
+    found = score(reference, processed, seed_name="song")
     assert found["score"] == pytest.approx(expected["score"], abs=0.02)
 
 
 def test_a_level_may_be_given(files):
-    soft = score_haaqi_files(*files, LISTENER, level=70.0, seed_name="song")
-    loud = score_haaqi_files(*files, LISTENER, level=100.0, seed_name="song")
+    soft = score(*files, level=70.0, seed_name="song")
+    loud = score(*files, level=100.0, seed_name="song")
     assert soft["level"] == 70.0
     assert soft["score"] != loud["score"]
 
@@ -104,10 +108,10 @@ def test_bad_factor(files, text):
 def test_bad_files_are_named(files, tmp_path):
     reference, processed = files
     with pytest.raises(InputError, match=r"absent\.wav: no such file"):
-        score_haaqi_files(tmp_path / "absent.wav", processed, LISTENER)
+        score(tmp_path / "absent.wav", processed)
     soundfile.write(processed, np.ones((24000, 3)) * 0.1, 24000)
     with pytest.raises(InputError, match=r"channels: wrong number of channels .*found 3, wanted 1 or 2"):
-        score_haaqi_files(reference, processed, LISTENER)
+        score(reference, processed)
     soundfile.write(processed, notes(24000)[:100], 24000)
     with pytest.raises(InputError, match=r"drums\.flac: cannot be scored against .*left ear: .*too short"):
-        score_haaqi_files(reference, processed, LISTENER)
+        score(reference, processed)
