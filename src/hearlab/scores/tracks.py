@@ -95,7 +95,7 @@ class Track:
         title: as pages show it.
         cluster: what scores are clustered by, which is also the name of a column: 'scene' or 'song'.
         metrics: in the order of their columns; the first one is the headline.
-        enhancing_stage, scoring_stage: in dvc.yaml.
+        scoring_stage: its name in dvc.yaml.
         tables: condition -> its score table in the folder of metrics.
         averages: file in the folder of metrics that holds the averages.
         points: table of the points that plots show, in the folder of metrics.
@@ -105,7 +105,6 @@ class Track:
     title: str
     cluster: str
     metrics: tuple[Metric, ...]
-    enhancing_stage: str
     scoring_stage: str
     tables: dict[str, str]
     averages: str
@@ -173,7 +172,6 @@ TRACKS = {
                     best="like the original",
                 ),
             ),
-            enhancing_stage="enhance_speech",
             scoring_stage="score_speech",
             tables={ENHANCED: "speech.csv", UNPROCESSED: "speech_unprocessed.csv"},
             averages="speech.json",
@@ -196,7 +194,6 @@ TRACKS = {
                     stems=STEMS,
                 ),
             ),
-            enhancing_stage="enhance_music",
             scoring_stage="score_music",
             tables={ENHANCED: "music.csv"},
             averages="music.json",
