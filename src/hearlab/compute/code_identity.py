@@ -33,18 +33,9 @@ class _Module:
 
 def code_identity(function: Callable[..., Any], more: Iterable[str] = ()) -> str:
     """Hash of everything that `function`, and the classes or functions `more` ('package.module:Name'), can reach."""
-    return _identity(_start(function, more))
-
-
-def modules_reached(function: Callable[..., Any], more: Iterable[str] = ()) -> set[str]:
-    """Names of the modules whose definitions make the `code_identity`."""
-    return {module for module, _ in _reached(_start(function, more))}
-
-
-def _start(function: Callable[..., Any], more: Iterable[str]) -> tuple[Definition, ...]:
-    start = [(function.__module__, function.__qualname__.split(".")[0])]
-    start += [(module, name) for module, _, name in (dotted.partition(":") for dotted in more)]
-    return tuple(sorted(set(start)))
+    start = {(function.__module__, function.__qualname__.split(".")[0])}
+    start |= {(module, name) for module, _, name in (dotted.partition(":") for dotted in more)}
+    return _identity(tuple(sorted(start)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -71,7 +62,7 @@ def _reached(start: tuple[Definition, ...]) -> set[Definition]:
 def _text(module: str, name: str) -> tuple[str, ...]:
     """The definition's source as a normalised dump, and the data files that it names."""
     dumps = []
-    for node in _nodes(module, name):
+    for node in _parse(module).definitions.get(name, ()):
         dumps.append(ast.dump(_without_docstrings(node)))
         texts = {child.value for child in ast.walk(node) if isinstance(child, ast.Constant)}
         dumps += [identity for file, identity in _data_files().items() if file in texts]
@@ -88,7 +79,7 @@ def _data_files() -> dict[str, str]:
 def _mentioned(module: str, name: str) -> Iterator[Definition]:
     """Definitions that one definition's source mentions."""
     table = _parse(module)
-    for node in _nodes(module, name):
+    for node in table.definitions.get(name, ()):
         local = dict(_imports(node, module))
         for child in ast.walk(node):
             if isinstance(child, ast.Name):
@@ -105,19 +96,13 @@ def _mentioned(module: str, name: str) -> Iterator[Definition]:
 
 def _resolve(module: str, name: str) -> Iterator[Definition]:
     """Where a name of a module is really defined: a submodule, here, or where the module imports it from."""
-    if not name:
-        return  # the attribute that is read of the module is followed on its own
-    if _source(f"{module}.{name}") is not None:
-        return
+    if not name or _source(f"{module}.{name}") is not None:
+        return  # a module: the attribute that is read of it is followed on its own
     table = _parse(module)
     if name in table.definitions:
         yield module, name
     elif name in table.imports:
         yield from _resolve(*table.imports[name])
-
-
-def _nodes(module: str, name: str) -> tuple[ast.stmt, ...]:
-    return _parse(module).definitions.get(name, ())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -162,14 +147,10 @@ def _imports(node: ast.AST, module: str) -> Iterator[tuple[str, Definition]]:
 
 
 def _absolute(node: ast.ImportFrom, module: str) -> str:
-    if not node.level:
-        return node.module or ""
     source = _source(module)
-    parts = module.split(".")
-    if source is None or source.name != "__init__.py":
-        parts = parts[:-1]
-    parts = parts[: len(parts) - node.level + 1]
-    return ".".join([*parts, *([node.module] if node.module else [])])
+    is_package = source is not None and source.name == "__init__.py"
+    package = module if is_package else module.rpartition(".")[0]
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -99,8 +99,7 @@ class ObjectStore:
         if self.holds(file):
             Path(source).unlink(missing_ok=True)  # it is not there if the last call was interrupted
             return
-        if not os.path.isdir(os.path.dirname(target)):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.islink(source):  # to a file on another disk
             self._copy(source, target)
             return

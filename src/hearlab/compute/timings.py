@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
-import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -79,14 +78,14 @@ def unit_ran(core: float) -> None:
 
 
 def units_finished(index: Path, count: int) -> None:
-    """Tell the current stage's number of units and its index."""
+    """Note the current stage's number of units and its index."""
     attempt = _current.get()
     if attempt is not None:
         attempt.ran, attempt.units, attempt.index = attempt.ran or 0, count, md5_of(index)
 
 
 def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dict[str, StageTime]:
-    """What the stages of a result took, as far as it was made in this workspace.
+    """What the stages of a result took, as far as they ran in this workspace.
 
     Args:
         root: the workspace.
@@ -99,45 +98,35 @@ def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dic
         try:
             stage, finished, of = str(record.pop("stage")), bool(record.pop("finished")), record.pop("dataset")
             latest = StageTime(**record)
-            before = attempts.pop(stage, StageTime())
-            total = StageTime(
-                before.wall + latest.wall, before.core + latest.core, _sum(before.ran, latest.ran), latest.units
-            )
+            if before := attempts.pop(stage, None):
+                latest.wall += before.wall
+                latest.core += before.core
+                latest.ran = latest.ran if before.ran is None else before.ran + (latest.ran or 0)
         except (KeyError, TypeError):
             continue  # a torn line
         if not finished:
-            attempts[stage] = total
-        elif of == dataset and stage in indexes and latest.index == indexes[stage]:
-            total.index = latest.index
-            if stage not in times or total.ran != 0:
-                times[stage] = total
+            attempts[stage] = latest
+        elif of != dataset or stage not in indexes or latest.index != indexes[stage]:
+            continue  # of another result
+        elif stage not in times or latest.ran != 0:
+            times[stage] = latest
     return times
 
 
-def _sum(one: int | None, two: int | None) -> int | None:
-    return None if one is None and two is None else (one or 0) + (two or 0)
-
-
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                yield record
+    with contextlib.suppress(OSError):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    yield record
 
 
 def _append(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # One write of one line: two stages that end together do not mix theirs.
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        os.write(handle, ("\n" + json.dumps(record) + "\n").encode())
-    finally:
-        os.close(handle)
+    with path.open("ab", buffering=0) as file:
+        file.write(("\n" + json.dumps(record) + "\n").encode())
 
 
 def note_unit_seconds(folder: Path, index: str, seconds: Sequence[float]) -> None:

@@ -122,18 +122,13 @@ def scene_config(
             "speech_interferers": "masker_speech_list.json",
             "noise_interferers": "masker_nonspeech_list.json",
             "music_interferers": "masker_music_list.json",
-            "number": list(scenes.interferers.number),
-            "start_time_range": list(scenes.interferers.start_time_range),
-            "end_early_time_range": list(scenes.interferers.end_early_time_range),
+            **scenes.interferers.model_dump(mode="json"),
         },
         "snr_range": list(scenes.snr_range),
         "listener": {
             "heads": list(data.heads),
             "channels": list(scenes.channels),
-            **{
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in scenes.head_turn.model_dump().items()
-            },
+            **scenes.head_turn.model_dump(mode="json"),
         },
         "shuffle_rooms": shuffle_rooms,
     }
@@ -167,22 +162,16 @@ def _compare_with_package(split: str, packaged: Path, built: Sequence[dict[str, 
 
 def difference(packaged: Any, built: Any, where: str = "") -> str | None:
     """The first place at which two values differ, and how: `.SNR: built 1.0, packaged 2.0`."""
-    if isinstance(packaged, dict) and isinstance(built, dict):
-        for name in built:
-            if name not in packaged:
-                return f"{where}.{name}: not in the package"
-            found = difference(packaged[name], built[name], f"{where}.{name}")
-            if found:
-                return found
-        return None
-    if isinstance(packaged, list) and isinstance(built, list) and len(packaged) == len(built):
-        for index, (theirs, ours) in enumerate(zip(packaged, built, strict=True)):
-            found = difference(theirs, ours, f"{where}[{index}]")
-            if found:
-                return found
-        return None
     if packaged == built:
         return None
     if packaged is None:
         return f"{where}: not in the package"
-    return f"{where}: built {built}, packaged {packaged}"
+    parts: list[tuple[str, Any, Any]] = []
+    if isinstance(packaged, dict) and isinstance(built, dict):
+        # What only the package has is no difference.
+        parts = [(f"{where}.{name}", packaged.get(name), value) for name, value in built.items()]
+    elif isinstance(packaged, list) and isinstance(built, list) and len(packaged) == len(built):
+        parts = [(f"{where}[{k}]", *both) for k, both in enumerate(zip(packaged, built, strict=True))]
+    else:
+        return f"{where}: built {built}, packaged {packaged}"
+    return next((found for place, theirs, ours in parts if (found := difference(theirs, ours, place))), None)

@@ -1,4 +1,4 @@
-"""Which package of the challenge a stage lacks, told in one line before the stage starts."""
+"""Which packages of the challenge a stage lacks, said in one line before the stage starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,41 @@ from hearlab.params import Params
 from hearlab.stages.common import workspace
 
 
-def needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
-    """What a stage reads of the packages: the data root, and the folders below it, told with '/'.
+def require(params: Params, stage: str) -> None:
+    """Check that each folder that a stage needs of the challenge's packages holds something.
+
+    Raises:
+        InputError: one line that names the stage, the empty folders and the packages that hold them.
+    """
+    root, _ = _needed_folders(params, stage)
+    missing = lacking(params, stage)
+    names = list(dict.fromkeys(package.name for package in missing.values() if package))
+    if missing:
+        raise InputError(
+            root,
+            f"{stage} needs the package{'s' * (len(names) > 1)} {' and '.join(names)}",
+            found=f"no {', no '.join(missing)}",
+            advice=f"hearlab data fetch {names[0]}, then hearlab data unpack {names[0]} (docs/full-data.md)",
+        )
+
+
+def lacking(params: Params, stage: str) -> dict[str, Package | None]:
+    """The folders that a stage needs of the challenge's packages and that hold nothing, each with its package.
+
+    None of the demo's: they are made by `prepare`, and the unit that needs a file says that it is missing.
 
     Args:
+        params: the parameters.
         stage: its name in dvc.yaml, such as 'render_scenes@train'.
     """
+    if params.dataset == "demo":
+        return {}
+    root, folders = _needed_folders(params, stage)
+    return {folder: _package_of(root.name, folder) for folder in folders if not holds_files(root / folder)}
+
+
+def _needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
+    """What a stage reads of the packages: the data root, and the folders below it, with '/'."""
     files = workspace(params)
     name, _, split = stage.partition("@")
     source = SOURCE_SPLIT.get(split, split)
@@ -35,30 +64,6 @@ def needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
     return files.clarity.root, ()
 
 
-def require(params: Params, stage: str) -> None:
-    """Check that each folder that a stage needs of the challenge's packages holds something.
-
-    The demo's are made by `prepare`; a file that is missing there is told by the unit that needs it.
-
-    Raises:
-        InputError: one line that names the stage, the empty folders and the packages that hold them.
-    """
-    if params.dataset == "demo":
-        return
-    root, folders = needed_folders(params, stage)
-    empty = [folder for folder in folders if not holds_files(root / folder)]
-    if not empty:
-        return
-    packages = {package.name: package for package in (package_of(root.name, folder) for folder in empty) if package}
-    names = list(packages)
-    raise InputError(
-        root,
-        f"{stage} needs the package{'s' * (len(names) > 1)} {' and '.join(names)}",
-        found=f"no {', no '.join(empty)}",
-        advice=f"hearlab data fetch {names[0]}, then hearlab data unpack {names[0]} (docs/full-data.md)",
-    )
-
-
 def absent(root: Path) -> list[Package]:
     """The packages of a data root of which no folder holds anything; those that may be left out are not counted."""
     return [
@@ -70,7 +75,7 @@ def absent(root: Path) -> list[Package]:
     ]
 
 
-def package_of(root: str, folder: str) -> Package | None:
+def _package_of(root: str, folder: str) -> Package | None:
     """The package that holds a folder of the data root `clarity_data` or `cadenza_data`."""
     for package in load_catalogue().values():
         if package.root != root or package.optional:

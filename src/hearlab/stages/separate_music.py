@@ -36,23 +36,15 @@ def units(params: Params) -> list[Unit]:
     files, separate = workspace(params), params.separate
     weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
     needed = tuple(path.as_posix() for path in weights_files(separate.model, weights))
+    common = {"weights": weights.as_posix(), **separate.model_dump(include={"model", "device", "segment", "overlap"})}
     listed = []
     for song in songs_to_evaluate(params):
         mixture = files.cadenza.stem(song.split, song.name, "mixture").as_posix()
-        arguments = {
-            "song": song.name,
-            "mixture": mixture,
-            "model": separate.model,
-            "weights": weights.as_posix(),
-            "device": separate.device,
-            "segment": separate.segment,
-            "overlap": separate.overlap,
-        }
         listed.append(
             Unit(
                 song.name,
                 separate_unit,
-                arguments,
+                {"song": song.name, "mixture": mixture, **common},
                 inputs=(mixture, *needed),
                 outputs=tuple(f"{song.name}/{stem}.wav" for stem in STEMS),
                 code=(loader(separate.model),),

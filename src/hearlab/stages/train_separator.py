@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,10 @@ class SongFiles:
     def __init__(self, root: Path, songs: Sequence[str]) -> None:
         self.songs = songs
         self._root = root
-        self._frames = {song: int(self._info(song).frames) for song in songs}
+        self._frames: dict[str, int] = {}
+        for song in songs:
+            with self._opened(song, STEMS[0]) as sound:
+                self._frames[song] = sound.frames
         self._keep = sum(self._frames.values()) * len(STEMS) * 2 * 4 <= KEPT_BYTES
         self._kept: dict[tuple[str, str], NDArray[np.float32]] = {}
 
@@ -163,21 +167,16 @@ class SongFiles:
         return self._kept[song, stem][start : start + frames]
 
     def _read(self, song: str, stem: str, start: int, frames: int) -> NDArray[np.float32]:
-        path = self._path(song, stem)
-        try:
-            with soundfile.SoundFile(path) as sound:
-                sound.seek(start)
-                samples: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+        with self._opened(song, stem) as sound:
+            sound.seek(start)
+            samples: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
         return samples
 
-    def _info(self, song: str) -> Any:
-        path = self._path(song, STEMS[0])
+    @contextlib.contextmanager
+    def _opened(self, song: str, stem: str) -> Iterator[soundfile.SoundFile]:
+        path = self._root / song / f"{stem}.wav"
         try:
-            return soundfile.info(path)
+            with soundfile.SoundFile(path) as sound:
+                yield sound
         except soundfile.LibsndfileError as error:
             raise InputError(path, "cannot be read as audio", found=error.error_string) from None
-
-    def _path(self, song: str, stem: str) -> Path:
-        return self._root / song / f"{stem}.wav"

@@ -18,7 +18,7 @@ from hearlab.params import Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
-from hearlab.stages.required_packages import holds_files, needed_folders, package_of
+from hearlab.stages.required_packages import holds_files, lacking
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
@@ -101,18 +101,15 @@ def _wall(seconds: float, units: int, cores: int) -> float:
 
 
 def _missing(params: Params, stages: Sequence[PlannedStage]) -> list[str]:
-    lacking: dict[str, list[str]] = {}
+    """One line for each package or file that stages of the plan lack."""
+    lacked_by: dict[str, list[str]] = {}
     for stage in stages:
-        root, folders = needed_folders(params, stage.name)
-        for folder in folders if params.dataset != "demo" else ():
-            if not holds_files(root / folder):
-                package = package_of(root.name, folder)
-                names = lacking.setdefault(f"package {package.name}" if package else folder, [])
-                names += [stage.name] if stage.name not in names else []
-        for path in stage.missing:
-            if not path.startswith(str(workspace(params).root)):
-                lacking.setdefault(path, []).append(stage.name)
-    return [f"missing: {what}, for {', '.join(names)}" for what, names in lacking.items()]
+        packages = lacking(params, stage.name).items()
+        missing = [f"package {package.name}" if package else folder for folder, package in packages]
+        missing += [path for path in stage.missing if not path.startswith(str(workspace(params).root))]
+        for what in dict.fromkeys(missing):
+            lacked_by.setdefault(what, []).append(stage.name)
+    return [f"missing: {what}, for {', '.join(names)}" for what, names in lacked_by.items()]
 
 
 def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], list[str], str]:
