@@ -10,6 +10,7 @@ from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.metadata import metadata_files
 from hearlab.scores.tracks import Track
+from hearlab.text import few
 from hearlab.versions.lock import deps
 from hearlab.versions.revisions import Files
 
@@ -33,8 +34,7 @@ def difference(track: Track, first: Files | None, second: Files | None) -> tuple
     ]
     notes = []
     if changes:
-        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-        notes.append(f"parameters that differ: {', '.join(changes[:SHOWN])}{more}")
+        notes.append(f"parameters that differ: {few(changes, SHOWN)}")
     sets = one.get("dataset"), two.get("dataset")
     if sets[0] != sets[1]:
         return None, [*notes, f"A was scored on the data set {sets[0]}, B on {sets[1]}"]

@@ -18,10 +18,12 @@ from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_po
 from hearlab.report.site.versions import Group, Version
 from hearlab.scores.groups import UNKNOWN, grade, interferer_types
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED
+from hearlab.text import few
 
 LABELLED = (250, 1000, 4000)  # Hz beside a spectrogram
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 FEATURED = 3
+NAMED = 4  # listeners in a line
 Address = Callable[[str], str | None]
 """The address of a scene's or song's page, None if it has none."""
 Cell = tuple[str, float | None]
@@ -95,15 +97,10 @@ def track_rows(results: TrackResults, address: Address) -> tuple[list[str], str,
                 "url": address(unit),
                 "cells": cells,
                 "details": interferer_types(scene) if details else "",
-                "listeners": _few(listeners),
+                "listeners": few(listeners, NAMED),
             }
         )
     return [*(["SNR (dB)"] if details else []), *_columns(results)], details, rows
-
-
-def _few(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def listening_values(
