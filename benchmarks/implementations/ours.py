@@ -52,10 +52,14 @@ def speech_scene(
     from hearlab.stages.score_speech import score_unit
 
     track = TRACKS["speech"]
+    chosen = track.chosen(metrics, "metrics")
     keys = {
         f"{metric.name} {condition}": track.result_key(metric, condition)
-        for metric in track.chosen(metrics, "metrics")
+        for metric in chosen
         for condition in CONDITIONS
+    }
+    conditions = {
+        condition: {track.result_key(metric, condition): metric.scorer for metric in chosen} for condition in CONDITIONS
     }
 
     def run() -> dict[str, float]:
@@ -70,8 +74,7 @@ def speech_scene(
                 enhanced=".",
                 reference_channel=1,
                 level=level,
-                conditions=CONDITIONS,
-                metrics=metrics,
+                conditions=conditions,
             )
             scores.update({f"{listener['name']} {name}": unit[key] for name, key in keys.items()})
         return scores

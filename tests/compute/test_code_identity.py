@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.compute.code_identity import code_identity
+from hearlab.scores.tracks import METRICS
 from hearlab.stages.enhance_speech import enhance_unit
 from hearlab.stages.render_scenes import render_unit
 from hearlab.stages.score_speech import score_unit
@@ -122,9 +123,13 @@ def test_stages_depend_on_their_own_code_only() -> None:
                 pending += _mentioned(*definition)
         return {module for module, _ in seen}
 
-    rendering, scoring, enhancing = modules(render_unit), modules(score_unit), modules(enhance_unit)
+    haspi, hasqi = (METRICS[name].load() for name in ("haspi", "hasqi"))
+    rendering, enhancing = modules(render_unit), modules(enhance_unit)
+    scoring = modules(score_unit) | modules(haspi)
     assert "hearlab.scenes.binaural" in rendering
-    assert "hearlab.ear.filterbank" in scoring
+    assert {"hearlab.ear.filterbank", "hearlab.metrics.haspi", "hearlab.kernels.simd"} <= scoring
+    assert "hearlab.metrics.hasqi" in modules(hasqi)
+    assert not scoring & {"hearlab.metrics.hasqi", "hearlab.metrics.haaqi"}
     assert "hearlab.audio" in rendering & scoring & enhancing
     assert not any(name.startswith(("hearlab.ear", "hearlab.metrics", "hearlab.compute")) for name in rendering)
     assert not any(name.startswith(("hearlab.scenes", "hearlab.systems", "hearlab.compute")) for name in scoring)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from hearlab.audio import write_wav
+from hearlab.compute.code_identity import _reached
 from hearlab.compute.engine import UnitsFailed
 from hearlab.errors import InputError, ParameterError
-from hearlab.scores.tracks import TRACKS
-from hearlab.stages import STAGES, run_stage
+from hearlab.params import load_params
+from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.stages import STAGES, run_stage, stage_units
 from hearlab.stages.score_speech import write_results
 
 Make = Callable[..., Path]
@@ -212,3 +214,20 @@ def test_an_unknown_metric_is_found_before_any_work(repository: Make) -> None:
     repository({"evaluate.speech_metrics": ["haspi", "hasquy"]})
     with pytest.raises(ParameterError, match=r"evaluate\.speech_metrics: unknown metric \(found hasquy"):
         run_stage("check_params")
+
+
+@pytest.mark.parametrize("chosen", [["haspi"], ["haspi", "hasqi"]])
+def test_the_key_of_a_pair_covers_its_metrics_and_no_others(paired: Path, repository: Make, chosen: list[str]) -> None:
+    repository({"evaluate.speech_metrics": chosen})
+    scorers = {METRICS[name].scorer for name in chosen}
+    for unit in stage_units("score_speech", load_params()):
+        assert set(unit.code) == scorers
+        assert {key for names in unit.arguments["conditions"].values() for key in names.values()} == scorers
+        # The table of tracks itself is not part of the code: another row there makes no pair anew.
+        start = (
+            (unit.function.__module__, unit.function.__qualname__),
+            *(tuple(name.split(":")) for name in unit.code),
+        )
+        reached = _reached(start)
+        assert {tuple(scorer.split(":")) for scorer in scorers} <= reached
+        assert ("hearlab.scores.tracks", "TRACKS") not in reached

@@ -82,8 +82,13 @@ class Metric:
 
     def load(self) -> Any:
         """The scorer, imported when it is needed."""
-        module, _, name = self.scorer.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return load_scorer(self.scorer)
+
+
+def load_scorer(scorer: str) -> Any:
+    """What 'module:name' names."""
+    module, _, name = scorer.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.speech import BinauralReference
 from hearlab.params import Params
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
+from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, load_scorer
 from hearlab.stages.common import DECIMALS, METRICS, read_list, scene_listener_pairs, workspace, write_table
 
 TRACK = TRACKS["speech"]
@@ -44,7 +44,11 @@ def _metrics(params: Params) -> tuple[Metric, ...]:
 
 def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
     files, channel = workspace(params), params.render.reference_channel
-    conditions = CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1]
+    metrics = _metrics(params)
+    conditions = {
+        condition: {TRACK.result_key(metric, condition): metric.scorer for metric in metrics}
+        for condition in (CONDITIONS if params.evaluate.unprocessed else CONDITIONS[:1])
+    }
     scenes, enhanced = files.rendered(params.evaluate.split), files.enhanced
     arguments = {
         "scene": scene,
@@ -53,8 +57,7 @@ def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
         "enhanced": enhanced.as_posix(),
         "reference_channel": channel,
         "level": params.evaluate.level,
-        "conditions": list(conditions),
-        "metrics": [metric.name for metric in _metrics(params)],
+        "conditions": conditions,
     }
     inputs = [
         *_reference_files(scenes, scene, channel),
@@ -65,6 +68,7 @@ def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
         score_unit,
         arguments,
         inputs=tuple(path.as_posix() for path in inputs),
+        code=tuple(metric.scorer for metric in metrics),
         group=scene,  # its reference is heard once for all listeners
     )
 
@@ -79,25 +83,25 @@ def score_unit(
     enhanced: str,
     reference_channel: int,
     level: float,
-    conditions: Sequence[str],
-    metrics: Sequence[str],
+    conditions: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Scores of one pair, `{scene, listener, enhanced[, unprocessed]}` and those of further metrics.
 
-    Every condition and metric starts with the scene's own seed.
+    `conditions` names the scorer of each key of the result ('module:function'), not the table of tracks: a row that is
+    added there makes no score anew. Every condition and metric starts with the scene's own seed.
     """
     person = listener_from_entry(listener["name"], listener)
     files = _reference_files((root / scenes).resolve(), scene, reference_channel)
     reference = _heard_reference(*files, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files), level)
     scores: dict[str, Any] = {"scene": scene, "listener": person.id}
-    for condition in conditions:
+    for condition, scorers in conditions.items():
         path = _processed_file(condition, root / scenes, root / enhanced, scene, person.id, reference_channel)
         signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
         try:
-            pair = reference.beside(signal, SAMPLE_RATE, person, shared=len(metrics) > 1)
-            for metric in TRACK.chosen(metrics, "metrics"):
-                result = pair.better_ear(metric.load(), np.random.RandomState(unit_seed(scene)))
-                scores[TRACK.result_key(metric, condition)] = round(float(result.score), DECIMALS)
+            pair = reference.beside(signal, SAMPLE_RATE, person, shared=len(scorers) > 1)
+            for key, scorer in scorers.items():
+                result = pair.better_ear(load_scorer(scorer), np.random.RandomState(unit_seed(scene)))
+                scores[key] = round(float(result.score), DECIMALS)
         except InputError as error:
             # The metric knows no files: say which one it was given.
             raise InputError(path, f"cannot be scored for {person.id}: {error}") from error
