@@ -20,7 +20,7 @@ from typing import Any
 OWN_PACKAGE = "hearlab"
 DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
 
-Definition = tuple[str, str]  # module and name; an empty name stands for the whole module
+Definition = tuple[str, str]  # module and name; an empty name means the whole module
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 DVC deletes a stage's outputs before it runs the stage. So each finished unit's files go at once to where DVC would put
 them in the end, its content-addressed cache (or, without DVC, to a store of our own), and the outputs are links to
-them: bytes exist once, and DVC, when it commits the stage, finds them there already. Which unit made which bytes stands
-in two places: a journal beside the workspace, for runs that were interrupted, and an index that is versioned with each
-stage's result, for other clones and for going back in history.
+them: bytes exist once, and DVC, when it commits the stage, finds them there already. Which unit made which bytes is
+recorded in two places: a journal beside the workspace, for runs that were interrupted, and an index that is versioned
+with each stage's result, for other clones and for going back in history.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def run(params: Params, split: str | None = None) -> None:
 def stand_in_rooms(params: Params, counts: SplitCounts) -> list[dict[str, Any]]:
     """Rooms that lead to the same draws as a split's real ones: how many they are, and how many positions they have.
 
-    Where things stand in a room decides angles, but no draw. So the scenes of one split can be drawn without the
+    Positions in a room decide angles, but no draw. So the scenes of one split can be drawn without the
     packages of those before it.
     """
     nowhere = {"position": [0.0, 0.0, 0.0]}

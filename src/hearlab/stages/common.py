@@ -1,4 +1,4 @@
-"""What several stages need: where the chosen data set lies, its scenes, songs and pairs, and writing tables."""
+"""What several stages need: the folder of the chosen data set, its scenes, songs and pairs, and writing tables."""
 
 from __future__ import annotations
 
@@ -89,20 +89,23 @@ def song_listener_pairs(params: Params) -> list[tuple[Song, Listener]]:
     return pairs[::SMALL_TEST] if params.evaluate.small_test else pairs
 
 
-def song_segments(params: Params, songs: Sequence[Song]) -> dict[str, Segments]:
+def song_segments(params: Params) -> dict[str, Segments]:
     """The segments of test songs by their names; songs of other splits are enhanced and scored whole."""
     if params.evaluate.song_split != "test":
         return {}
-    return read_segments(workspace(params).cadenza.segments, songs)
+    return read_segments(workspace(params).cadenza.segments, list(dict(song_listener_pairs(params))))
 
 
-def song_memory(params: Params, song: Song, bytes_per_frame: int) -> int:
-    """Bytes of memory of a unit that holds a whole song."""
-    try:
-        frames = soundfile.info(workspace(params).cadenza.stem(song.split, song.name, "mixture")).frames
-    except soundfile.SoundFileError:
-        frames = UNKNOWN_SONG * SAMPLE_RATE  # units can be listed before their songs are here
-    return GIBIBYTE + bytes_per_frame * frames
+def song_memory(params: Params, bytes_per_frame: int) -> dict[str, int]:
+    """Bytes of memory of a unit that holds a whole song, by the song's name."""
+    memory = {}
+    for song in songs_to_evaluate(params):
+        try:
+            frames = soundfile.info(workspace(params).cadenza.stem(song.split, song.name, "mixture")).frames
+        except soundfile.SoundFileError:
+            frames = UNKNOWN_SONG * SAMPLE_RATE  # units can be listed before their songs are here
+        memory[song.name] = GIBIBYTE + bytes_per_frame * frames
+    return memory
 
 
 def submission_pairs(params: Params) -> tuple[list[tuple[str, str]], dict[str, Segments]]:

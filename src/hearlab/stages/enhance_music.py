@@ -35,11 +35,9 @@ def check(params: Params) -> None:
 def units(params: Params) -> list[Unit]:
     """One for each song-listener pair."""
     separated, system = workspace(params).separated, system_arguments(params.enhance)
-    pairs = song_listener_pairs(params)
-    segments = song_segments(params, [song for song, _ in pairs])
-    memory = {song: song_memory(params, song, BYTES_PER_FRAME) for song in dict(pairs)}
+    segments, memory = song_segments(params), song_memory(params, BYTES_PER_FRAME)
     listed = []
-    for song, listener in pairs:
+    for song, listener in song_listener_pairs(params):
         cut = segments.get(song.name)
         arguments = {
             "song": song.name,
@@ -58,7 +56,7 @@ def units(params: Params) -> list[Unit]:
                 inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
                 outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
                 code=(system["system"],),
-                memory=memory[song],
+                memory=memory[song.name],
             )
         )
     return listed

@@ -69,7 +69,7 @@ def made_beside(target: Path) -> Iterator[Path]:
 
 
 def _check(data: ClarityData, params: Params) -> None:
-    """The metadata and heads are there, as every stage needs them; packages that only some stages need are told."""
+    """Raise where the metadata or the heads are not there, which all need; warn of packages that only some need."""
     require(params, "prepare")
     lacking = [path for path in (data.listeners, data.hrir_metadata) if not path.exists()]
     if lacking:

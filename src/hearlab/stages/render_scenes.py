@@ -97,7 +97,7 @@ def _check_complete(units: Sequence[Unit], package: Path) -> None:
             package,
             f"the package lacks files of {sum(map(bool, missing))} of {len(units)} scenes",
             found=f"no {', no '.join(names[:NAMED])}{more}",
-            advice="hearlab data check tells which are missing; render.source: rendered renders the scenes",
+            advice="hearlab data check names those that are missing; render.source: rendered renders the scenes",
         )
 
 

@@ -45,10 +45,11 @@ def check(params: Params) -> None:
 
 def units(params: Params) -> list[Unit]:
     """One for each song-listener pair."""
-    pairs = song_listener_pairs(params)
-    segments = song_segments(params, [song for song, _ in pairs])
-    memory = {song: song_memory(params, song, BYTES_PER_FRAME) for song in dict(pairs)}
-    return [_pair_unit(params, song, listener, segments.get(song.name), memory[song]) for song, listener in pairs]
+    segments, memory = song_segments(params), song_memory(params, BYTES_PER_FRAME)
+    return [
+        _pair_unit(params, song, listener, segments.get(song.name), memory[song.name])
+        for song, listener in song_listener_pairs(params)
+    ]
 
 
 def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:

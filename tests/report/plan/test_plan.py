@@ -156,17 +156,17 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_units_own_times_and_bytes_are_taken(demo: Path) -> None:
     seconds = unit_seconds(demo / ".hearlab")["data/demo/units/enhance_speech.json"]
     assert 0 < seconds < 1
-    work = Workload(demo, load_params()).of("enhance_speech", "perhaps")
+    work = Workload(load_params()).of("enhance_speech", "perhaps")
     assert work.measured
     assert work.units == 36  # 12 scenes with 3 listeners each
     assert work.seconds == pytest.approx(36 * seconds)
     assert work.bytes == 36 * 500
     assert work.done is None
-    assert Workload(demo, load_params()).of("score_speech", "perhaps").measured is False
+    assert Workload(load_params()).of("score_speech", "perhaps").measured is False
 
 
 def test_units_that_are_done_are_not_counted(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = Workload(demo, load_params())
+    load = Workload(load_params())
     from hearlab.stages import enhance_speech
 
     def lists_five(params: object) -> list[Unit]:

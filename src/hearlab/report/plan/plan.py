@@ -84,7 +84,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     cores = worker_count()
     with with_overrides(root, overrides) as params:
         stages = planned_stages(root, targets, overridden=bool(overrides))
-        load = Workload(root, params)
+        load = Workload(params)
         rows = []
         for stage in stages:
             work = load.of(stage.name, stage.runs)

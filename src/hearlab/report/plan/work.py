@@ -57,13 +57,12 @@ class Workload:
     """What the stages have to do.
 
     Args:
-        root: the workspace; the current folder.
-        params: the parameters of the planned run.
+        params: the parameters of the planned run; the workspace is the current folder.
     """
 
-    def __init__(self, root: Path, params: Params) -> None:
-        self.root, self.params = root, params
-        self.memo = Memo(root)
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.memo = Memo(Path.cwd())
         self._measured_seconds = unit_seconds(self.memo.folder)
         self._identities = self.memo.identities(may_read=False)
         text = resources.files("hearlab.report.plan").joinpath(COSTS).read_text(encoding="utf-8")
@@ -102,7 +101,7 @@ class Workload:
 
     def _done(self, units: list[Unit], index: Path) -> int | None:
         """How many units the memo has; None if a unit's inputs are not all there, or would have to be read."""
-        self.memo.load_index(self.root / index)
+        self.memo.load_index(index)
         try:
             return sum(self.memo.find(unit.key(self._identities)[0]) is not None for unit in units)
         except (InputError, NotRead):
@@ -129,7 +128,7 @@ class Workload:
     def _scene_listener_pairs(self) -> int:
         split = self.params.evaluate.split
         try:
-            pairs = read_json(self.root / workspace(self.params).clarity.scenes_listeners(split))
+            pairs = read_json(workspace(self.params).clarity.scenes_listeners(split))
             return sum(len(names) for names in pairs.values())
         except (InputError, AttributeError, TypeError):
             return round(self.params.scene_count(split) * float(self.costs["pairs"]["listeners_per_scene"]))
@@ -137,15 +136,14 @@ class Workload:
     def _songs(self) -> int:
         split = self.params.evaluate.song_split
         try:
-            return len(read_songs(self.root / workspace(self.params).cadenza.songs(split)))
+            return len(read_songs(workspace(self.params).cadenza.songs(split)))
         except InputError:
             counts = self.params.data.songs
             return int(getattr(counts, split)) if counts else int(self.costs["songs"][split])
 
     def _listeners(self) -> int:
-        path = workspace(self.params).cadenza.listeners(self.params.evaluate.song_listeners)
         try:
-            return len(load_listeners(self.root / path))
+            return len(load_listeners(workspace(self.params).cadenza.listeners(self.params.evaluate.song_listeners)))
         except InputError:
             return int(self.costs["songs"]["listeners"])
 
@@ -171,8 +169,8 @@ class Workload:
 
         data = workspace(self.params).cadenza
         try:
-            songs = read_songs(self.root / data.songs(self.params.evaluate.song_split))
-            files = [self.root / data.stem(song.split, song.name, "mixture") for song in songs]
+            songs = read_songs(data.songs(self.params.evaluate.song_split))
+            files = [data.stem(song.split, song.name, "mixture") for song in songs]
             return statistics.fmean(soundfile.info(file).duration for file in files)
         except (InputError, soundfile.SoundFileError, statistics.StatisticsError):
             return float(self.costs["songs"]["seconds"])
@@ -180,7 +178,7 @@ class Workload:
     def _measured_bytes(self, index: Path) -> float | None:
         """Mean bytes of the units of the stage's last result."""
         try:
-            units = json.loads((self.root / index).read_text(encoding="utf-8"))["units"]
+            units = json.loads(index.read_text(encoding="utf-8"))["units"]
             if any(unit["result"] == {"source": "packaged"} for unit in units):
                 return None
             return statistics.fmean(sum(file["size"] for file in unit["files"]) for unit in units)
