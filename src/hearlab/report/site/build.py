@@ -25,7 +25,7 @@ from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import Sounds
-from hearlab.report.site.versions import Group, scene_groups, song_groups
+from hearlab.report.site.versions import Group, version_groups
 from hearlab.scores.tracks import TRACKS
 
 MARK = ".hearlab-site"  # a folder that has it may be written over
@@ -84,7 +84,9 @@ def build_site(
         for one in results.tracks:
             for unit in _units(one, pages, only):
                 listeners = _listeners(one, unit)
-                heard[one.track.name, unit] = listeners, _groups(results, one, unit, listeners, out)
+                others = other_versions(results, unit, listeners, out) if one.track.cluster == "scene" else []
+                groups = version_groups(results, one.track, unit, listeners, others)
+                heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for _, groups in heard.values() for group in groups])
         _Writer(results, out, heard, sounds, problems).write()
@@ -134,13 +136,6 @@ def _listeners(results: TrackResults, unit: str) -> list[str]:
         return names
     names = sorted(names, key=lambda name: scores.score(scores.enhanced, (unit, name)) or 0.0)
     return [names[place * (len(names) - 1) // (LISTENERS - 1)] for place in range(LISTENERS)]
-
-
-def _groups(results: Results, one: TrackResults, unit: str, listeners: Sequence[str], out: Path) -> list[Group]:
-    if one.track.cluster == "song":
-        return song_groups(results.root, results.files, results.params, unit, listeners)
-    others = other_versions(results, unit, listeners, out)
-    return scene_groups(results.root, results.files, results.params, unit, listeners, others)
 
 
 def _assets(out: Path) -> None:

@@ -16,7 +16,7 @@ from hearlab.report.site.loudness import loudness
 from hearlab.report.site.pages import grade_text, scene_facts
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
-from hearlab.report.site.versions import Group, Version, scene_groups, song_groups
+from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED
 
 LISTENERS = 4  # in one picture
@@ -57,8 +57,7 @@ def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> N
 
 
 def _group(results: Results, track: TrackResults, name: str, listeners: list[str]) -> Group:
-    make = scene_groups if track.track.cluster == "scene" else song_groups
-    groups = make(results.root, results.files, results.params, name, listeners)
+    groups = version_groups(results, track.track, name, listeners)
     if not groups:
         raise InputError(name, "has no sounds here", advice="dvc pull or dvc repro brings them")
     kept = [version for version in groups[0].versions if not version.label.startswith(("Target in", "Interferers"))]

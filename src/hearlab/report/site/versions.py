@@ -11,6 +11,8 @@ from hearlab.datasets.song_lists import Segments, read_segments, read_songs
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.params import Params
+from hearlab.report.site.results import Results
+from hearlab.scores.tracks import Track
 
 
 @dataclass(frozen=True)
@@ -57,84 +59,85 @@ class Group:
     versions: tuple[Version, ...]
 
 
-def scene_groups(
-    root: Path, files: Workspace, params: Params, scene: str, listeners: Sequence[str], others: Sequence[Version] = ()
+def version_groups(
+    results: Results, track: Track, unit: str, listeners: Sequence[str], others: Sequence[Version] = ()
 ) -> list[Group]:
-    """The versions of a scene whose files are there; `others` come after the enhanced ones."""
-    channel = params.render.reference_channel
-    folder = files.rendered(params.evaluate.split)
-    microphones = f"what the hearing aid's microphone pair CH{channel} picks up"
+    """The versions of a scene, or of a song and its stems, whose files are there.
 
-    def one(label: str, about: str, kind: str, path: Path, listener: str = "") -> Version:
-        return Version(label, about, kind, (Part(path),), listener)
-
-    versions = [
-        one("Unprocessed", microphones, "unprocessed", scene_file(folder, scene, "mix", channel)),
-        *(
-            one(f"Enhanced, {name}", "the hearing aid's output", "enhanced", path, name)
-            for name in listeners
-            for path in [enhanced_file(files.enhanced, scene, name)]
-        ),
-        *others,
-        one(
-            "Target, anechoic",
-            "the clean talker; the metric compares with it",
-            "reference",
-            scene_file(folder, scene, "target_anechoic", channel),
-        ),
-        one("Target in the room", "the talker alone", "reference", scene_file(folder, scene, "target", channel)),
-        one(
-            "Interferers",
-            "everything but the talker",
-            "reference",
-            scene_file(folder, scene, "interferer", channel),
-        ),
+    Args:
+        results: where they lie.
+        track: of the scene or song.
+        unit: its name.
+        listeners: whose enhanced versions are wanted.
+        others: of a scene; they come after the enhanced ones.
+    """
+    if track.cluster == "scene":
+        groups = _scene_groups(results.files, results.params, unit, listeners, others)
+    else:
+        groups = _song_groups(results.root, results.files, results.params, unit, listeners)
+    there = [
+        Group(name, tuple(one for one in versions if all((results.root / part.path).is_file() for part in one.parts)))
+        for name, versions in groups
     ]
-    return _groups(root, [("Scene", versions)])
+    return [group for group in there if group.versions]
 
 
-def song_groups(root: Path, files: Workspace, params: Params, song: str, listeners: Sequence[str]) -> list[Group]:
-    """The versions of a song and of its stems whose files are there."""
+def _scene_groups(
+    files: Workspace, params: Params, scene: str, listeners: Sequence[str], others: Sequence[Version]
+) -> list[tuple[str, list[Version]]]:
+    channel = params.render.reference_channel
+
+    def rendered(label: str, about: str, kind: str, signal: str) -> Version:
+        path = scene_file(files.rendered(params.evaluate.split), scene, signal, channel)
+        return Version(label, about, kind, (Part(path),))
+
+    def enhanced(name: str) -> Version:
+        part = Part(enhanced_file(files.enhanced, scene, name))
+        return Version(f"Enhanced, {name}", "the hearing aid's output", "enhanced", (part,), name)
+
+    microphones = f"what the hearing aid's microphone pair CH{channel} picks up"
+    versions = [
+        rendered("Unprocessed", microphones, "unprocessed", "mix"),
+        *map(enhanced, listeners),
+        *others,
+        rendered("Target, anechoic", "the clean talker; the metric compares with it", "reference", "target_anechoic"),
+        rendered("Target in the room", "the talker alone", "reference", "target"),
+        rendered("Interferers", "everything but the talker", "reference", "interferer"),
+    ]
+    return [("Scene", versions)]
+
+
+def _song_groups(
+    root: Path, files: Workspace, params: Params, song: str, listeners: Sequence[str]
+) -> list[tuple[str, list[Version]]]:
     split = params.evaluate.song_split
     cut = _segments(root, files, song) if split == "test" else None
     whole, cut_stem = (cut.subjective, cut.objective) if cut else ((0.0, None), (0.0, None))
 
-    def one(label: str, about: str, kind: str, path: Path, span: tuple[float, float | None]) -> Version:
+    def original(label: str, about: str, kind: str, path: Path, span: tuple[float, float | None]) -> Version:
         return Version(label, about, kind, (Part(path, *span),))
 
+    def remix(name: str) -> Version:
+        part = Part(music_file(files.enhanced_music, name, song, "remix"))
+        return Version(f"Remix, {name}", "the stems fitted to this listener", "enhanced", (part,), name)
+
+    def fitted(name: str, stem: str) -> Version:
+        paths = {side: music_file(files.enhanced_music, name, song, f"{side}_{stem}") for side in SIDES}
+        parts = tuple(Part(path, factor=_factor(root / path), ear=side) for side, path in paths.items())
+        return Version(f"Enhanced, {name}", "fitted to this listener", "enhanced", parts, name)
+
     mixture = files.cadenza.stem(split, song, "mixture")
-    groups = [
-        (
-            "Song",
-            [
-                one("Mixture", "the song as released", "unprocessed", mixture, whole),
-                *(
-                    Version(f"Remix, {name}", "the stems fitted to this listener", "enhanced", (Part(path),), name)
-                    for name in listeners
-                    for path in [music_file(files.enhanced_music, name, song, "remix")]
-                ),
-            ],
-        )
-    ]
+    mixed = original("Mixture", "the song as released", "unprocessed", mixture, whole)
+    groups = [("Song", [mixed, *map(remix, listeners)])]
     for stem in STEMS:
+        recorded, separated = files.cadenza.stem(split, song, stem), files.separated / song / f"{stem}.wav"
         versions = [
-            one("True", "the stem as recorded", "reference", files.cadenza.stem(split, song, stem), cut_stem),
-            one("Separated", "found in the mixture", "unprocessed", files.separated / song / f"{stem}.wav", cut_stem),
+            original("True", "the stem as recorded", "reference", recorded, cut_stem),
+            original("Separated", "found in the mixture", "unprocessed", separated, cut_stem),
+            *(fitted(name, stem) for name in listeners),
         ]
-        for name in listeners:
-            paths = {side: music_file(files.enhanced_music, name, song, f"{side}_{stem}") for side in SIDES}
-            parts = tuple(Part(path, factor=_factor(root / path), ear=side) for side, path in paths.items())
-            versions.append(Version(f"Enhanced, {name}", "fitted to this listener", "enhanced", parts, name))
         groups.append((stem.capitalize(), versions))
-    return _groups(root, groups)
-
-
-def _groups(root: Path, groups: Sequence[tuple[str, list[Version]]]) -> list[Group]:
-    there = [
-        Group(name, tuple(one for one in versions if all((root / part.path).is_file() for part in one.parts)))
-        for name, versions in groups
-    ]
-    return [group for group in there if group.versions]
+    return groups
 
 
 def _factor(path: Path) -> float:
