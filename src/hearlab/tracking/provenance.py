@@ -13,6 +13,7 @@ from typing import Any
 from hearlab.compute.process import worker_count
 from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.text import few
 from hearlab.tracking.result import Result
 from hearlab.versions.git import git_text
 from hearlab.versions.lock import LOCK_FILE
@@ -61,8 +62,7 @@ def _git_tags(result: Result) -> dict[str, str]:
     found = {"git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     found["mlflow.source.git.commit"] = commit  # which MLflow shows
     if changed:
-        more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
-        found["git.changed"] = ", ".join(changed[:CHANGES_SHOWN]) + more
+        found["git.changed"] = few(changed, CHANGES_SHOWN)
     branch = git_text(result.root, "symbolic-ref", "--quiet", "--short", "HEAD")
     if branch:
         found["git.branch"] = branch
