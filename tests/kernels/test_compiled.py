@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from hearlab.kernels import compiled as module
+from hearlab.kernels.frames import windowed_sums
 
 PROGRAM = """
 from hearlab.kernels.frames import windowed_sums
@@ -43,11 +45,62 @@ def test_code_depends_on_what_is_compiled_into_it():
         return 2 * x
 
     assert doubled(3.0) == 6.0
-    own, shared = doubled._cache._cache_file._source_stamp
-    assert own
-    assert shared == module._shared_stamp()
-    for name in module.SHARED_SOURCES:
-        assert (Path(module.__file__).parent / name).is_file()
+    # Numba still has the attribute by which this is done.
+    stamps = [function._cache._cache_file._source_stamp for function in (doubled, windowed_sums)]
+    assert all(isinstance(stamp, tuple) and len(stamp) == 2 for stamp in stamps)
+    # The tests import no compiled code but that of the module itself, as its text says.
+    assert stamps[0][1] != stamps[1][1]
+
+
+def test_the_stamp_changes_with_the_sources(tmp_path, monkeypatch):
+    kernels = tmp_path / "kernels"
+    kernels.mkdir()
+    texts = {
+        "one.py": "from hearlab.kernels.two import double\nfrom hearlab.kernels.plain import name\n",
+        "two.py": "from hearlab.kernels.three import triple\n",
+        "three.py": "import numba\n",
+        "plain.py": "name = 1\n",
+    }
+    for name, text in texts.items():
+        (kernels / name).write_text(text)
+    monkeypatch.setattr(module, "PACKAGE", tmp_path)
+    sources = module.compiled_sources(kernels / "one.py")
+    assert {source.name for source in sources} == {"two.py", "three.py"}
+    before = module._stamp(sources)
+    (kernels / "three.py").write_text("import numba\n# changed\n")
+    module._text.cache_clear()
+    module._stamp.cache_clear()
+    assert module._stamp(sources) != before
+
+
+def jitted(tree: ast.Module) -> list[ast.FunctionDef]:
+    names = {"compiled", "register_jitable"}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [node for node in functions if names & {getattr(mark, "id", None) for mark in node.decorator_list}]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(module.PACKAGE.rglob("*.py")) if module.HOLDS_COMPILED.search(path.read_text())],
+    ids=lambda path: str(path.relative_to(module.PACKAGE)),
+)
+def test_compiled_functions_take_nothing_from_modules_that_are_not_in_their_stamp(path):
+    tree = ast.parse(path.read_text())
+    imported = {
+        alias.asname or alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hearlab.")
+        for alias in node.names
+    }
+    used = {
+        imported[name.id]
+        for function in jitted(tree)
+        for statement in function.body
+        for name in ast.walk(statement)
+        if isinstance(name, ast.Name) and name.id in imported
+    }
+    covered = {source.relative_to(module.PACKAGE.parent) for source in module.compiled_sources(path)}
+    assert {Path(*name.split(".")).with_suffix(".py") for name in used} <= covered
 
 
 def test_division_by_zero_is_as_in_numpy():

@@ -16,7 +16,7 @@ from hearlab.kernels.correlation import (
     highest_lag,
     near_lags,
 )
-from hearlab.kernels.transform import SIZE, factors
+from hearlab.kernels.transform import SIZE, twiddle_factors
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_correlations_in_single_precision(n):
     norms = np.sqrt(np.sum(rows.astype(np.float64) ** 2, axis=1))
     scales = (1 / norms).astype(np.float32).reshape(2, 2).T.copy()
     found = np.empty((2, last - first + 1), dtype=np.float32)
-    correlate_nearby(*rows, scales, first, *factors(), *found)
+    correlate_nearby(*rows, scales, first, *twiddle_factors(), *found)
     for k in range(2):
         direct = np.correlate(rows[k].astype(np.float64), rows[k + 2].astype(np.float64), "full")
         expected = direct[n - 1 + first : n + last] / (norms[k] * norms[k + 2])
@@ -106,7 +106,7 @@ def test_correlations_at_all_lags(n):
     one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
     expected = np.correlate(one, two, "full")
     signals = one.astype(np.float32), two.astype(np.float32)
-    for found in (correlate_everywhere(*signals, *factors()), _correlate_long(*signals)):
+    for found in (correlate_everywhere(*signals, *twiddle_factors()), _correlate_long(*signals)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import exp2, log2, octaves_and_rest, power
-from hearlab.kernels.simd import every_single, load, load_octet, store
+from hearlab.kernels.simd import broadcast_octet, load, load_octet, store
 
 # Relative errors in double precision: three units in the last place.
 DOUBLE = 7e-16
@@ -30,7 +30,7 @@ def exponentials(values, out):
 @compiled
 def powers_of(values, exponent, out):
     for t in range(0, values.size, 8):
-        store(out, t, power(load_octet(values, t), every_single(exponent)))
+        store(out, t, power(load_octet(values, t), broadcast_octet(exponent)))
 
 
 @compiled

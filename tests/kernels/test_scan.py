@@ -8,12 +8,12 @@ from scipy.signal import lfilter
 
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.scan import one_pole_scan, one_pole_scan_of_octet, scan_coefficients
-from hearlab.kernels.simd import every, every_single, load, load_octet, store
+from hearlab.kernels.simd import broadcast, broadcast_octet, load, load_octet, store
 
 
 @compiled
 def quads(values, powers, out):
-    before = every(0.0)
+    before = broadcast(0.0)
     for t in range(0, values.size, 4):
         before = one_pole_scan(load(values, t), before, powers, 3)
         store(out, t, before)
@@ -21,7 +21,7 @@ def quads(values, powers, out):
 
 @compiled
 def octets(values, powers, out):
-    before = every_single(np.float32(0.0))
+    before = broadcast_octet(np.float32(0.0))
     for t in range(0, values.size, 8):
         before = one_pole_scan_of_octet(load_octet(values, t), before, powers)
         store(out, t, before)

@@ -7,37 +7,34 @@ import pytest
 
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.simd import (
-    all_last,
-    all_last_of_octet,
-    every,
-    every_single,
+    broadcast,
+    broadcast_last,
+    broadcast_octet,
+    broadcast_pairs,
+    flush_tiny,
     fma,
-    halves,
-    inside,
-    joined,
-    last_four_of_octets,
-    last_of_octets,
-    last_one_of,
-    last_two_of,
-    last_two_of_octets,
+    in_unit_interval,
+    ldexp,
     load,
     load_columns,
     load_octet,
     maximum,
     minimum,
-    pair_sums,
-    pairs,
-    quiet,
-    reversed_octet,
-    rounded,
-    scaled,
-    split,
+    narrow,
+    pairwise_add,
+    reduce_add,
+    reverse,
+    round_to_integer,
+    shift_in_four,
+    shift_in_one,
+    shift_in_two,
+    split_exponent,
     sqrt,
     store,
     swap_pairs,
-    total,
-    transposed,
-    transposed_octets,
+    transpose_octets,
+    transpose_quads,
+    widen,
 )
 
 A = np.array([1.5, -2.0, 3.25, 0.1])
@@ -56,19 +53,19 @@ def quads(a, b, out):
         fma(one, two, one),
         maximum(one, two),
         minimum(one, two),
-        pair_sums(one, two),
+        pairwise_add(one, two),
         swap_pairs(one),
-        last_one_of(one, two),
-        last_two_of(one, two),
-        all_last(one),
-        rounded(one),
-        every(2.5),
-        pairs(1.0, 2.0),
+        shift_in_one(one, two),
+        shift_in_two(one, two),
+        broadcast_last(one),
+        round_to_integer(one),
+        broadcast(2.5),
+        broadcast_pairs(1.0, 2.0),
         sqrt(two * two),
     ):
         store(out, 0, value)
         out = out[4:]
-    return total(one)
+    return reduce_add(one)
 
 
 def test_quads():
@@ -107,19 +104,19 @@ def octets(a, out):
         fma(one, two, one),
         maximum(one, two),
         minimum(one, two),
-        last_of_octets(one, two),
-        last_two_of_octets(one, two),
-        last_four_of_octets(one, two),
-        all_last_of_octet(one),
-        reversed_octet(one),
-        rounded(one),
-        every_single(np.float32(2.5)),
+        shift_in_one(one, two),
+        shift_in_two(one, two),
+        shift_in_four(one, two),
+        broadcast_last(one),
+        reverse(one),
+        round_to_integer(one),
+        broadcast_octet(np.float32(2.5)),
         sqrt(two * two),
-        joined(*halves(one)),
+        narrow(*widen(one)),
     ):
         store(out, 0, value)
         out = out[8:]
-    return total(one)
+    return reduce_add(one)
 
 
 def test_octets():
@@ -150,7 +147,7 @@ def test_octets():
 @compiled
 def squares(a, four, b, eight, columns):
     place = 0
-    for row in transposed(load(a, 0), load(a, 4), load(a, 8), load(a, 12)):
+    for row in transpose_quads(load(a, 0), load(a, 4), load(a, 8), load(a, 12)):
         store(four, place, row)
         place += 4
     rows = (
@@ -164,7 +161,7 @@ def squares(a, four, b, eight, columns):
         load_octet(b, 56),
     )
     place = 0
-    for row in transposed_octets(*rows):
+    for row in transpose_octets(*rows):
         store(eight, place, row)
         place += 8
     place = 0
@@ -184,18 +181,18 @@ def test_squares_are_transposed():
 
 @compiled
 def parts(a, exponents, mantissas, again):
-    exponent, mantissa = split(load(a, 0))
+    exponent, mantissa = split_exponent(load(a, 0))
     store(exponents, 0, exponent)
     store(mantissas, 0, mantissa)
-    store(again, 0, scaled(mantissa, exponent))
+    store(again, 0, ldexp(mantissa, exponent))
 
 
 @compiled
 def octet_parts(a, exponents, mantissas, again):
-    exponent, mantissa = split(load_octet(a, 0))
+    exponent, mantissa = split_exponent(load_octet(a, 0))
     store(exponents, 0, exponent)
     store(mantissas, 0, mantissa)
-    store(again, 0, scaled(mantissa, exponent))
+    store(again, 0, ldexp(mantissa, exponent))
 
 
 @pytest.mark.parametrize(
@@ -216,8 +213,8 @@ def test_exponent_and_mantissa(function, values):
 
 @compiled
 def choices(a, out):
-    store(out, 0, quiet(load(a, 0)))
-    store(out, 4, inside(load(a, 4)))
+    store(out, 0, flush_tiny(load(a, 0)))
+    store(out, 4, in_unit_interval(load(a, 4)))
 
 
 def test_what_is_too_faint_becomes_zero_and_what_is_inside_the_circle_counts():

@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.transform import PLANE, SIZE, STRIP, factors, transform
+from hearlab.kernels.transform import PLANE, SIZE, STRIP, transform, twiddle_factors
 
 # Root mean square error relative to the result's, in single precision.
 SINGLE = 3e-7
 
 
 @compiled
-def transformed(numbers, turns, inner):
+def transformed(numbers, twiddles, inner_twiddles):
     work = np.empty(2 * PLANE, dtype=np.float32)
     strips = np.empty(4 * STRIP, dtype=np.float32)
-    transform(numbers, work, strips, turns, inner)
+    transform(numbers, work, strips, twiddles, inner_twiddles)
 
 
 def through(values: np.ndarray) -> np.ndarray:
     numbers = np.zeros(2 * PLANE, dtype=np.float32)
     numbers[:SIZE], numbers[PLANE : PLANE + SIZE] = values.real, values.imag
-    transformed(numbers, *factors())
+    transformed(numbers, *twiddle_factors())
     return numbers[:SIZE] + 1j * numbers[PLANE : PLANE + SIZE]
 
 

@@ -13,7 +13,7 @@ from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import octaves_and_rest
 from hearlab.kernels.rows import Row, inside
 from hearlab.kernels.scan import one_pole_scan, scan_coefficients
-from hearlab.kernels.simd import every, every_single, fma, halves, load, load_octet, maximum, quiet, store
+from hearlab.kernels.simd import broadcast, broadcast_octet, flush_tiny, fma, load, load_octet, maximum, store, widen
 
 # An onset overshoots its steady state by this factor.
 OVERSHOOT = 2.0
@@ -25,13 +25,13 @@ TINY = 1e-30
 
 DECIBELS_PER_OCTAVE = 20 * float(np.log10(2))
 
-# Samples that are worked on together, in short loops one after the other. After each block what the filters remember
-# is looked at, lest it decays into denormal numbers.
+# Samples that are processed together, in short loops one after the other. After each block the states of the filters
+# are flushed to zero where they are tiny, before they become denormal numbers.
 BLOCK = 256
 
 
 def adapt(envelope: Row, attenuation: float, level: float, motion: Row | None = None) -> None:
-    """Turn a compressed envelope into what the nerve is told: adapted, in dB above threshold, at least 0. In place.
+    """Turn a compressed envelope into the firing of the nerve: adapted, in dB above threshold, at least 0. In place.
 
     Args:
         envelope: linear, a row.
@@ -84,17 +84,17 @@ def _adapt(
     scans: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> None:
-    zero, slope, threshold = every(0.0), every(DECIBELS_PER_OCTAVE), every(offset)
-    direct, first_weight, second_weight = every(weights[0]), every(weights[1]), every(weights[2])
-    tiny = every_single(np.float32(TINY))
+    zero, slope, threshold = broadcast(0.0), broadcast(DECIBELS_PER_OCTAVE), broadcast(offset)
+    direct, first_weight, second_weight = broadcast(weights[0]), broadcast(weights[1]), broadcast(weights[2])
+    tiny = broadcast_octet(np.float32(TINY))
     first = second = zero
     decibels, adapted = np.empty(BLOCK), np.empty(BLOCK, dtype=np.float32)
     for start in range(0, envelope.size, BLOCK):
         count = min(BLOCK, envelope.size - start)
         for t in range(0, count, 8):
             octaves, rest = octaves_and_rest(load_octet(envelope, start + t) + tiny)
-            whole, next_whole = halves(octaves)
-            part, next_part = halves(rest)
+            whole, next_whole = widen(octaves)
+            part, next_part = widen(rest)
             store(decibels, t, maximum(fma(whole, slope, fma(part, slope, threshold)), zero))
             store(decibels, t + 4, maximum(fma(next_whole, slope, fma(next_part, slope, threshold)), zero))
         for t in range(0, count, 4):
@@ -102,7 +102,7 @@ def _adapt(
             first, second = one_pole_scan(level, first, scans), one_pole_scan(level, second, scans, 4)
             current = fma(direct, level, fma(first_weight, first, second_weight * second))
             store(adapted, t, maximum(current, zero))
-        first, second = quiet(first), quiet(second)
+        first, second = flush_tiny(first), flush_tiny(second)
         for t in range(0, count, 8):
             current = load_octet(adapted, t)
             if motion.size > 0:

@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from hearlab.ear.filter_design import butterworth
-from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, turned
+from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, rotated
 from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
@@ -18,19 +18,19 @@ from hearlab.kernels.powers import power
 from hearlab.kernels.rows import MARGIN, Row, inside
 from hearlab.kernels.scan import one_pole_scan_of_octet, scan_coefficients
 from hearlab.kernels.simd import (
-    every,
-    every_single,
-    last_of_octets,
+    broadcast,
+    broadcast_octet,
+    broadcast_pairs,
     load,
     load_columns,
     load_octet,
     maximum,
     minimum,
-    pair_sums,
-    pairs,
+    pairwise_add,
+    reduce_add,
+    shift_in_one,
     sqrt,
     store,
-    total,
 )
 
 # Levels in dB SPL between which the filters widen from their low-level bandwidth to the widest.
@@ -152,17 +152,17 @@ def _gain_low_pass() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 @register_jitable
 def _gains(power_of_control: Any, curve: Any, channel: int) -> Any:
     """Gain of a channel at eight samples, before the low-pass."""
-    over_knee = power_of_control * every_single(curve[channel, 0])
-    clipped = minimum(maximum(over_knee, every_single(np.float32(1.0))), every_single(curve[channel, 1]))
-    return power(clipped, every_single(curve[channel, 2])) * every_single(curve[channel, 3])
+    over_knee = power_of_control * broadcast_octet(curve[channel, 0])
+    clipped = minimum(maximum(over_knee, broadcast_octet(np.float32(1.0))), broadcast_octet(curve[channel, 1]))
+    return power(clipped, broadcast_octet(curve[channel, 2])) * broadcast_octet(curve[channel, 3])
 
 
 @register_jitable
 def _smooth(gains: Row, count: int, raw: Any, smooth: Any, scan: Row) -> Any:
-    """Low-pass a block of gains: it averages two samples, then decays. What it remembers comes back."""
+    """Low-pass a block of gains: it averages two samples, then decays. Its state is returned."""
     for t in range(0, count, 8):
         now = load_octet(gains, t)
-        smooth = one_pole_scan_of_octet(now + last_of_octets(raw, now), smooth, scan)
+        smooth = one_pole_scan_of_octet(now + shift_in_one(raw, now), smooth, scan)
         raw = now
         store(gains, t, smooth)
     return raw, smooth
@@ -192,7 +192,7 @@ def _compress(
     """
     wide, narrow, turn, swapped = load(wide_poles, 0), load(poles, 0), load(turns, 0), load(turns, 4)
     moving = one_motion.size > 0
-    zero, none = every(0.0), every_single(np.float32(0.0))
+    zero, none = broadcast(0.0), broadcast_octet(np.float32(0.0))
     a = b = c = d = zero  # stages of the control path
     p = q = r = s = zero  # stages of the signal path
     one_raw = two_raw = one_smooth = two_smooth = none
@@ -202,12 +202,12 @@ def _compress(
     for start in range(0, first.size, BLOCK):
         count = min(BLOCK, first.size - start)
         for t in range(count):
-            value = pairs(first[start + t], second[start + t]) * load(scaled_carriers, 4 * t)
+            value = broadcast_pairs(first[start + t], second[start + t]) * load(scaled_carriers, 4 * t)
             control, a, b, c, d = filter_step(wide, value, a, b, c, d)
             out, p, q, r, s = filter_step(narrow, value, p, q, r, s)
-            store(powers, 4 * t, pair_sums(control * control, out * out))
+            store(powers, 4 * t, pairwise_add(control * control, out * out))
             if moving:
-                store(moves, 4 * t, pair_sums(out * load(carriers, 4 * t), zero))
+                store(moves, 4 * t, pairwise_add(out * load(carriers, 4 * t), zero))
         for t in range(count, -(-count // 8) * 8):
             store(powers, 4 * t, zero)
         one_energy = two_energy = none
@@ -218,8 +218,8 @@ def _compress(
             store(two_gains, t, _gains(two_control, curve, 1))
             store(one_envelope, start + t, sqrt(one_power))
             store(two_envelope, start + t, sqrt(two_power))
-        energies[0] += total(one_energy)
-        energies[1] += total(two_energy)
+        energies[0] += reduce_add(one_energy)
+        energies[1] += reduce_add(two_energy)
         one_raw, one_smooth = _smooth(one_gains, count, one_raw, one_smooth, scan)
         two_raw, two_smooth = _smooth(two_gains, count, two_raw, two_smooth, scan)
         for t in range(0, count, 8):
@@ -230,7 +230,7 @@ def _compress(
                 one_move, _, two_move, _ = load_columns(moves, 4 * t)
                 store(one_motion, start + t, one * one_move)
                 store(two_motion, start + t, two * two_move)
-        a, b = turned(a, turn, swapped), turned(b, turn, swapped)
-        c, d = turned(c, turn, swapped), turned(d, turn, swapped)
-        p, q = turned(p, turn, swapped), turned(q, turn, swapped)
-        r, s = turned(r, turn, swapped), turned(s, turn, swapped)
+        a, b = rotated(a, turn, swapped), rotated(b, turn, swapped)
+        c, d = rotated(c, turn, swapped), rotated(d, turn, swapped)
+        p, q = rotated(p, turn, swapped), rotated(q, turn, swapped)
+        r, s = rotated(r, turn, swapped), rotated(s, turn, swapped)

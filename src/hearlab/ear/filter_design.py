@@ -1,4 +1,4 @@
-"""The few filters that the ear model and the metrics ask for, from their formulas.
+"""The few filters that the ear model and the metrics need, from their formulas.
 
 scipy.signal designs them as well (the tests hold these to it), but takes 0.7 s to import, half of what the first score
 of a process takes.

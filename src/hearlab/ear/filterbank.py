@@ -4,7 +4,7 @@ The gammatone is the impulse-invariant fourth-order filter of Cooke (1993): the 
 frequency and passed through four equal one-pole low-pass filters.
 
 Filters run on two channels at a time, a channel being a signal in a band: real and imaginary parts of both fill a
-vector register. The carrier starts anew in every block of samples, and what the filters remember is turned by the
+vector register. The carrier starts anew in every block of samples, and the states of the filters are rotated by the
 phase that it lost, so a short table serves signals of any length without drift.
 """
 
@@ -21,7 +21,7 @@ from hearlab.ear.filter_design import butterworth
 from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.simd import every, fma, load, pairs, quiet, store, swap_pairs
+from hearlab.kernels.simd import broadcast, broadcast_pairs, flush_tiny, fma, load, store, swap_pairs
 
 MIDDLE_EAR_LOW_PASS_HZ = 5000.0
 MIDDLE_EAR_HIGH_PASS_HZ = 350.0
@@ -68,7 +68,7 @@ def pole_lanes(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArr
 
 
 def filter_gains(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What `filter_step` gives is to be multiplied by this, so that a sine at the centre has its amplitude; (2,)."""
+    """Gains that give a sine at the centre its own amplitude after `filter_step`, shape (2,)."""
     poles = np.array([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)])
     return 8 * (1 - poles) ** 4 / (1 + 2 * poles) ** 2
 
@@ -116,13 +116,13 @@ def filter_step(pole: Any, value: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     b = fma(pole, b, a)
     c = fma(pole, c, b)
     d = fma(pole, d, c)
-    return fma(every(2.25), d, fma(every(-3.0), c, b)), a, b, c, d
+    return fma(broadcast(2.25), d, fma(broadcast(-3.0), c, b)), a, b, c, d
 
 
 @register_jitable
-def turned(value: Any, turn: Any, swapped: Any) -> Any:
-    """A stage of the filter at the beginning of a new block of the carrier."""
-    return quiet(fma(value, turn, swap_pairs(value) * swapped))
+def rotated(value: Any, turn: Any, swapped: Any) -> Any:
+    """The state of a stage of the filter at the beginning of a new block of the carrier."""
+    return flush_tiny(fma(value, turn, swap_pairs(value) * swapped))
 
 
 @compiled
@@ -136,14 +136,14 @@ def _envelope_energies(
 ) -> None:
     """Sums of the squared real and imaginary parts of what `filter_step` gives, shape (4,)."""
     pole, turn, swapped = load(poles, 0), load(turns, 0), load(turns, 4)
-    a = b = c = d = energy = every(0.0)
+    a = b = c = d = energy = broadcast(0.0)
     for start in range(0, first.size, BLOCK):
         for t in range(min(BLOCK, first.size - start)):
-            value = pairs(first[start + t], second[start + t]) * load(carriers, 4 * t)
+            value = broadcast_pairs(first[start + t], second[start + t]) * load(carriers, 4 * t)
             out, a, b, c, d = filter_step(pole, value, a, b, c, d)
             energy = fma(out, out, energy)
-        a, b = turned(a, turn, swapped), turned(b, turn, swapped)
-        c, d = turned(c, turn, swapped), turned(d, turn, swapped)
+        a, b = rotated(a, turn, swapped), rotated(b, turn, swapped)
+        c, d = rotated(c, turn, swapped), rotated(d, turn, swapped)
     store(energies, 0, energy)
 
 
@@ -164,7 +164,7 @@ def _middle_ear(
         first = high_zeros[1] * value - high_poles[1] * out + second
         second = high_zeros[2] * value - high_poles[2] * out
         if t % BLOCK == 0 and abs(first) < FAINTEST and abs(second) < FAINTEST and abs(low) < FAINTEST:
-            low = first = second = 0.0  # as `quiet` does
+            low = first = second = 0.0  # as `flush_tiny` does
         heard[t] = out
     return heard
 

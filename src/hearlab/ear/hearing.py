@@ -1,7 +1,8 @@
 """A signal in an ear: middle ear, filterbank and compression, band by band.
 
 Bands are filtered two at a time, either two bands of one signal or one band of two signals. What comes out is the same
-to the last bit, so metrics may take bands as they come, or from a signal whose bands are kept for several metrics.
+to the last bit, so a metric may take bands one after the other, or from a signal whose bands are kept for several
+metrics.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Hearing:
                 _compress((self, self), bands, self.kept_envelopes[number], moving)
 
     def envelopes(self) -> Iterator[TwoRows]:
-        """Compressed envelopes, linear, of two bands at a time; to be done with before the next two are asked for."""
+        """Compressed envelopes, linear, of two bands at a time; the next two overwrite them."""
         rows = empty_rows(2, self.samples)
         for number, bands in enumerate(PAIRS):
             if self.kept_envelopes:
@@ -78,7 +79,7 @@ class Hearing:
 def side_by_side(reference: Hearing, processed: Hearing) -> Iterator[tuple[TwoRows, TwoRows]]:
     """Envelopes and motions of each band, the rows of the reference before those of the processed signal.
 
-    Both ears have the same loss. A band is to be done with before the next one is asked for.
+    Both ears have the same loss. The arrays of a band are overwritten by the next one.
     """
     envelopes, motions = empty_rows(2, reference.samples), empty_rows(2, reference.samples)
     hearings = reference, processed

@@ -15,7 +15,7 @@ BANDS = 32
 LOWEST_HZ = 80.0
 HIGHEST_HZ = 8000.0
 
-# Frequencies in Hz at which the model wants the audiogram.
+# Frequencies in Hz at which the model needs the audiogram.
 AUDIOMETRIC_FREQUENCIES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0)
 
 # Equivalent rectangular bandwidth of the normal ear (Moore and Glasberg 1983, as used by Slaney 1993).

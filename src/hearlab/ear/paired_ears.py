@@ -1,6 +1,6 @@
 """Reference and processed signal in the same ear, band by band: envelopes and basilar-membrane motion.
 
-Kates and Arehart (2014, 2016), as HASQI and HAAQI want it: the reference is heard by the impaired ear too, through the
+Kates and Arehart (2014, 2016), as HASQI and HAAQI need it: the reference is heard by the impaired ear too, through the
 linear amplification that would suit it (NAL-R), and both carry a noise at the threshold of hearing.
 """
 
@@ -46,7 +46,7 @@ class BandPair:
 
 
 def paired_bands(reference: Hearing, processed: Hearing, noises: tuple[Noise, Noise]) -> Iterator[BandPair]:
-    """The 32 bands, low ones first; a band is to be done with before the next one is asked for.
+    """The 32 bands, low ones first; the arrays of a band are overwritten by the next one.
 
     Args:
         reference, processed: aligned signals of the same length in ears of the same loss.

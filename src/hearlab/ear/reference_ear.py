@@ -1,6 +1,6 @@
 """Reference and processed speech in two ears, a normal and an impaired one: envelopes in dB above threshold.
 
-Kates and Arehart (2021), as HASPI wants it. The reference depends on its level and on the length it shares with the
+Kates and Arehart (2021), as HASPI needs it. The reference depends on its level and on the length it shares with the
 processed signal only, so it serves any number of processed signals.
 """
 
@@ -41,8 +41,7 @@ class ReferenceEar:
     def envelopes(self, before: int = 0) -> Iterator[Row]:
         """The reference's envelopes in dB above threshold at 24 kHz, low bands first, after so many zeros `before`.
 
-        Zeros follow, too, as many as a window of 0.02 s needs. An envelope is to be done with before the next one is
-        asked for.
+        Zeros follow, too, as many as a window of 0.02 s needs. An envelope is overwritten by the next one.
         """
         for number, pair in enumerate(self._hearing.envelopes()):
             yield from self._firing(number, pair, normal_hearing(), before)

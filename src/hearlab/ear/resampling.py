@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hearlab.audio import rms
 from hearlab.ear.filter_design import chebyshev2_low_pass, windowed_sinc
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.simd import every, fma, last_one_of, load, quiet, store, total
+from hearlab.kernels.simd import broadcast, flush_tiny, fma, load, reduce_add, shift_in_one, store
 
 # The filters of the ear model are designed for this rate, whatever the rate of the input.
 MODEL_RATE = 24000
@@ -25,7 +25,7 @@ MATCHED_BAND_ATTENUATION_DB = 30.0
 FILTER_REACH = 10
 KAISER_BETA = 5.0
 
-# Samples after which what the filters remember is looked at, lest it decays into denormal numbers.
+# Samples after which tiny states of the filters are flushed to zero, before they become denormal numbers.
 BLOCK = 512
 
 
@@ -121,13 +121,13 @@ def _resample(
     whole, phase = 0, 0  # the output lies phase / up after the input `whole`
     for k in range(resampled.size):
         place = margin + whole + first[phase]
-        one = two = every(0.0)
+        one = two = broadcast(0.0)
         for tap in range(0, taps - 4, 8):
             one = fma(load(padded, place + tap), load(phases, phase * taps + tap), one)
             two = fma(load(padded, place + tap + 4), load(phases, phase * taps + tap + 4), two)
         if taps % 8:
             one = fma(load(padded, place + taps - 4), load(phases, phase * taps + taps - 4), one)
-        resampled[k] = total(one + two)
+        resampled[k] = reduce_add(one + two)
         phase += down
         whole += phase // up
         phase %= up
@@ -149,15 +149,15 @@ def _filtered_energy(signal: NDArray[np.float64], sections: NDArray[np.float64])
     """
     b0, b1, b2 = load(sections, 0), load(sections, 4), load(sections, 8)
     a1, a2 = load(sections, 12), load(sections, 16)
-    out = first = second = energy = every(0.0)
+    out = first = second = energy = broadcast(0.0)
     for t in range(signal.size + 3):
-        value = last_one_of(every(signal[t] if t < signal.size else 0.0), out)
+        value = shift_in_one(broadcast(signal[t] if t < signal.size else 0.0), out)
         out = fma(b0, value, first)
         first = fma(a1, out, fma(b1, value, second))
         second = fma(a2, out, b2 * value)
         energy = fma(out, out, energy)
         if t % BLOCK == 0:
-            first, second = quiet(first), quiet(second)
+            first, second = flush_tiny(first), flush_tiny(second)
     energies = np.empty(4)
     store(energies, 0, energy)
     return energies[3]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.simd import every_single, fma, load_octet, reversed_octet, store
+from hearlab.kernels.simd import broadcast_octet, fma, load_octet, reverse, store
 from hearlab.kernels.transform import PLANE, SIZE, STRIP, transform
 
 # Samples of a block when all lags are wanted.
@@ -33,8 +33,8 @@ def correlate_nearby(
     two_signal: Signal,
     scales: Signal,
     first: int,
-    turns: Signal,
-    inner: Signal,
+    twiddles: Signal,
+    inner_twiddles: Signal,
     one: Signal,
     two: Signal,
 ) -> None:
@@ -44,7 +44,7 @@ def correlate_nearby(
         one_reference, two_reference, one_signal, two_signal: shape (n,).
         scales: factors for reference and signal of each pair, shape (2, 2).
         first: first lag.
-        turns, inner: `transform.factors`.
+        twiddles, inner_twiddles: `transform.twiddle_factors`.
         one, two: take the correlations, shape (lags,).
     """
     numbers, work = np.zeros(2 * PLANE, dtype=np.float32), np.empty(2 * PLANE, dtype=np.float32)
@@ -58,16 +58,16 @@ def correlate_nearby(
         for start in range(0, n, block):
             _cut(reference, start + first, SIZE, scales[pair, 0], numbers, 0)
             _cut(signal, start, block, scales[pair, 1], numbers, PLANE)
-            transform(numbers, work, strips, turns, inner)
+            transform(numbers, work, strips, twiddles, inner_twiddles)
             _add_products(numbers, spectra[pair])
     _combine(spectra[0], spectra[1], PLANE, numbers)
-    transform(numbers, work, strips, turns, inner)
+    transform(numbers, work, strips, twiddles, inner_twiddles)
     for lag in range(count):
         one[lag], two[lag] = numbers[PLANE + lag], numbers[lag]
 
 
 @compiled
-def correlate_everywhere(reference: Signal, signal: Signal, turns: Signal, inner: Signal) -> Signal:
+def correlate_everywhere(reference: Signal, signal: Signal, twiddles: Signal, inner_twiddles: Signal) -> Signal:
     """Correlation of two signals, shape (n,), at all lags from 1 - n to n - 1; shape (2 * n - 1,).
 
     The work grows with the square of n; up to some ten seconds that is less than transforms of whole signals take.
@@ -82,7 +82,7 @@ def correlate_everywhere(reference: Signal, signal: Signal, turns: Signal, inner
     for block in range(blocks):
         _cut(reference, block * BLOCK, BLOCK, unity, numbers, 0)
         _cut(signal, block * BLOCK, BLOCK, unity, numbers, PLANE)
-        transform(numbers, work, strips, turns, inner)
+        transform(numbers, work, strips, twiddles, inner_twiddles)
         _separate(numbers, spectra[0, block], spectra[1, block], spectra[2, block], spectra[3, block])
     # For each distance of blocks, the products of all blocks so far apart; an even number of them.
     distances = 2 * blocks
@@ -95,7 +95,7 @@ def correlate_everywhere(reference: Signal, signal: Signal, turns: Signal, inner
     correlation = np.zeros((distances + 2) * BLOCK, dtype=np.float32)
     for distance in range(0, distances, 2):
         _combine(products[distance], products[distance + 1], HALF, numbers)
-        transform(numbers, work, strips, turns, inner)
+        transform(numbers, work, strips, twiddles, inner_twiddles)
         for part in range(2):
             source = numbers[PLANE:] if part == 0 else numbers
             middle = correlation[(distance + part + 1) * BLOCK :]
@@ -132,12 +132,12 @@ def _mirror(numbers: Signal) -> None:
 @compiled
 def _add_products(numbers: Signal, spectrum: Signal) -> None:
     """Add the product of one spectrum with the conjugate of the other; PLANE apart, real and imaginary parts."""
-    share, half_share = every_single(np.float32(0.5 / SIZE)), every_single(np.float32(0.25 / SIZE))
+    share, half_share = broadcast_octet(np.float32(0.5 / SIZE)), broadcast_octet(np.float32(0.25 / SIZE))
     _mirror(numbers)
     for k in range(0, SIZE // 2 + 1, 8):
         a, b = load_octet(numbers, k), load_octet(numbers, PLANE + k)
         mirror = SIZE - k - 7
-        c, d = reversed_octet(load_octet(numbers, mirror)), reversed_octet(load_octet(numbers, PLANE + mirror))
+        c, d = reverse(load_octet(numbers, mirror)), reverse(load_octet(numbers, PLANE + mirror))
         store(spectrum, k, fma(share, fma(a, d, b * c), load_octet(spectrum, k)))
         difference = (a - c) * (a + c) + (b - d) * (b + d)
         store(spectrum, PLANE + k, fma(half_share, difference, load_octet(spectrum, PLANE + k)))
@@ -146,12 +146,12 @@ def _add_products(numbers: Signal, spectrum: Signal) -> None:
 @compiled
 def _separate(numbers: Signal, real: Signal, imaginary: Signal, other_real: Signal, other_imaginary: Signal) -> None:
     """The two spectra in a common transform."""
-    half = every_single(np.float32(0.5))
+    half = broadcast_octet(np.float32(0.5))
     _mirror(numbers)
     for k in range(0, SIZE // 2 + 1, 8):
         a, b = load_octet(numbers, k), load_octet(numbers, PLANE + k)
         mirror = SIZE - k - 7
-        c, d = reversed_octet(load_octet(numbers, mirror)), reversed_octet(load_octet(numbers, PLANE + mirror))
+        c, d = reverse(load_octet(numbers, mirror)), reverse(load_octet(numbers, PLANE + mirror))
         store(real, k, half * (a + c))
         store(imaginary, k, half * (b - d))
         store(other_real, k, half * (b + d))
@@ -162,11 +162,11 @@ def _separate(numbers: Signal, real: Signal, imaginary: Signal, other_real: Sign
 def _add_blocks(spectra: NDArray[np.float32], distance: int, start: int, stop: int, product: Signal) -> None:
     """Sum of reference[block + distance] * conjugate of signal[block], for the frequencies from start to stop."""
     blocks = spectra.shape[1]
-    share = every_single(np.float32(1.0 / SIZE))
+    share = broadcast_octet(np.float32(1.0 / SIZE))
     flat = spectra.ravel()
     plane = blocks * HALF
     for k in range(start, stop, 8):
-        real = imaginary = every_single(np.float32(0.0))
+        real = imaginary = broadcast_octet(np.float32(0.0))
         for block in range(max(0, -distance), min(blocks, blocks - distance)):
             place, other = (block + distance) * HALF + k, 2 * plane + block * HALF + k
             a, b = load_octet(flat, place), load_octet(flat, place + plane)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,31 +11,54 @@ from typing import Any
 
 import numba
 
-# Modules whose functions are compiled into those of other modules.
-SHARED_SOURCES = ("simd.py", "powers.py", "scan.py", "../ear/filterbank.py", "transform.py")
+PACKAGE = Path(__file__).resolve().parents[1]
+IMPORT = re.compile(r"^from hearlab\.([\w.]+) import ", re.MULTILINE)
+HOLDS_COMPILED = re.compile(r"^(import|from) (numba|hearlab\.kernels)\b", re.MULTILINE)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function on its first call, and keep the result on the disk where a place for it can be written.
+    """Compile a function on its first call, and keep the result on the disk where that can be written to.
 
     Numba puts it beside the source or, when that is read-only, into the user's cache folder (NUMBA_CACHE_DIR names
     another). No fast-math: sums are taken in the order of the source, so results do not depend on the compiler.
     """
-    result: Any
     try:
-        result = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no place can be written
+        result: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder can be written to
         return numba.njit(nogil=True, error_model="numpy")(function)
-    # Numba compiles anew when the function's own file changes; it must do so for those it is made of, too.
+    # Numba compiles again when the function's own file has changed; here the files of what is compiled into it count,
+    # too. Numba has no public way to say so; a test fails when it changes the private one.
     file: Any = getattr(getattr(result, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
-        file._source_stamp = (file._source_stamp, _shared_stamp())
+        file._source_stamp = file._source_stamp, _stamp(compiled_sources(Path(function.__code__.co_filename)))
     return result
 
 
-@lru_cache(maxsize=1)
-def _shared_stamp() -> str:
+@lru_cache(maxsize=256)
+def compiled_sources(path: Path) -> frozenset[Path]:
+    """The modules of HearLab that a module's compiled functions can be made of.
+
+    These are the modules that it imports, and those that they import in turn, if they hold compiled code themselves.
+    Compiled functions must not use anything of other modules, not even constants (tested).
+    """
+    found, pending = set[Path](), [path]
+    while pending:
+        for module in IMPORT.findall(_text(pending.pop())):
+            source = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+            if source not in found and source.is_file() and HOLDS_COMPILED.search(_text(source)):
+                found.add(source)
+                pending.append(source)
+    return frozenset(found)
+
+
+@lru_cache(maxsize=256)
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=256)
+def _stamp(sources: frozenset[Path]) -> str:
     digest = hashlib.sha256()
-    for name in SHARED_SOURCES:
-        digest.update((Path(__file__).parent / name).read_bytes())
+    for source in sorted(sources):
+        digest.update(_text(source).encode())
     return digest.hexdigest()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hearlab.kernels.block_correlation import correlate_everywhere, correlate_nearby
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.fast_lengths import fast_length
-from hearlab.kernels.simd import every, fma, load, total
-from hearlab.kernels.transform import factors
+from hearlab.kernels.simd import broadcast, fma, load, reduce_add
+from hearlab.kernels.transform import twiddle_factors
 
 # Error of the correlations of signals of unit energy in single precision; found are up to 3e-7.
 SINGLE_PRECISION = 1e-6
@@ -33,8 +33,8 @@ Signal = NDArray[np.float32]
 def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -> int:
     """The lag of the highest absolute correlation of two signals without their means, shape (n,) each, among all lags.
 
-    At lag k, reference[t + k] meets signal[t]; of equal correlations the lowest lag counts. Transforms are in single
-    precision; the lags that come close to the highest value are then tried in double precision.
+    At lag k, reference[t + k] meets signal[t]; the lowest of several lags with the same correlation counts. Transforms
+    are in single precision; the lags that come close to the highest value are then tried in double precision.
     """
     n = reference.size
     means = float(np.mean(reference, dtype=np.float64)), float(np.mean(signal, dtype=np.float64))
@@ -42,7 +42,9 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
     if min(norms) == 0:
         return 1 - n
     centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
-    correlation = correlate_everywhere(*centred, *factors()) if n <= MOST_BY_BLOCKS else _correlate_long(*centred)
+    correlation = (
+        correlate_everywhere(*centred, *twiddle_factors()) if n <= MOST_BY_BLOCKS else _correlate_long(*centred)
+    )
     np.abs(correlation, out=correlation)
     candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
     if candidates.size > MOST_CANDIDATES:
@@ -62,7 +64,7 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
         first, last: lags to search, both included; at lag k, reference[t + k] meets signal[t]. Fewer than 16,384.
 
     Returns:
-        for each pair the lag; the lowest one of equals.
+        for each pair the lag; the lowest of several with the same correlation.
     """
     norms = [
         np.sqrt([_product(signal, signal, 0) for signal in pair]) for pair in zip(references, signals, strict=True)
@@ -70,7 +72,7 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
     count = last - first + 1
     correlations = np.empty((2, count), dtype=np.float32)
     scales = np.array([[1 / norm if norm > 0 else 0.0 for norm in pair] for pair in norms], dtype=np.float32)
-    correlate_nearby(*references, *signals, scales, first, *factors(), *correlations)
+    correlate_nearby(*references, *signals, scales, first, *twiddle_factors(), *correlations)
     lags = []
     for reference, signal, correlation in zip(references, signals, correlations, strict=True):
         candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION)
@@ -156,8 +158,8 @@ def _centred_product(
 ) -> float:
     """`_product` of the signals less their means."""
     start, stop = max(0, -lag), min(signal.size, reference.size - lag)
-    less, other = every(reference_mean), every(signal_mean)
-    one = two = three = four = every(0.0)
+    less, other = broadcast(reference_mean), broadcast(signal_mean)
+    one = two = three = four = broadcast(0.0)
     t = start
     while t + 16 <= stop:
         one = fma(load(reference, t + lag) - less, load(signal, t) - other, one)
@@ -165,7 +167,7 @@ def _centred_product(
         three = fma(load(reference, t + lag + 8) - less, load(signal, t + 8) - other, three)
         four = fma(load(reference, t + lag + 12) - less, load(signal, t + 12) - other, four)
         t += 16
-    result = total((one + two) + (three + four))
+    result = reduce_add((one + two) + (three + four))
     while t < stop:
         result += (reference[t + lag] - reference_mean) * (signal[t] - signal_mean)
         t += 1

@@ -1,4 +1,8 @@
-"""Lengths whose Fourier transforms are fast."""
+"""Lengths whose Fourier transforms are fast.
+
+`scipy.fft.next_fast_len(n, real=True)` finds the same (tested), but importing scipy.fft takes 0.3 s, a third of the
+time to the first score of a process.
+"""
 
 from __future__ import annotations
 

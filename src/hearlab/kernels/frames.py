@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.simd import every, fma, load, total
+from hearlab.kernels.simd import broadcast, fma, load, reduce_add
 
 
 @compiled
@@ -23,11 +23,11 @@ def windowed_sums(
     taps = window.size
     for frame in range(count):
         place = frame * step
-        one = two = every(0.0)
+        one = two = broadcast(0.0)
         for tap in range(0, taps - 4, 8):
             one = fma(load(signal, place + tap), load(window, tap), one)
             two = fma(load(signal, place + tap + 4), load(window, tap + 4), two)
         if taps % 8:
             one = fma(load(signal, place + taps - 4), load(window, taps - 4), one)
-        sums[frame] = total(one + two)
+        sums[frame] = reduce_add(one + two)
     return sums

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import log2
-from hearlab.kernels.simd import every, inside, load, pairs, sqrt, store, swap_pairs, total
+from hearlab.kernels.simd import broadcast, broadcast_pairs, in_unit_interval, load, reduce_add, sqrt, store, swap_pairs
 
 # Words of the twister's state, all of them renewed at once.
 WORDS = 624
@@ -31,7 +31,7 @@ class NormalStream:
     The RandomState itself stays there until the stream is put back.
 
     Args:
-        random: with a Mersenne Twister, as RandomState has it if nothing else is asked for.
+        random: with a Mersenne Twister, which is the default of RandomState.
     """
 
     def __init__(self, random: np.random.RandomState) -> None:
@@ -150,10 +150,10 @@ def _try_points(words: NDArray[np.uint32], numbers: NDArray[np.float64], square:
 def _count_taken(square: NDArray[np.float64], points: int) -> int:
     """How many of the points are taken: those inside the circle, but for its centre."""
     square[points : points + 3] = 2.0
-    taken = every(0.0)
+    taken = broadcast(0.0)
     for k in range(0, points, 4):
-        taken = taken + inside(load(square, k))
-    return int(total(taken))
+        taken = taken + in_unit_interval(load(square, k))
+    return int(reduce_add(taken))
 
 
 @compiled
@@ -242,10 +242,10 @@ def _scale(numbers: NDArray[np.float64], square: NDArray[np.float64], taken: int
         factor = np.sqrt(-2.0 * np.log(square[0]) / square[0])
         numbers[0], numbers[1] = factor * numbers[1], factor * numbers[0]
         return
-    minus_two_log = every(-2 * np.log(2.0))
+    minus_two_log = broadcast(-2 * np.log(2.0))
     square[taken : taken + 3] = 0.5
     for k in range(0, taken, 4):
         distances = load(square, k)
         store(square, k, sqrt(minus_two_log * log2(distances) / distances))
     for k in range(0, taken, 2):
-        store(numbers, 2 * k, swap_pairs(load(numbers, 2 * k)) * pairs(square[k], square[k + 1]))
+        store(numbers, 2 * k, swap_pairs(load(numbers, 2 * k)) * broadcast_pairs(square[k], square[k + 1]))

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from hearlab.kernels.simd import every, every_single, fma, rounded, scaled, split
+from hearlab.kernels.simd import broadcast, broadcast_octet, fma, ldexp, round_to_integer, split_exponent
 
 
 @register_jitable
 def log2(value: Any) -> Any:
     """Logarithm to the base 2 of a quad of positive, normal numbers."""
-    exponent, mantissa = split(value)
-    one = every(1.0)
+    exponent, mantissa = split_exponent(value)
+    one = broadcast(1.0)
     # log((1 + s) / (1 - s)) is s times a polynomial of the square of s; |s| is below 0.172.
     s = (mantissa - one) / (mantissa + one)
     z = s * s
     z2 = z * z
-    low = fma(z, every(0.9617966939243349), every(2.885390081777927))
-    middle = fma(z, every(0.41219840205422936), every(0.5770780172462663))
-    high = fma(z, every(0.26144425535831806), every(0.320616387854851))
-    high = fma(z2, every(0.24291603803230438), high)
+    low = fma(z, broadcast(0.9617966939243349), broadcast(2.885390081777927))
+    middle = fma(z, broadcast(0.41219840205422936), broadcast(0.5770780172462663))
+    high = fma(z, broadcast(0.26144425535831806), broadcast(0.320616387854851))
+    high = fma(z2, broadcast(0.24291603803230438), high)
     p = fma(z2 * z2, high, fma(z2, middle, low))
     return fma(s, p, exponent)
 
@@ -35,18 +35,18 @@ def log2(value: Any) -> Any:
 @register_jitable
 def exp2(value: Any) -> Any:
     """2 to the power of a quad of numbers; the powers must be normal numbers (exponents from -1022 to 1023)."""
-    whole = rounded(value)
+    whole = round_to_integer(value)
     r = value - whole
     r2 = r * r
     r4 = r2 * r2
-    low = fma(r, every(0.69314718055995), every(1.0))
-    low = fma(r2, fma(r, every(0.055504108664447716), every(0.24022650695910097)), low)
-    middle = fma(r, every(0.001333355823016538), every(0.009618129107606982))
-    middle = fma(r2, fma(r, every(1.5252657260154878e-05), every(0.00015403530441632557)), middle)
-    high = fma(r, every(1.0208690285818614e-07), every(1.3215442633591105e-06))
-    high = fma(r2, every(7.072578846877522e-09), high)
+    low = fma(r, broadcast(0.69314718055995), broadcast(1.0))
+    low = fma(r2, fma(r, broadcast(0.055504108664447716), broadcast(0.24022650695910097)), low)
+    middle = fma(r, broadcast(0.001333355823016538), broadcast(0.009618129107606982))
+    middle = fma(r2, fma(r, broadcast(1.5252657260154878e-05), broadcast(0.00015403530441632557)), middle)
+    high = fma(r, broadcast(1.0208690285818614e-07), broadcast(1.3215442633591105e-06))
+    high = fma(r2, broadcast(7.072578846877522e-09), high)
     p = fma(r4, fma(r4, high, middle), low)
-    return scaled(p, whole)
+    return ldexp(p, whole)
 
 
 @register_jitable
@@ -55,12 +55,12 @@ def octaves_and_rest(value: Any) -> Any:
 
     Kept apart, the rest has an error of 6e-8; in their sum it would be lost.
     """
-    one = every_single(np.float32(1.0))
-    octaves, mantissa = split(value)
+    one = broadcast_octet(np.float32(1.0))
+    octaves, mantissa = split_exponent(value)
     s = (mantissa - one) / (mantissa + one)
     z = s * s
-    low = fma(z, every_single(np.float32(0.9617988467216492)), every_single(np.float32(2.885390043258667)))
-    high = fma(z, every_single(np.float32(0.4317176938056946)), every_single(np.float32(0.5767151713371277)))
+    low = fma(z, broadcast_octet(np.float32(0.9617988467216492)), broadcast_octet(np.float32(2.885390043258667)))
+    high = fma(z, broadcast_octet(np.float32(0.4317176938056946)), broadcast_octet(np.float32(0.5767151713371277)))
     return octaves, s * fma(z * z, high, low)
 
 
@@ -73,11 +73,11 @@ def power(value: Any, exponent: Any) -> Any:
     octaves, part = octaves_and_rest(value)
     # The whole part of the product is taken off before the rest is added.
     rest = exponent * part
-    whole = rounded(fma(exponent, octaves, rest))
-    r = fma(exponent, octaves, every_single(np.float32(0.0)) - whole) + rest
+    whole = round_to_integer(fma(exponent, octaves, rest))
+    r = fma(exponent, octaves, broadcast_octet(np.float32(0.0)) - whole) + rest
     r2 = r * r
-    low = fma(r, every_single(np.float32(0.6931472067028326)), every_single(np.float32(1.0)))
-    middle = fma(r, every_single(np.float32(0.05550327226670302)), every_single(np.float32(0.24022650922288757)))
-    high = fma(r, every_single(np.float32(0.0013400428177615929)), every_single(np.float32(0.009618056678524639)))
-    high = fma(r2, every_single(np.float32(0.0001546144469856871)), high)
-    return scaled(fma(r2, fma(r2, high, middle), low), whole)
+    low = fma(r, broadcast_octet(np.float32(0.6931472067028326)), broadcast_octet(np.float32(1.0)))
+    middle = fma(r, broadcast_octet(np.float32(0.05550327226670302)), broadcast_octet(np.float32(0.24022650922288757)))
+    high = fma(r, broadcast_octet(np.float32(0.0013400428177615929)), broadcast_octet(np.float32(0.009618056678524639)))
+    high = fma(r2, broadcast_octet(np.float32(0.0001546144469856871)), high)
+    return ldexp(fma(r2, fma(r2, high, middle), low), whole)

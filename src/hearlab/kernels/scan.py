@@ -9,18 +9,15 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from hearlab.kernels.simd import (
-    all_last,
-    all_last_of_octet,
-    every,
-    every_single,
+    broadcast,
+    broadcast_last,
+    broadcast_octet,
     fma,
-    last_four_of_octets,
-    last_of_octets,
-    last_one_of,
-    last_two_of,
-    last_two_of_octets,
     load,
     load_octet,
+    shift_in_four,
+    shift_in_one,
+    shift_in_two,
 )
 
 
@@ -38,17 +35,17 @@ def one_pole_scan(values: Any, before: Any, powers: Any, offset: int = 0) -> Any
         before: quad of the four outputs before.
         powers: array that holds `scan_coefficients` of the pole from `offset` on.
     """
-    zero = every(0.0)
-    values = fma(every(powers[offset]), last_one_of(zero, values), values)
-    values = fma(every(powers[offset + 1]), last_two_of(zero, values), values)
-    return fma(load(powers, offset), all_last(before), values)
+    zero = broadcast(0.0)
+    values = fma(broadcast(powers[offset]), shift_in_one(zero, values), values)
+    values = fma(broadcast(powers[offset + 1]), shift_in_two(zero, values), values)
+    return fma(load(powers, offset), broadcast_last(before), values)
 
 
 @register_jitable
 def one_pole_scan_of_octet(values: Any, before: Any, powers: Any) -> Any:
     """`one_pole_scan` of eight samples in single precision."""
-    zero = every_single(np.float32(0.0))
-    values = fma(every_single(powers[0]), last_of_octets(zero, values), values)
-    values = fma(every_single(powers[1]), last_two_of_octets(zero, values), values)
-    values = fma(every_single(powers[3]), last_four_of_octets(zero, values), values)
-    return fma(load_octet(powers, 0), all_last_of_octet(before), values)
+    zero = broadcast_octet(np.float32(0.0))
+    values = fma(broadcast_octet(powers[0]), shift_in_one(zero, values), values)
+    values = fma(broadcast_octet(powers[1]), shift_in_two(zero, values), values)
+    values = fma(broadcast_octet(powers[3]), shift_in_four(zero, values), values)
+    return fma(load_octet(powers, 0), broadcast_last(before), values)

@@ -105,16 +105,16 @@ def _llvm(kind: Register, builder: Any, name: str, *values: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.{kind.suffix}"), values)
 
 
-def _lanes(builder: Any, one: Any, two: Any, *lanes: int) -> Any:
-    """A choice of the lanes of two registers, counted from the first lane of the first to the last of the second."""
+def _shuffle(builder: Any, one: Any, two: Any, *lanes: int) -> Any:
+    """Lanes of two registers, counted from the first lane of the first to the last of the second."""
     return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(_INDEX, len(lanes)), list(lanes)))
 
 
-def _transposed(kind: Register, builder: Any, *rows: Any) -> tuple[Any, ...]:
+def _transpose(kind: Register, builder: Any, *rows: Any) -> tuple[Any, ...]:
     def pairs_of(rows: Sequence[Any], apart: int, low: Sequence[int], high: Sequence[int]) -> list[Any]:
         """The rows so far apart mixed, the low and the high mixture of a pair side by side."""
         first = [row for row in range(len(rows)) if not row & apart]
-        return [_lanes(builder, rows[row], rows[row + apart], *mask) for row in first for mask in (low, high)]
+        return [_shuffle(builder, rows[row], rows[row + apart], *mask) for row in first for mask in (low, high)]
 
     if kind.lanes == 4:
         one, two, three, four = pairs_of(rows, 1, (0, 4, 2, 6), (1, 5, 3, 7))
@@ -127,11 +127,11 @@ def _transposed(kind: Register, builder: Any, *rows: Any) -> tuple[Any, ...]:
     return tuple(mixed[0::2] + mixed[1::2])
 
 
-def _split(kind: Register, builder: Any, value: Any) -> tuple[Any, Any]:
+def _split_exponent(kind: Register, builder: Any, value: Any) -> tuple[Any, Any]:
     bits = builder.bitcast(value, kind.integers)
     mantissa_bits = _constant(kind.integers, kind.mantissa)
     one = kind.bits(1.0)
-    # The exponent field of value / sqrt(1/2), so to speak: that of 1 for the mantissas wanted.
+    # The exponent field as that of value / sqrt(1/2): that of 1 for the mantissas wanted.
     shifted = builder.add(bits, _constant(kind.integers, one - kind.bits(0.5**0.5)))
     field = builder.sub(builder.lshr(shifted, mantissa_bits), _constant(kind.integers, one >> kind.mantissa))
     mantissa = builder.sub(bits, builder.shl(field, mantissa_bits))
@@ -141,112 +141,110 @@ def _split(kind: Register, builder: Any, value: Any) -> tuple[Any, Any]:
     return exponent, builder.bitcast(mantissa, kind.vector)
 
 
-def _rounded(kind: Register, builder: Any, value: Any) -> Any:
+def _round_to_integer(kind: Register, builder: Any, value: Any) -> Any:
     rounding = _constant(kind.vector, kind.rounding)
     return builder.fsub(builder.fadd(value, rounding), rounding)
 
 
-def _scaled(kind: Register, builder: Any, value: Any, exponent: Any) -> Any:
+def _ldexp(kind: Register, builder: Any, value: Any, exponent: Any) -> Any:
     integers = builder.bitcast(builder.fadd(exponent, _constant(kind.vector, kind.rounding)), kind.integers)
     moved = builder.shl(integers, _constant(kind.integers, kind.mantissa))
     return builder.bitcast(builder.add(builder.bitcast(value, kind.integers), moved), kind.vector)
 
 
-def _quiet(kind: Register, builder: Any, value: Any) -> Any:
+def _flush_tiny(kind: Register, builder: Any, value: Any) -> Any:
     small = builder.fcmp_ordered("<", _llvm(kind, builder, "fabs", value), _constant(kind.vector, 1e-150))
     return builder.select(small, _constant(kind.vector, 0.0), value)
 
 
-def _inside(kind: Register, builder: Any, value: Any) -> Any:
+def _in_unit_interval(kind: Register, builder: Any, value: Any) -> Any:
     zero, one = _constant(kind.vector, 0.0), _constant(kind.vector, 1.0)
     both = builder.and_(builder.fcmp_ordered(">", value, zero), builder.fcmp_ordered("<", value, one))
     return builder.select(both, one, zero)
 
 
-def _total(kind: Register, builder: Any, value: Any) -> Any:
+def _reduce_add(kind: Register, builder: Any, value: Any) -> Any:
     lanes = [builder.extract_element(value, ir.Constant(_INDEX, lane)) for lane in range(kind.lanes)]
     while len(lanes) > 1:
         lanes = [builder.fadd(one, two) for one, two in zip(lanes[::2], lanes[1::2], strict=True)]
     return lanes[0]
 
 
-def _chosen(sign: str) -> Any:
+def _select(sign: str) -> Any:
     return _function(2, lambda kind, builder, a, b: builder.select(builder.fcmp_ordered(sign, a, b), a, b))
 
 
-def _mixed(operands: int, *lanes: int) -> Any:
-    return _function(operands, lambda kind, builder, *rows: _lanes(builder, rows[0], rows[-1], *lanes))
+def _shift_in(count: int) -> Any:
+    return _function(
+        2,
+        lambda kind, builder, a, b: _shuffle(builder, a, b, *range(kind.lanes - count, 2 * kind.lanes - count)),
+    )
 
 
 # For quads and octets.
 fma = _function(3, lambda kind, builder, a, b, c: _llvm(kind, builder, "fmuladd", a, b, c))  # a * b + c
 sqrt = _function(1, lambda kind, builder, a: _llvm(kind, builder, "sqrt", a))
-maximum, minimum = _chosen(">"), _chosen("<")
-total = _function(1, _total, lambda kind: kind.scalar)  # the sum of all lanes
+maximum, minimum = _select(">"), _select("<")
+reduce_add = _function(1, _reduce_add, lambda kind: kind.scalar)  # the sum of all lanes, neighbours first
 # Positive, normal a = mantissa * 2**exponent with the mantissa between sqrt(1/2) and sqrt(2): (exponent, mantissa).
-split = _function(1, _split, lambda kind: types.UniTuple(kind, 2))
-rounded = _function(1, _rounded)  # to whole numbers; magnitudes below 2**51 (quads) or 2**22 (octets)
-scaled = _function(2, _scaled)  # a * 2**b for whole b, as long as the result is normal
+split_exponent = _function(1, _split_exponent, lambda kind: types.UniTuple(kind, 2))
+ldexp = _function(2, _ldexp)  # a * 2**b for whole b, as long as the result is normal
+round_to_integer = _function(1, _round_to_integer)  # magnitudes below 2**51 (quads) or 2**22 (octets)
+# The last one, two or four lanes of a, then the first ones of b.
+shift_in_one, shift_in_two, shift_in_four = _shift_in(1), _shift_in(2), _shift_in(4)
+broadcast_last = _function(1, lambda kind, builder, a: _shuffle(builder, a, a, *[kind.lanes - 1] * kind.lanes))
+reverse = _function(1, lambda kind, builder, a: _shuffle(builder, a, a, *reversed(range(kind.lanes))))
 
 # For quads.
-pair_sums = _function(
+pairwise_add = _function(
     2,
-    lambda kind, builder, a, b: builder.fadd(_lanes(builder, a, b, 0, 4, 2, 6), _lanes(builder, a, b, 1, 5, 3, 7)),
+    lambda kind, builder, a, b: builder.fadd(_shuffle(builder, a, b, 0, 4, 2, 6), _shuffle(builder, a, b, 1, 5, 3, 7)),
 )  # [a0 + a1, b0 + b1, a2 + a3, b2 + b3]
-swap_pairs = _mixed(1, 1, 0, 3, 2)
-# The last one or two lanes of a, then the first ones of b.
-last_one_of, last_two_of = _mixed(2, 3, 4, 5, 6), _mixed(2, 2, 3, 4, 5)
-all_last = _mixed(1, 3, 3, 3, 3)
-transposed = _function(4, _transposed, lambda kind: types.UniTuple(kind, 4))  # rows of a square: its columns
-# States of filters below 1e-150 become 0: a decay must not end in denormal numbers, which are slow.
-quiet = _function(1, _quiet)
-inside = _function(1, _inside)  # 1 where 0 < a < 1, else 0
+swap_pairs = _function(1, lambda kind, builder, a: _shuffle(builder, a, a, 1, 0, 3, 2))
+# Magnitudes below 1e-150, of a filter's state, become 0: a decay must not end in denormal numbers, which are slow.
+flush_tiny = _function(1, _flush_tiny)
+in_unit_interval = _function(1, _in_unit_interval)  # 1 where 0 < a < 1, else 0
 
-# For octets.
-transposed_octets = _function(8, _transposed, lambda kind: types.UniTuple(kind, 8))
-reversed_octet = _mixed(1, 7, 6, 5, 4, 3, 2, 1, 0)
-# The last one, two or four lanes of a, then the first ones of b.
-last_of_octets = _mixed(2, *range(7, 15))
-last_two_of_octets = _mixed(2, *range(6, 14))
-last_four_of_octets = _mixed(2, *range(4, 12))
-all_last_of_octet = _mixed(1, *[7] * 8)
+# Rows of a square of registers: its columns.
+transpose_quads = _function(4, _transpose, lambda kind: types.UniTuple(kind, 4))
+transpose_octets = _function(8, _transpose, lambda kind: types.UniTuple(kind, 8))
 
 
-def _filled(kind: Register, builder: Any, *values: Any) -> Any:
+def _fill(kind: Register, builder: Any, *values: Any) -> Any:
     """The first half of the lanes with the first value, the second half with the last one."""
     one, two = (
         builder.insert_element(ir.Constant(kind.vector, ir.Undefined), value, ir.Constant(_INDEX, 0))
         for value in (values[0], values[-1])
     )
     half = kind.lanes // 2
-    return _lanes(builder, one, two, *[0] * half, *[kind.lanes] * half)
+    return _shuffle(builder, one, two, *[0] * half, *[kind.lanes] * half)
 
 
 @intrinsic
-def every(typing: Any, value: Any) -> Any:
+def broadcast(typing: Any, value: Any) -> Any:
     """A quad with a number in all lanes."""
-    return quad(types.float64), lambda context, builder, sig, args: _filled(quad, builder, *args)
+    return quad(types.float64), lambda context, builder, sig, args: _fill(quad, builder, *args)
 
 
 @intrinsic
-def every_single(typing: Any, value: Any) -> Any:
+def broadcast_octet(typing: Any, value: Any) -> Any:
     """An octet with a number in all lanes."""
-    return octet(types.float32), lambda context, builder, sig, args: _filled(octet, builder, *args)
+    return octet(types.float32), lambda context, builder, sig, args: _fill(octet, builder, *args)
 
 
 @intrinsic
-def pairs(typing: Any, one: Any, two: Any) -> Any:
+def broadcast_pairs(typing: Any, one: Any, two: Any) -> Any:
     """The quad [one, one, two, two]."""
-    return quad(types.float64, types.float64), lambda context, builder, sig, args: _filled(quad, builder, *args)
+    return quad(types.float64, types.float64), lambda context, builder, sig, args: _fill(quad, builder, *args)
 
 
 @intrinsic
-def halves(typing: Any, value: Any) -> Any:
+def widen(typing: Any, value: Any) -> Any:
     """An octet as two quads."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         quads = [
-            builder.fpext(_lanes(builder, args[0], args[0], *lanes), _DOUBLES) for lanes in (range(4), range(4, 8))
+            builder.fpext(_shuffle(builder, args[0], args[0], *lanes), _DOUBLES) for lanes in (range(4), range(4, 8))
         ]
         return context.make_tuple(builder, sig.return_type, quads)
 
@@ -254,11 +252,11 @@ def halves(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
-def joined(typing: Any, one: Any, two: Any) -> Any:
+def narrow(typing: Any, one: Any, two: Any) -> Any:
     """Two quads as an octet."""
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _lanes(builder, *(builder.fptrunc(value, _SINGLES) for value in args), *range(8))
+        return _shuffle(builder, *(builder.fptrunc(value, _SINGLES) for value in args), *range(8))
 
     return octet(quad, quad), code
 
@@ -305,14 +303,14 @@ def load_columns(typing: Any, array: Any, index: Any) -> Any:
             row.align = 4
             rows.append(row)
             place = builder.add(place, step)
-        joined = [_lanes(builder, rows[row], rows[row + 4], *range(8)) for row in range(4)]
+        joined = [_shuffle(builder, rows[row], rows[row + 4], *range(8)) for row in range(4)]
         mixed = [
-            _lanes(builder, joined[row], joined[row + 1], *mask)
+            _shuffle(builder, joined[row], joined[row + 1], *mask)
             for row in (0, 2)
             for mask in ((0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15))
         ]
         columns = [
-            _lanes(builder, mixed[pair], mixed[pair + 2], *mask)
+            _shuffle(builder, mixed[pair], mixed[pair + 2], *mask)
             for pair in (0, 1)
             for mask in ((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
         ]
@@ -324,10 +322,10 @@ def load_columns(typing: Any, array: Any, index: Any) -> Any:
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a quad (or an octet) into a contiguous array from `index` on; quads may go into float32, too."""
-    narrow = value == quad and array.dtype == types.float32
+    rounds = value == quad and array.dtype == types.float32
 
     def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        register = builder.fptrunc(args[2], _SINGLES) if narrow else args[2]
+        register = builder.fptrunc(args[2], _SINGLES) if rounds else args[2]
         pointer = _pointer(context, builder, array, args[0], args[1], register.type)
         builder.store(register, pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()

@@ -14,7 +14,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from hearlab.kernels.simd import every_single, fma, load_octet, store, transposed_octets
+from hearlab.kernels.simd import broadcast_octet, fma, load_octet, store, transpose_octets
 
 SIDE = 128
 SIZE = SIDE * SIDE
@@ -30,45 +30,47 @@ _ROOT_HALF = np.float32(np.sqrt(0.5))
 
 
 @lru_cache(maxsize=1)
-def factors() -> tuple[Array, Array]:
+def twiddle_factors() -> tuple[Array, Array]:
     """What `transform` multiplies by.
 
     Returns:
-        the turns between the two rounds, exp(-2 pi i row * column / 16384), shape (2 * PLANE,); and those within a
+        the twiddles between the two rounds, exp(-2 pi i row * column / 16384), shape (2 * PLANE,); and those within a
         transform of 128, [real, imaginary] for the second to fourth input of each group, shape (240,).
     """
     waves = np.exp(-2j * np.pi * np.arange(SIZE) / SIZE)
     square = waves[np.outer(np.arange(SIDE), np.arange(SIDE)).ravel()]
-    turns = np.zeros(2 * PLANE, dtype=np.float32)
-    turns[:SIZE], turns[PLANE : PLANE + SIZE] = square.real, square.imag
-    inner = np.concatenate([waves[SIDE * step * np.outer(np.arange(32 // step), (1, 2, 3)).ravel()] for step in (1, 4)])
-    return turns, np.stack([inner.real, inner.imag], axis=1).ravel().astype(np.float32)
+    twiddles = np.zeros(2 * PLANE, dtype=np.float32)
+    twiddles[:SIZE], twiddles[PLANE : PLANE + SIZE] = square.real, square.imag
+    inner_twiddles = np.concatenate(
+        [waves[SIDE * step * np.outer(np.arange(32 // step), (1, 2, 3)).ravel()] for step in (1, 4)]
+    )
+    return twiddles, np.stack([inner_twiddles.real, inner_twiddles.imag], axis=1).ravel().astype(np.float32)
 
 
 @register_jitable
-def transform(numbers: Array, work: Array, strips: Array, turns: Array, inner: Array) -> None:
+def transform(numbers: Array, work: Array, strips: Array, twiddles: Array, inner_twiddles: Array) -> None:
     """Transform `numbers` in place.
 
     Args:
         numbers, work: shape (2 * PLANE,).
         strips: for intermediate results, shape (4 * STRIP,).
-        turns, inner: `factors`.
+        twiddles, inner_twiddles: `twiddle_factors`.
     """
     for column in range(0, SIDE, 8):
-        _columns(numbers, column, PLANE, SIDE, strips, inner)
+        _columns(numbers, column, PLANE, SIDE, strips, inner_twiddles)
         _radix_eight(strips, 2 * STRIP, strips, 0, STRIP, 8)
         for row in range(0, SIDE, 8):
-            _turn_and_transpose(strips, 8 * row, turns, SIDE * row + column, work, SIDE * column + row)
+            _twiddle_and_transpose(strips, 8 * row, twiddles, SIDE * row + column, work, SIDE * column + row)
     for column in range(0, SIDE, 8):
-        _columns(work, column, PLANE, SIDE, strips, inner)
+        _columns(work, column, PLANE, SIDE, strips, inner_twiddles)
         _radix_eight(strips, 2 * STRIP, numbers, column, PLANE, SIDE)
 
 
 @register_jitable
-def _columns(source: Array, place: int, plane: int, row: int, strips: Array, inner: Array) -> None:
+def _columns(source: Array, place: int, plane: int, row: int, strips: Array, inner_twiddles: Array) -> None:
     """All but the last step of the transforms of eight columns; what comes out lies in the second half of `strips`."""
-    _radix_four(source, place, plane, row, strips, 0, inner, 0, 32, 1)
-    _radix_four(strips, 0, STRIP, 8, strips, 2 * STRIP, inner, 192, 8, 4)
+    _radix_four(source, place, plane, row, strips, 0, inner_twiddles, 0, 32, 1)
+    _radix_four(strips, 0, STRIP, 8, strips, 2 * STRIP, inner_twiddles, 192, 8, 4)
 
 
 @register_jitable
@@ -89,7 +91,7 @@ def _four(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, x3: Any, y3: Any
 
 
 @register_jitable
-def _put_turned(target: Array, place: int, x: Any, y: Any, u: Any, v: Any) -> None:
+def _store_twiddled(target: Array, place: int, x: Any, y: Any, u: Any, v: Any) -> None:
     store(target, place, x * u - y * v)
     store(target, place + STRIP, fma(x, v, y * u))
 
@@ -102,7 +104,7 @@ def _radix_four(
     row: int,
     strips: Array,
     goal: int,
-    inner: Array,
+    inner_twiddles: Array,
     first: int,
     groups: int,
     stride: int,
@@ -111,9 +113,9 @@ def _radix_four(
     hop = groups * stride * row
     for group in range(groups):
         turn = first + 6 * group
-        u1, v1 = every_single(inner[turn]), every_single(inner[turn + 1])
-        u2, v2 = every_single(inner[turn + 2]), every_single(inner[turn + 3])
-        u3, v3 = every_single(inner[turn + 4]), every_single(inner[turn + 5])
+        u1, v1 = broadcast_octet(inner_twiddles[turn]), broadcast_octet(inner_twiddles[turn + 1])
+        u2, v2 = broadcast_octet(inner_twiddles[turn + 2]), broadcast_octet(inner_twiddles[turn + 3])
+        u3, v3 = broadcast_octet(inner_twiddles[turn + 4]), broadcast_octet(inner_twiddles[turn + 5])
         for k in range(stride):
             at = place + (stride * group + k) * row
             x0, y0, x1, y1, x2, y2, x3, y3 = _four(
@@ -129,15 +131,15 @@ def _radix_four(
             to = goal + 8 * (4 * stride * group + k)
             store(strips, to, x0)
             store(strips, to + STRIP, y0)
-            _put_turned(strips, to + 8 * stride, x1, y1, u1, v1)
-            _put_turned(strips, to + 16 * stride, x2, y2, u2, v2)
-            _put_turned(strips, to + 24 * stride, x3, y3, u3, v3)
+            _store_twiddled(strips, to + 8 * stride, x1, y1, u1, v1)
+            _store_twiddled(strips, to + 16 * stride, x2, y2, u2, v2)
+            _store_twiddled(strips, to + 24 * stride, x3, y3, u3, v3)
 
 
 @register_jitable
 def _radix_eight(strips: Array, place: int, target: Array, goal: int, plane: int, row: int) -> None:
     """The last step: 16 transforms of eight numbers; rows of the target lie `row` apart."""
-    half = every_single(_ROOT_HALF)
+    half = broadcast_octet(_ROOT_HALF)
     hop = 8 * 16
     for k in range(16):
         at = place + 8 * k
@@ -162,10 +164,10 @@ def _radix_eight(strips: Array, place: int, target: Array, goal: int, plane: int
             load_octet(strips, at + 7 * hop + STRIP),
         )
         # Odd inputs are turned by an eighth of a circle more for each output.
-        _put_pair(target, goal + k * row, 64 * row, plane, a0, b0, c0, d0)
-        _put_pair(target, goal + (k + 16) * row, 64 * row, plane, a1, b1, half * (c1 + d1), half * (d1 - c1))
-        _put_pair(target, goal + (k + 32) * row, 64 * row, plane, a2, b2, d2, every_single(np.float32(0)) - c2)
-        _put_pair(
+        _store_pair(target, goal + k * row, 64 * row, plane, a0, b0, c0, d0)
+        _store_pair(target, goal + (k + 16) * row, 64 * row, plane, a1, b1, half * (c1 + d1), half * (d1 - c1))
+        _store_pair(target, goal + (k + 32) * row, 64 * row, plane, a2, b2, d2, broadcast_octet(np.float32(0)) - c2)
+        _store_pair(
             target,
             goal + (k + 48) * row,
             64 * row,
@@ -173,12 +175,12 @@ def _radix_eight(strips: Array, place: int, target: Array, goal: int, plane: int
             a3,
             b3,
             half * (d3 - c3),
-            every_single(-_ROOT_HALF) * (c3 + d3),
+            broadcast_octet(-_ROOT_HALF) * (c3 + d3),
         )
 
 
 @register_jitable
-def _put_pair(target: Array, goal: int, hop: int, plane: int, a: Any, b: Any, c: Any, d: Any) -> None:
+def _store_pair(target: Array, goal: int, hop: int, plane: int, a: Any, b: Any, c: Any, d: Any) -> None:
     store(target, goal, a + c)
     store(target, goal + plane, b + d)
     store(target, goal + hop, a - c)
@@ -186,28 +188,28 @@ def _put_pair(target: Array, goal: int, hop: int, plane: int, a: Any, b: Any, c:
 
 
 @register_jitable
-def _turn_and_transpose(strips: Array, place: int, turns: Array, turn: int, target: Array, goal: int) -> None:
+def _twiddle_and_transpose(strips: Array, place: int, twiddles: Array, turn: int, target: Array, goal: int) -> None:
     """Eight rows of a strip, turned, become eight columns of the target."""
-    x0, y0 = _turned(strips, place, turns, turn)
-    x1, y1 = _turned(strips, place + 8, turns, turn + SIDE)
-    x2, y2 = _turned(strips, place + 16, turns, turn + 2 * SIDE)
-    x3, y3 = _turned(strips, place + 24, turns, turn + 3 * SIDE)
-    x4, y4 = _turned(strips, place + 32, turns, turn + 4 * SIDE)
-    x5, y5 = _turned(strips, place + 40, turns, turn + 5 * SIDE)
-    x6, y6 = _turned(strips, place + 48, turns, turn + 6 * SIDE)
-    x7, y7 = _turned(strips, place + 56, turns, turn + 7 * SIDE)
+    x0, y0 = _twiddled(strips, place, twiddles, turn)
+    x1, y1 = _twiddled(strips, place + 8, twiddles, turn + SIDE)
+    x2, y2 = _twiddled(strips, place + 16, twiddles, turn + 2 * SIDE)
+    x3, y3 = _twiddled(strips, place + 24, twiddles, turn + 3 * SIDE)
+    x4, y4 = _twiddled(strips, place + 32, twiddles, turn + 4 * SIDE)
+    x5, y5 = _twiddled(strips, place + 40, twiddles, turn + 5 * SIDE)
+    x6, y6 = _twiddled(strips, place + 48, twiddles, turn + 6 * SIDE)
+    x7, y7 = _twiddled(strips, place + 56, twiddles, turn + 7 * SIDE)
     row = goal
-    for column in transposed_octets(x0, x1, x2, x3, x4, x5, x6, x7):
+    for column in transpose_octets(x0, x1, x2, x3, x4, x5, x6, x7):
         store(target, row, column)
         row += SIDE
     row = goal + PLANE
-    for column in transposed_octets(y0, y1, y2, y3, y4, y5, y6, y7):
+    for column in transpose_octets(y0, y1, y2, y3, y4, y5, y6, y7):
         store(target, row, column)
         row += SIDE
 
 
 @register_jitable
-def _turned(strips: Array, place: int, turns: Array, turn: int) -> Any:
+def _twiddled(strips: Array, place: int, twiddles: Array, turn: int) -> Any:
     x, y = load_octet(strips, place), load_octet(strips, place + STRIP)
-    u, v = load_octet(turns, turn), load_octet(turns, turn + PLANE)
+    u, v = load_octet(twiddles, turn), load_octet(twiddles, turn + PLANE)
     return x * u - y * v, fma(x, v, y * u)

@@ -14,7 +14,7 @@ from hearlab.ear.loss import centre_frequencies
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.rows import Row
-from hearlab.kernels.simd import every_single, fma, load_octet, store, total
+from hearlab.kernels.simd import broadcast_octet, fma, load_octet, reduce_add, store
 from hearlab.metrics.loudness import loudness
 
 # Segments of 16 ms under a von Hann window, half overlapped; those at the ends are halves.
@@ -124,18 +124,18 @@ def _covariances(
 @compiled
 def _cut(motion: Row, place: int, window: NDArray[np.float32], segment: Row, first: int) -> float:
     """Write a windowed segment without its mean; its energy."""
-    sums = every_single(np.float32(0.0))
+    sums = broadcast_octet(np.float32(0.0))
     for t in range(0, window.size, 8):
         part = load_octet(motion, place + t) * load_octet(window, t)
         store(segment, first + t, part)
         sums = sums + part
-    mean = every_single(total(sums) / np.float32(window.size))
-    energy = every_single(np.float32(0.0))
+    mean = broadcast_octet(reduce_add(sums) / np.float32(window.size))
+    energy = broadcast_octet(np.float32(0.0))
     for t in range(0, window.size, 8):
         part = load_octet(segment, first + t) - mean
         store(segment, first + t, part)
         energy = fma(part, part, energy)
-    return total(energy)
+    return reduce_add(energy)
 
 
 @compiled
@@ -144,11 +144,11 @@ def _slide(sliding: Row, fixed: Row, products: Row) -> None:
 
     Four samples of the one that lie eight apart share what is read of the other. Its length is a multiple of 32.
     """
-    a = b = c = d = e = f = g = every_single(np.float32(0.0))
+    a = b = c = d = e = f = g = broadcast_octet(np.float32(0.0))
     for block in range(0, fixed.size, 32):
         for t in range(block, block + 8):
-            p, q = every_single(fixed[t]), every_single(fixed[t + 8])
-            r, s = every_single(fixed[t + 16]), every_single(fixed[t + 24])
+            p, q = broadcast_octet(fixed[t]), broadcast_octet(fixed[t + 8])
+            r, s = broadcast_octet(fixed[t + 16]), broadcast_octet(fixed[t + 24])
             x = load_octet(sliding, t)
             a = fma(x, p, a)
             x = load_octet(sliding, t + 8)

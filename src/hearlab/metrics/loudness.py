@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hearlab.ear.adaptation import DECIBELS_PER_OCTAVE
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import exp2
-from hearlab.kernels.simd import every, load, total
+from hearlab.kernels.simd import broadcast, load, reduce_add
 
 
 def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -20,9 +20,9 @@ def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @compiled
 def _amplitude_sums(decibels: NDArray[np.float64], bands: int, sums: NDArray[np.float64]) -> None:
-    octaves = every(1 / DECIBELS_PER_OCTAVE)
+    octaves = broadcast(1 / DECIBELS_PER_OCTAVE)
     for frame in range(sums.size):
-        amplitudes = every(0.0)
+        amplitudes = broadcast(0.0)
         for band in range(frame * bands, (frame + 1) * bands, 4):
             amplitudes = amplitudes + exp2(load(decibels, band) * octaves)
-        sums[frame] = total(amplitudes)
+        sums[frame] = reduce_add(amplitudes)

@@ -1,7 +1,7 @@
 """Reference and processed speech as the speech metrics take them, and the work that metrics share.
 
 A speech metric is a function of a `SpeechPair` and a random stream, `score_pair` in its module; what it returns has a
-`score`. Metrics that are asked for together are given the same pair.
+`score`. Metrics that score the same signals are given the same pair.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class BetterEarResult(Generic[Result]):
 class SpeechReference:
     """Clean speech in one ear, ready for any number of processed signals, listeners and metrics.
 
-    What depends on the reference alone is computed once and kept (for the duration last asked for); scores are the same
+    What depends on the reference alone is computed once and kept (for the duration last used); scores are the same
     to the last bit.
 
     Args:
@@ -106,7 +106,7 @@ class SpeechReference:
         return self.kept(_alignment, length)
 
     def kept(self, make: Callable[..., T], *arguments: Hashable) -> T:
-        """`make(self, *arguments)`, kept until other arguments are asked for."""
+        """`make(self, *arguments)`, kept until it is called with other arguments."""
         if make not in self._kept or self._kept[make][0] != arguments:
             self._kept.pop(make, None)  # frees the old one first
             self._kept[make] = arguments, make(self, *arguments)
