@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from hearlab.scores.statistics import (
     paired_difference,
 )
 from hearlab.scores.table import EVERY_LISTENER, Pair, ScoreTable
-from hearlab.scores.tracks import METRICS, TRACKS, Metric, RerunNoise
+from hearlab.scores.tracks import METRICS, Metric, RerunNoise
 
 BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10
@@ -133,14 +132,11 @@ def compare(
     Raises:
         InputError: there is no metric or no pair that both have, or scores cannot be read.
     """
-    if metric is None:
-        wanted, notes = _shared_metrics(first, second)
-    else:
-        wanted, notes = [METRICS[metric]], []
-        for source in (first, second):
-            if metric not in source.metrics(METRICS[metric].track):
-                advice = "; ".join(source.notes) or None
-                raise InputError(source.name, f"has no {metric} scores", found=_known(source), advice=advice)
+    wanted, notes = _shared_metrics(first, second) if metric is None else ([METRICS[metric]], [])
+    for source in (first, second):
+        if metric is not None and METRICS[metric] not in source.metrics(METRICS[metric].track):
+            advice = "; ".join(source.notes) or None
+            raise InputError(source.name, f"has no {metric} scores", found=_known(source), advice=advice)
     noise = RerunNoise(noise_sd, "given") if noise_sd is not None else None
     found = [_compare(one, first, second, root, breakdowns, noise or one.noise, metadata) for one in wanted]
     return [replace(found[0], notes=(*first.notes, *second.notes, *notes, *found[0].notes)), *found[1:]]
@@ -148,27 +144,21 @@ def compare(
 
 def _shared_metrics(first: ScoreSource, second: ScoreSource) -> tuple[list[Metric], list[str]]:
     """The metrics that both have, and what is left out. The table of a track that only one side has is not read."""
-    wanted, alone = [], []
-    for track in TRACKS.values():
-        sides = [side for side, source in (("A", first), ("B", second)) if track in source.tracks]
-        if len(sides) < 2:
-            alone += [(side, track.headline) for side in sides]
-            continue
-        for metric in track.metrics:
-            sides = [side for side, source in (("A", first), ("B", second)) if metric.name in source.metrics(track)]
-            if len(sides) == 2:
-                wanted.append(metric)
-            else:
-                alone += [(side, metric) for side in sides]
-    if not wanted:
+    both = [track for track in first.tracks if track in second.tracks]
+    one, two = (
+        [metric for track in source.tracks for metric in (source.metrics(track) if track in both else [track.headline])]
+        for source in (first, second)
+    )
+    shared = [metric for metric in one if metric in two]
+    if not shared:
         each = [f"{source.name}: {_known(source)}" for source in (first, second)]
         raise InputError("compare", "A and B have no metric in common", found="; ".join(each))
-    alone.sort(key=itemgetter(0))
-    return wanted, [f"{metric.title} is left out: only {side} has its scores" for side, metric in alone]
+    alone = [(side, metric) for side, own in (("A", one), ("B", two)) for metric in own if metric not in shared]
+    return shared, [f"{metric.title} is left out: only {side} has its scores" for side, metric in alone]
 
 
 def _known(source: ScoreSource) -> str:
-    return ", ".join(name for track in source.tracks for name in source.metrics(track))
+    return ", ".join(metric.name for track in source.tracks for metric in source.metrics(track))
 
 
 def conclusive(difference: ClusteredMean, p: float) -> bool:

@@ -60,9 +60,9 @@ class ScoreSource:
         read = self.tables.get(metric.track.name)
         return read().get(metric.name) if read else None
 
-    def metrics(self, track: Track) -> list[str]:
+    def metrics(self, track: Track) -> list[Metric]:
         """The metrics of a track whose scores or averages the source has."""
-        return [metric.name for metric in track.metrics if metric.name in self.averages or self.table(metric)]
+        return [metric for metric in track.metrics if metric.name in self.averages or self.table(metric)]
 
     @property
     def tracks(self) -> list[Track]:
