@@ -93,8 +93,8 @@ def _limits(found: Comparison) -> list[str]:
 
 def _caveat(tables: Sequence[Breakdown]) -> str:
     count = sum(len(table.rows) for table in tables)
-    text = "* marks rows whose interval and test exclude 0 "
-    text += f"after correction for the {count} rows of these tables (Holm); p and intervals as printed are each row's own, and one in twenty misleads by chance."
+    text = f"* marks rows whose interval and test exclude 0 after correction for the {count} rows of these tables "
+    text += "(Holm); p and intervals as printed are each row's own, and one in twenty misleads by chance."
     if any(table.name == "song" for table in tables):
         text += " Intervals of single songs are over listeners and say nothing about other songs."
     if any(row.result.difference.clusters < CLUSTERS_NEEDED for table in tables for row in table.rows):
