@@ -68,6 +68,17 @@ def test_inputs_are_not_changed(tested: MetricCase) -> None:
 
 
 @every_metric
+def test_one_channel_of_a_stereo_signal_is_heard_alone(tested: MetricCase) -> None:
+    reference, processed = tested.pair(24000, 24000, 0.002)
+    reference = reference[: processed.size]
+    processed = processed[: reference.size]
+    noise = 100 * np.random.RandomState(1).standard_normal(reference.size)
+    alone = tested.score(reference, processed, SLOPING)
+    one, other = (np.stack([signal, noise], axis=1)[:, 0] for signal in (reference, processed))
+    assert values(tested.score(one, other, SLOPING)) == values(alone)
+
+
+@every_metric
 def test_score_falls_as_noise_rises(tested: MetricCase) -> None:
     clean = tested.clean()
     noise = np.random.RandomState(2).standard_normal(clean.size)

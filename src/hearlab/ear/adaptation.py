@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.filter_design import one_pole_parts
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
@@ -47,7 +47,7 @@ def adapt(envelope: Row, attenuation: float, level: float, motion: Row | None = 
 
 
 @lru_cache(maxsize=1)
-def adaptation_filter() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def adaptation_filter() -> tuple[Array, Array]:
     """Numerator and denominator at 24 kHz of the adaptation, which is linear apart from the floor at 0 dB.
 
     The model is a circuit: the input voltage u feeds, through R1, a node with capacitor C1 at voltage v, and this,
@@ -71,19 +71,13 @@ def adaptation_filter() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=1)
-def _adaptation_modes() -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _adaptation_modes() -> tuple[Array, Array, float]:
     """The adaptation as two one-pole filters side by side: their residues and poles, and the direct part."""
     return one_pole_parts(*adaptation_filter())
 
 
 @compiled
-def _adapt(
-    envelope: Row,
-    motion: Row,
-    offset: float,
-    scans: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> None:
+def _adapt(envelope: Row, motion: Row, offset: float, scans: Array, weights: Array) -> None:
     zero, slope, threshold = broadcast(0.0), broadcast(DECIBELS_PER_OCTAVE), broadcast(offset)
     direct, first_weight, second_weight = broadcast(weights[0]), broadcast(weights[1]), broadcast(weights[2])
     tiny = broadcast_octet(np.float32(TINY))

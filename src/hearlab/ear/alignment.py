@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array32
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.correlation import highest_lag, near_lags
@@ -24,7 +25,7 @@ SILENCE = 0.001
 # Delays of single bands are sought up to this many samples (100 ms).
 BAND_RANGE = round(0.1 * MODEL_RATE)
 
-Rows = Sequence[Row] | NDArray[np.float32]
+Rows = Sequence[Row] | Array32
 
 
 class BroadbandAlignment:
@@ -77,7 +78,7 @@ def advance(signal: NDArray[np.floating], samples: int) -> NDArray[np.floating]:
 
 
 @compiled
-def _advance_in_place(signal: NDArray[np.float32], samples: int) -> None:
+def _advance_in_place(signal: Array32, samples: int) -> None:
     """`advance` without a copy."""
     n = signal.size
     if samples >= 0:

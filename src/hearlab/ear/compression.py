@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array, Array32
 from hearlab.ear.filter_design import butterworth
 from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, rotated
 from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
@@ -66,13 +66,13 @@ def level_dependent_bandwidth(control_rms: float, narrow: float, widest: float, 
 
 def compress(
     channels: Channels,
-    bandwidths: NDArray[np.float64],
-    control_rms: NDArray[np.float64],
+    bandwidths: Array,
+    control_rms: Array,
     loss: LossParameters,
     level: float,
-    envelopes: NDArray[np.float32],
-    motions: NDArray[np.float32] | None = None,
-) -> NDArray[np.float64]:
+    envelopes: Array32,
+    motions: Array32 | None = None,
+) -> Array:
     """Filter two channels and compress them by gains that follow the control path (the widest filters).
 
     Args:
@@ -124,9 +124,7 @@ def compress(
     return gains * unit * np.sqrt(energies / n)
 
 
-def compressed_level(
-    envelope_rms: NDArray[np.float64], control_rms: NDArray[np.float64], loss: LossParameters, level: float
-) -> NDArray[np.float64]:
+def compressed_level(envelope_rms: Array, control_rms: Array, loss: LossParameters, level: float) -> Array:
     """Long-term level of every band in dB above threshold, at least 0, shape (32,).
 
     Args:
@@ -140,12 +138,12 @@ def compressed_level(
     return np.maximum(np.maximum(level + _decibels(envelope_rms), 0.0) + gain - loss.inner_attenuation, 0.0)
 
 
-def _decibels(amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _decibels(amplitudes: Array) -> Array:
     return 20 * np.log10(np.maximum(amplitudes, TINY))
 
 
 @lru_cache(maxsize=1)
-def _gain_low_pass() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gain_low_pass() -> tuple[Array, Array]:
     return butterworth(1, GAIN_LOW_PASS_HZ, MODEL_RATE)
 
 
@@ -170,20 +168,20 @@ def _smooth(gains: Row, count: int, raw: Any, smooth: Any, scan: Row) -> Any:
 
 @compiled
 def _compress(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    carriers: NDArray[np.float64],
-    scaled_carriers: NDArray[np.float64],
-    turns: NDArray[np.float64],
-    wide_poles: NDArray[np.float64],
-    poles: NDArray[np.float64],
-    curve: NDArray[np.float32],
-    scan: NDArray[np.float32],
+    first: Array,
+    second: Array,
+    carriers: Array,
+    scaled_carriers: Array,
+    turns: Array,
+    wide_poles: Array,
+    poles: Array,
+    curve: Array32,
+    scan: Array32,
     one_envelope: Row,
     two_envelope: Row,
     one_motion: Row,
     two_motion: Row,
-    energies: NDArray[np.float64],
+    energies: Array,
 ) -> None:
     """The filters run in double precision; gains, whose errors do not add up, are found in single precision.
 

@@ -7,9 +7,8 @@ of a process takes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from hearlab.arrays import Array
 
 
 def butterworth(order: int, cutoff: float, rate: float, *, high_pass: bool = False) -> tuple[Array, Array]:

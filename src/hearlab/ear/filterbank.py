@@ -17,6 +17,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.filter_design import butterworth
 from hearlab.ear.loss import centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
@@ -30,7 +31,7 @@ MIDDLE_EAR_HIGH_PASS_HZ = 350.0
 DECAY_PER_BANDWIDTH = 1.019
 
 # Numerator and denominator of a filter.
-Coefficients = tuple[NDArray[np.float64], NDArray[np.float64]]
+Coefficients = tuple[Array, Array]
 
 # States of filters below this become 0: a decay must not end in denormal numbers, which are slow.
 FAINTEST = 1e-150
@@ -42,17 +43,17 @@ BLOCK = 128
 class Channels(NamedTuple):
     """Two channels to be filtered together: each is a signal, shape (n,), in a band (0 to 31)."""
 
-    signals: tuple[NDArray[np.float64], NDArray[np.float64]]
+    signals: tuple[Array, Array]
     bands: tuple[int, int]
 
 
-def middle_ear(signal: NDArray[np.floating]) -> NDArray[np.float64]:
+def middle_ear(signal: NDArray[np.floating]) -> Array:
     """Middle ear at 24 kHz: one-pole low-pass at 5 kHz, two-pole high-pass at 350 Hz (Butterworth)."""
     low_pass, high_pass = _middle_ear_filters()
     return _middle_ear(signal, *low_pass, *high_pass)
 
 
-def control_rms(channels: Channels) -> NDArray[np.float64]:
+def control_rms(channels: Channels) -> Array:
     """RMS of the envelopes of the control path (the widest filters), shape (2,)."""
     bandwidths = widest_bandwidth()[list(channels.bands)]
     poles = pole_lanes(channels.bands, bandwidths)
@@ -62,19 +63,19 @@ def control_rms(channels: Channels) -> NDArray[np.float64]:
     return filter_gains(channels.bands, bandwidths) * np.sqrt((energies[::2] + energies[1::2]) / n)
 
 
-def pole_lanes(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArray[np.float64]:
+def pole_lanes(bands: tuple[int, int], bandwidths: Array) -> Array:
     """Pole of each channel's filter, for its real and imaginary part; shape (4,)."""
     return np.repeat([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)], 2)
 
 
-def filter_gains(bands: tuple[int, int], bandwidths: NDArray[np.float64]) -> NDArray[np.float64]:
+def filter_gains(bands: tuple[int, int], bandwidths: Array) -> Array:
     """Gains that give a sine at the centre its own amplitude after `filter_step`, shape (2,)."""
     poles = np.array([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)])
     return 8 * (1 - poles) ** 4 / (1 + 2 * poles) ** 2
 
 
 @lru_cache(maxsize=64)
-def carrier(bands: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def carrier(bands: tuple[int, int]) -> tuple[Array, Array]:
     """Carriers of two channels, and the turn between two blocks.
 
     Returns:
@@ -91,7 +92,7 @@ def carrier(bands: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.flo
     return table, turns
 
 
-def group_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
+def group_delays(bandwidths: Array) -> NDArray[np.int64]:
     """Group delay of each band's envelope in samples at 24 kHz (at the centre frequency, rounded), shape (bands,)."""
     poles = np.array([_pole(band, bandwidth) for band, bandwidth in enumerate(bandwidths)])
     zeros_delay = (4 * poles + 8 * poles**2) / (1 + 4 * poles + 4 * poles**2)
@@ -99,7 +100,7 @@ def group_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.rint(zeros_delay + poles_delay).astype(np.int64)
 
 
-def compensating_delays(bandwidths: NDArray[np.float64]) -> NDArray[np.int64]:
+def compensating_delays(bandwidths: Array) -> NDArray[np.int64]:
     """Samples by which each band must be delayed to be as late as the slowest one, shape (bands,)."""
     delays = group_delays(bandwidths)
     return np.max(delays) - delays
@@ -127,12 +128,7 @@ def rotated(value: Any, turn: Any, swapped: Any) -> Any:
 
 @compiled
 def _envelope_energies(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    carriers: NDArray[np.float64],
-    turns: NDArray[np.float64],
-    poles: NDArray[np.float64],
-    energies: NDArray[np.float64],
+    first: Array, second: Array, carriers: Array, turns: Array, poles: Array, energies: Array
 ) -> None:
     """Sums of the squared real and imaginary parts of what `filter_step` gives, shape (4,)."""
     pole, turn, swapped = load(poles, 0), load(turns, 0), load(turns, 4)
@@ -149,12 +145,8 @@ def _envelope_energies(
 
 @compiled
 def _middle_ear(
-    signal: NDArray[np.floating],
-    low_zeros: NDArray[np.float64],
-    low_poles: NDArray[np.float64],
-    high_zeros: NDArray[np.float64],
-    high_poles: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    signal: NDArray[np.floating], low_zeros: Array, low_poles: Array, high_zeros: Array, high_poles: Array
+) -> Array:
     heard = np.empty(signal.size)
     low = first = second = 0.0
     for t in range(signal.size):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array, Array32
 from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
 from hearlab.ear.filterbank import Channels, control_rms, middle_ear
 from hearlab.ear.loss import BANDS, LossParameters, widest_bandwidth
@@ -20,7 +21,7 @@ from hearlab.kernels.rows import empty_rows
 PAIRS = [(band, band + 1) for band in range(0, BANDS, 2)]
 
 # Two rows, each a band of a signal.
-TwoRows = NDArray[np.float32]
+TwoRows = Array32
 
 
 class Hearing:
@@ -71,7 +72,7 @@ class Hearing:
                 _compress((self, self), bands, rows)
             yield rows
 
-    def levels(self) -> NDArray[np.float64]:
+    def levels(self) -> Array:
         """Long-term levels in dB above threshold, shape (32,), once all bands were compressed."""
         return compressed_level(self._envelope_rms, self._control_rms, self.loss, self.level)
 

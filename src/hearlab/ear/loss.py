@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hearlab.arrays import Array
 
 BANDS = 32
 LOWEST_HZ = 80.0
@@ -48,15 +49,15 @@ class LossParameters:
         inner_attenuation: loss in dB at the inner hair cells.
     """
 
-    outer_attenuation: NDArray[np.float64]
-    bandwidth: NDArray[np.float64]
-    lower_knee: NDArray[np.float64]
-    compression_ratio: NDArray[np.float64]
-    inner_attenuation: NDArray[np.float64]
+    outer_attenuation: Array
+    bandwidth: Array
+    lower_knee: Array
+    compression_ratio: Array
+    inner_attenuation: Array
 
 
 @lru_cache(maxsize=1)
-def centre_frequencies() -> NDArray[np.float64]:
+def centre_frequencies() -> Array:
     """Centre frequencies in Hz of the 32 bands, 80 to 8000 Hz, evenly spaced in ERB rate; shape (32,)."""
     offset = EAR_Q * MINIMUM_BANDWIDTH_HZ
     steps = np.linspace(np.log(LOWEST_HZ + offset), np.log(HIGHEST_HZ + offset), BANDS)
@@ -70,7 +71,7 @@ def equivalent_bandwidth(frequency: float) -> float:
     return MINIMUM_BANDWIDTH_HZ + frequency / EAR_Q
 
 
-def loss_parameters(levels: NDArray[np.float64]) -> LossParameters:
+def loss_parameters(levels: Array) -> LossParameters:
     """Split a hearing loss between outer and inner hair cells.
 
     Args:
@@ -102,6 +103,6 @@ def normal_hearing() -> LossParameters:
 
 
 @lru_cache(maxsize=1)
-def widest_bandwidth() -> NDArray[np.float64]:
+def widest_bandwidth() -> Array:
     """Relative bandwidth of the filters without outer hair cells, shape (32,); the control path uses it."""
     return loss_parameters(np.full(len(AUDIOMETRIC_FREQUENCIES), COMPLETE_LOSS_DB)).bandwidth

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.adaptation import adapt
 from hearlab.ear.alignment import align_rows
 from hearlab.ear.filterbank import compensating_delays
@@ -65,7 +66,7 @@ def paired_bands(reference: Hearing, processed: Hearing, noises: tuple[Noise, No
         yield BandPair((delayed[0], delayed[1]), (delayed[2], delayed[3]))
 
 
-def amplify(signal: NDArray[np.floating], audiogram: Audiogram) -> NDArray[np.float64]:
+def amplify(signal: NDArray[np.floating], audiogram: Audiogram) -> Array:
     """Amplify by NAL-R at 24 kHz; shape (n,) stays.
 
     The result is read a whole filter length late, as published, so it comes out 70 samples early.

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.audio import rms
 from hearlab.ear.filter_design import chebyshev2_low_pass, windowed_sinc
 from hearlab.kernels.compiled import compiled
@@ -34,7 +35,7 @@ def whole_kilohertz(rate: float) -> int:
     return int(np.round(rate / 1000))
 
 
-def to_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
+def to_model_rate(signal: Array, rate: float) -> Array:
     """Resample to 24 kHz and restore the level of the input.
 
     The ratio comes from the rate in whole kHz (as published), so 44.1 kHz is resampled by 24/44: time runs 0.2 %
@@ -46,11 +47,11 @@ def to_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float6
         rate: in Hz; at least 1 kHz after rounding.
 
     Returns:
-        the signal at 24 kHz; the same array if the rate in whole kHz is 24.
+        the signal at 24 kHz, contiguous; the same array if it is that already, by the rate in whole kHz.
     """
     source, target = whole_kilohertz(rate), MODEL_RATE // 1000
     if source == target:
-        return signal
+        return np.ascontiguousarray(signal)  # compiled loops read one channel of several as if the others were not there
     resampled = resample_rationally(signal, target, source)
     if source < target:
         before, after = rms(signal), rms(resampled)
@@ -60,7 +61,7 @@ def to_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float6
     return resampled * (before / after) if after > 0 else resampled
 
 
-def resample_rationally(signal: NDArray[np.float64], up: int, down: int) -> NDArray[np.float64]:
+def resample_rationally(signal: Array, up: int, down: int) -> Array:
     """Resample by up / down through a polyphase low-pass filter, as scipy's resample_poly does.
 
     Args:
@@ -80,13 +81,13 @@ def resample_rationally(signal: NDArray[np.float64], up: int, down: int) -> NDAr
     return resampled
 
 
-def matched_band_rms(signal: NDArray[np.float64], kilohertz: int) -> float:
+def matched_band_rms(signal: Array, kilohertz: int) -> float:
     """RMS of the part of a signal below 10.5 kHz, through a Chebyshev type 2 low-pass."""
     return float(np.sqrt(_filtered_energy(signal, _matched_band(kilohertz)) / signal.size))
 
 
 @lru_cache(maxsize=8)
-def _phases(up: int, down: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _phases(up: int, down: int) -> tuple[Array, NDArray[np.int64]]:
     """The filter as one short filter for each phase of the output.
 
     Returns:
@@ -109,13 +110,7 @@ def _phases(up: int, down: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]
 
 @compiled
 def _resample(
-    padded: NDArray[np.float64],
-    margin: int,
-    phases: NDArray[np.float64],
-    first: NDArray[np.int64],
-    up: int,
-    down: int,
-    resampled: NDArray[np.float64],
+    padded: Array, margin: int, phases: Array, first: NDArray[np.int64], up: int, down: int, resampled: Array
 ) -> None:
     taps = phases.size // up
     whole, phase = 0, 0  # the output lies phase / up after the input `whole`
@@ -134,7 +129,7 @@ def _resample(
 
 
 @lru_cache(maxsize=8)
-def _matched_band(kilohertz: int) -> NDArray[np.float64]:
+def _matched_band(kilohertz: int) -> Array:
     """Coefficients b0, b1, b2, -a1, -a2 of the four sections of second order, shape (20,)."""
     cutoff = 2 * MATCHED_BAND_HZ / 1000 / kilohertz
     sections = chebyshev2_low_pass(MATCHED_BAND_ORDER, MATCHED_BAND_ATTENUATION_DB, cutoff)
@@ -142,7 +137,7 @@ def _matched_band(kilohertz: int) -> NDArray[np.float64]:
 
 
 @compiled
-def _filtered_energy(signal: NDArray[np.float64], sections: NDArray[np.float64]) -> float:
+def _filtered_energy(signal: Array, sections: Array) -> float:
     """Energy of a signal after four sections of second order.
 
     Each lane of a register is a section and works on what the one before put out a sample ago.

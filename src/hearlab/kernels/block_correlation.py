@@ -7,8 +7,8 @@ the other's is found from their common spectrum. Two correlations come back from
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array32
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.simd import broadcast_octet, fma, load_octet, reverse, store
 from hearlab.kernels.transform import PLANE, SIZE, STRIP, transform
@@ -22,21 +22,19 @@ CHUNK = 512
 # Frequencies of a real signal, and a little more, so that octets fit.
 HALF = SIZE // 2 + 8
 
-Signal = NDArray[np.float32]
-
 
 @compiled
 def correlate_nearby(
-    one_reference: Signal,
-    two_reference: Signal,
-    one_signal: Signal,
-    two_signal: Signal,
-    scales: Signal,
+    one_reference: Array32,
+    two_reference: Array32,
+    one_signal: Array32,
+    two_signal: Array32,
+    scales: Array32,
     first: int,
-    twiddles: Signal,
-    inner_twiddles: Signal,
-    one: Signal,
-    two: Signal,
+    twiddles: Array32,
+    inner_twiddles: Array32,
+    one: Array32,
+    two: Array32,
 ) -> None:
     """Correlations of two pairs of signals at the lags from `first` on; at lag k, reference[t + k] meets signal[t].
 
@@ -67,7 +65,7 @@ def correlate_nearby(
 
 
 @compiled
-def correlate_everywhere(reference: Signal, signal: Signal, twiddles: Signal, inner_twiddles: Signal) -> Signal:
+def correlate_everywhere(reference: Array32, signal: Array32, twiddles: Array32, inner_twiddles: Array32) -> Array32:
     """Correlation of two signals, shape (n,), at all lags from 1 - n to n - 1; shape (2 * n - 1,).
 
     The work grows with the square of n; up to some ten seconds that is less than transforms of whole signals take.
@@ -108,7 +106,7 @@ def correlate_everywhere(reference: Signal, signal: Signal, twiddles: Signal, in
 
 
 @compiled
-def _cut(signal: Signal, start: int, length: int, scale: np.float32, numbers: Signal, goal: int) -> None:
+def _cut(signal: Array32, start: int, length: int, scale: np.float32, numbers: Array32, goal: int) -> None:
     """Samples of a signal, zeros around them, as real (goal 0) or imaginary parts (goal PLANE)."""
     begin, end = min(max(-start, 0), length), max(min(length, signal.size - start), 0)
     parts = numbers[goal : goal + SIZE]
@@ -123,14 +121,14 @@ def _cut(signal: Signal, start: int, length: int, scale: np.float32, numbers: Si
 
 
 @compiled
-def _mirror(numbers: Signal) -> None:
+def _mirror(numbers: Array32) -> None:
     """Let the transform go on periodically for one number, so that octets can be read backwards."""
     numbers[SIZE] = numbers[0]
     numbers[PLANE + SIZE] = numbers[PLANE]
 
 
 @compiled
-def _add_products(numbers: Signal, spectrum: Signal) -> None:
+def _add_products(numbers: Array32, spectrum: Array32) -> None:
     """Add the product of one spectrum with the conjugate of the other; PLANE apart, real and imaginary parts."""
     share, half_share = broadcast_octet(np.float32(0.5 / SIZE)), broadcast_octet(np.float32(0.25 / SIZE))
     _mirror(numbers)
@@ -144,7 +142,9 @@ def _add_products(numbers: Signal, spectrum: Signal) -> None:
 
 
 @compiled
-def _separate(numbers: Signal, real: Signal, imaginary: Signal, other_real: Signal, other_imaginary: Signal) -> None:
+def _separate(
+    numbers: Array32, real: Array32, imaginary: Array32, other_real: Array32, other_imaginary: Array32
+) -> None:
     """The two spectra in a common transform."""
     half = broadcast_octet(np.float32(0.5))
     _mirror(numbers)
@@ -159,7 +159,7 @@ def _separate(numbers: Signal, real: Signal, imaginary: Signal, other_real: Sign
 
 
 @compiled
-def _add_blocks(spectra: NDArray[np.float32], distance: int, start: int, stop: int, product: Signal) -> None:
+def _add_blocks(spectra: Array32, distance: int, start: int, stop: int, product: Array32) -> None:
     """Sum of reference[block + distance] * conjugate of signal[block], for the frequencies from start to stop."""
     blocks = spectra.shape[1]
     share = broadcast_octet(np.float32(1.0 / SIZE))
@@ -178,7 +178,7 @@ def _add_blocks(spectra: NDArray[np.float32], distance: int, start: int, stop: i
 
 
 @compiled
-def _combine(one: Signal, two: Signal, plane: int, numbers: Signal) -> None:
+def _combine(one: Array32, two: Array32, plane: int, numbers: Array32) -> None:
     """Two spectra of real signals as one to be transformed back: `two` gives the real part, `one` the imaginary one."""
     for k in range(SIZE // 2 + 1):
         a, b, c, d = one[k], one[plane + k], two[k], two[plane + k]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array32
 from hearlab.kernels.block_correlation import correlate_everywhere, correlate_nearby
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.fast_lengths import fast_length
@@ -26,8 +27,6 @@ PRECISE_BLOCK = 1 << 16
 MOST_BY_BLOCKS = 20 * 24000
 LONG_BLOCK = 1 << 17
 MOST_LONG_BLOCKS = 16
-
-Signal = NDArray[np.float32]
 
 
 def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -> int:
@@ -53,7 +52,7 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
     return int(candidates[np.argmax(products)])
 
 
-def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: int, last: int) -> list[int]:
+def near_lags(references: Sequence[Array32], signals: Sequence[Array32], first: int, last: int) -> list[int]:
     """The lag of the highest correlation of signals with their references, among a few lags.
 
     Correlations are summed over blocks in single precision; the lags that come close to the highest value are then
@@ -86,7 +85,7 @@ def near_lags(references: Sequence[Signal], signals: Sequence[Signal], first: in
     return lags
 
 
-def _correlate_long(reference: Signal, signal: Signal) -> Signal:
+def _correlate_long(reference: Array32, signal: Array32) -> Array32:
     """As `correlate_everywhere`, by a library's transforms of a few long blocks.
 
     Whole transforms would be as fast, but the library keeps their tables: 130 MB for a song of five minutes.
@@ -135,7 +134,7 @@ def _precise_lag(
 
 
 @compiled
-def _centred(signal: NDArray[np.floating], mean: float, norm: float) -> Signal:
+def _centred(signal: NDArray[np.floating], mean: float, norm: float) -> Array32:
     """(signal - mean) / norm, shape (n,)."""
     centred = np.empty(signal.size, dtype=np.float32)
     for t in range(signal.size):
@@ -143,18 +142,14 @@ def _centred(signal: NDArray[np.floating], mean: float, norm: float) -> Signal:
     return centred
 
 
-def _product(reference: Signal, signal: Signal, lag: int) -> float:
+def _product(reference: Array32, signal: Array32, lag: int) -> float:
     """Sum of reference[t + lag] * signal[t] where both are, in double precision."""
     return _centred_product(reference, signal, lag, 0.0, 0.0)
 
 
 @compiled
 def _centred_product(
-    reference: NDArray[np.floating],
-    signal: NDArray[np.floating],
-    lag: int,
-    reference_mean: float,
-    signal_mean: float,
+    reference: NDArray[np.floating], signal: NDArray[np.floating], lag: int, reference_mean: float, signal_mean: float
 ) -> float:
     """`_product` of the signals less their means."""
     start, stop = max(0, -lag), min(signal.size, reference.size - lag)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.simd import broadcast, fma, load, reduce_add
 
 
 @compiled
-def windowed_sums(
-    signal: NDArray[np.floating], window: NDArray[np.float64], step: int, count: int
-) -> NDArray[np.float64]:
+def windowed_sums(signal: NDArray[np.floating], window: Array, step: int, count: int) -> Array:
     """Sums of a signal under a window that begins at its first sample and moves on by `step`, shape (count,).
 
     Args:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import log2
 from hearlab.kernels.simd import broadcast, broadcast_pairs, in_unit_interval, load, reduce_add, sqrt, store, swap_pairs
@@ -45,7 +46,7 @@ class NormalStream:
         """Bring a RandomState to where this stream stands."""
         random.set_state(("MT19937", self._key, self._position, int(self._waiting), self._second))
 
-    def fill(self, normals: NDArray[np.float64]) -> None:
+    def fill(self, normals: Array) -> None:
         """Fill an array, shape (n,), with the next normals."""
         normals[:] = 0.0
         self.add(normals, 1.0)
@@ -101,7 +102,7 @@ def _arrival(key: bytes, position: int, waiting: bool, second: float, count: int
     return words.tobytes(), int(state["state"]["pos"]), int(state["has_gauss"]), float(state["gauss"])
 
 
-def draw_normals(random: np.random.RandomState, normals: NDArray[np.float64]) -> None:
+def draw_normals(random: np.random.RandomState, normals: Array) -> None:
     """Fill an array, shape (n,), with standard normals of a RandomState."""
     stream = NormalStream(random)
     stream.fill(normals)
@@ -137,7 +138,7 @@ def _temper(key: NDArray[np.uint32], words: NDArray[np.uint32]) -> None:
 
 
 @compiled
-def _try_points(words: NDArray[np.uint32], numbers: NDArray[np.float64], square: NDArray[np.float64]) -> None:
+def _try_points(words: NDArray[np.uint32], numbers: Array, square: Array) -> None:
     """Points in the square from -1 to 1 (x, y, x, y ...), and the squares of their distances from its centre."""
     for k in range(numbers.size):
         high, low = np.int32(words[2 * k] >> np.uint32(5)), np.int32(words[2 * k + 1] >> np.uint32(6))
@@ -147,7 +148,7 @@ def _try_points(words: NDArray[np.uint32], numbers: NDArray[np.float64], square:
 
 
 @compiled
-def _count_taken(square: NDArray[np.float64], points: int) -> int:
+def _count_taken(square: Array, points: int) -> int:
     """How many of the points are taken: those inside the circle, but for its centre."""
     square[points : points + 3] = 2.0
     taken = broadcast(0.0)
@@ -157,7 +158,7 @@ def _count_taken(square: NDArray[np.float64], points: int) -> int:
 
 
 @compiled
-def _points_until(square: NDArray[np.float64], wanted: int) -> int:
+def _points_until(square: Array, wanted: int) -> int:
     """How many points it takes to get so many pairs."""
     k = 0
     while wanted > 0:
@@ -236,7 +237,7 @@ def _add_pairs(key: NDArray[np.uint32], position: int, target: NDArray[np.floati
 
 
 @compiled
-def _scale(numbers: NDArray[np.float64], square: NDArray[np.float64], taken: int) -> None:
+def _scale(numbers: Array, square: Array, taken: int) -> None:
     """Points of the circle to normals, in place, of each point the second number first."""
     if taken == 1:  # as the waiting normal of a pair is kept in the state, it is computed as numpy does it
         factor = np.sqrt(-2.0 * np.log(square[0]) / square[0])

@@ -8,16 +8,17 @@ to what the double-precision filters found, and halves the memory of a song.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hearlab.arrays import Array32
 
 # Zeros before the first and after the last sample: more than any delay between bands (445 samples) and than half a
 # window of the envelopes' low-pass.
 MARGIN = 512
 
-Row = NDArray[np.float32]
+Row = Array32
 
 
-def empty_rows(count: int, samples: int) -> NDArray[np.float32]:
+def empty_rows(count: int, samples: int) -> Array32:
     """Rows of zeros for so many samples each, shape (count, MARGIN + samples + MARGIN or a little more)."""
     return np.zeros((count, MARGIN + -(-samples // 8) * 8 + MARGIN), dtype=np.float32)
 

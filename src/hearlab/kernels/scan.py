@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.kernels.simd import (
     broadcast,
     broadcast_last,
@@ -21,7 +21,7 @@ from hearlab.kernels.simd import (
 )
 
 
-def scan_coefficients(pole: float, lanes: int = 4) -> NDArray[np.float64]:
+def scan_coefficients(pole: float, lanes: int = 4) -> Array:
     """What a scan of so many samples needs of a pole: its first powers, shape (lanes,)."""
     return pole ** np.arange(1.0, lanes + 1)
 

@@ -176,8 +176,7 @@ def _select(sign: str) -> Any:
 
 def _shift_in(count: int) -> Any:
     return _function(
-        2,
-        lambda kind, builder, a, b: _shuffle(builder, a, b, *range(kind.lanes - count, 2 * kind.lanes - count)),
+        2, lambda kind, builder, a, b: _shuffle(builder, a, b, *range(kind.lanes - count, 2 * kind.lanes - count))
     )
 
 

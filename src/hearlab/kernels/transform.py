@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array32
 from hearlab.kernels.simd import broadcast_octet, fma, load_octet, store, transpose_octets
 
 SIDE = 128
@@ -24,13 +24,11 @@ SIZE = SIDE * SIDE
 PLANE = SIZE + 80
 STRIP = 8 * SIDE + 48
 
-Array = NDArray[np.float32]
-
 _ROOT_HALF = np.float32(np.sqrt(0.5))
 
 
 @lru_cache(maxsize=1)
-def twiddle_factors() -> tuple[Array, Array]:
+def twiddle_factors() -> tuple[Array32, Array32]:
     """What `transform` multiplies by.
 
     Returns:
@@ -48,7 +46,7 @@ def twiddle_factors() -> tuple[Array, Array]:
 
 
 @register_jitable
-def transform(numbers: Array, work: Array, strips: Array, twiddles: Array, inner_twiddles: Array) -> None:
+def transform(numbers: Array32, work: Array32, strips: Array32, twiddles: Array32, inner_twiddles: Array32) -> None:
     """Transform `numbers` in place.
 
     Args:
@@ -67,7 +65,7 @@ def transform(numbers: Array, work: Array, strips: Array, twiddles: Array, inner
 
 
 @register_jitable
-def _columns(source: Array, place: int, plane: int, row: int, strips: Array, inner_twiddles: Array) -> None:
+def _columns(source: Array32, place: int, plane: int, row: int, strips: Array32, inner_twiddles: Array32) -> None:
     """All but the last step of the transforms of eight columns; what comes out lies in the second half of `strips`."""
     _radix_four(source, place, plane, row, strips, 0, inner_twiddles, 0, 32, 1)
     _radix_four(strips, 0, STRIP, 8, strips, 2 * STRIP, inner_twiddles, 192, 8, 4)
@@ -91,20 +89,20 @@ def _four(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, x3: Any, y3: Any
 
 
 @register_jitable
-def _store_twiddled(target: Array, place: int, x: Any, y: Any, u: Any, v: Any) -> None:
+def _store_twiddled(target: Array32, place: int, x: Any, y: Any, u: Any, v: Any) -> None:
     store(target, place, x * u - y * v)
     store(target, place + STRIP, fma(x, v, y * u))
 
 
 @register_jitable
 def _radix_four(
-    source: Array,
+    source: Array32,
     place: int,
     plane: int,
     row: int,
-    strips: Array,
+    strips: Array32,
     goal: int,
-    inner_twiddles: Array,
+    inner_twiddles: Array32,
     first: int,
     groups: int,
     stride: int,
@@ -137,7 +135,7 @@ def _radix_four(
 
 
 @register_jitable
-def _radix_eight(strips: Array, place: int, target: Array, goal: int, plane: int, row: int) -> None:
+def _radix_eight(strips: Array32, place: int, target: Array32, goal: int, plane: int, row: int) -> None:
     """The last step: 16 transforms of eight numbers; rows of the target lie `row` apart."""
     half = broadcast_octet(_ROOT_HALF)
     hop = 8 * 16
@@ -180,7 +178,7 @@ def _radix_eight(strips: Array, place: int, target: Array, goal: int, plane: int
 
 
 @register_jitable
-def _store_pair(target: Array, goal: int, hop: int, plane: int, a: Any, b: Any, c: Any, d: Any) -> None:
+def _store_pair(target: Array32, goal: int, hop: int, plane: int, a: Any, b: Any, c: Any, d: Any) -> None:
     store(target, goal, a + c)
     store(target, goal + plane, b + d)
     store(target, goal + hop, a - c)
@@ -188,7 +186,9 @@ def _store_pair(target: Array, goal: int, hop: int, plane: int, a: Any, b: Any, 
 
 
 @register_jitable
-def _twiddle_and_transpose(strips: Array, place: int, twiddles: Array, turn: int, target: Array, goal: int) -> None:
+def _twiddle_and_transpose(
+    strips: Array32, place: int, twiddles: Array32, turn: int, target: Array32, goal: int
+) -> None:
     """Eight rows of a strip, turned, become eight columns of the target."""
     x0, y0 = _twiddled(strips, place, twiddles, turn)
     x1, y1 = _twiddled(strips, place + 8, twiddles, turn + SIDE)
@@ -209,7 +209,7 @@ def _twiddle_and_transpose(strips: Array, place: int, twiddles: Array, turn: int
 
 
 @register_jitable
-def _twiddled(strips: Array, place: int, twiddles: Array, turn: int) -> Any:
+def _twiddled(strips: Array32, place: int, twiddles: Array32, turn: int) -> Any:
     x, y = load_octet(strips, place), load_octet(strips, place + STRIP)
     u, v = load_octet(twiddles, turn), load_octet(twiddles, turn + PLANE)
     return x * u - y * v, fma(x, v, y * u)

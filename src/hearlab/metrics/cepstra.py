@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.loss import BANDS
 from hearlab.kernels.fast_lengths import fast_length
 from hearlab.kernels.frames import windowed_sums
@@ -27,13 +27,13 @@ TINY = 1e-30
 
 
 @lru_cache(maxsize=1)
-def cepstral_basis() -> NDArray[np.float64]:
+def cepstral_basis() -> Array:
     """Half-cosines over the bands, each of unit norm, shape (32, 6)."""
     basis = np.cos(np.pi * np.outer(np.arange(BANDS), np.arange(BASIS_FUNCTIONS)) / (BANDS - 1))
     return basis / np.linalg.norm(basis, axis=0)
 
 
-def smoothed_segments(envelope: Row, samples: int, size: int) -> NDArray[np.float64]:
+def smoothed_segments(envelope: Row, samples: int, size: int) -> Array:
     """Averages of an envelope under a von Hann window, half overlapped; those at the ends cover halves.
 
     Args:
@@ -58,13 +58,13 @@ def smoothed_segments(envelope: Row, samples: int, size: int) -> NDArray[np.floa
 
 
 @lru_cache(maxsize=2)
-def _averaging_windows(size: int) -> tuple[NDArray[np.float64], ...]:
+def _averaging_windows(size: int) -> tuple[Array, ...]:
     """The second half of a von Hann window, all of it and the first half, each with a sum of 1."""
     window = np.hanning(size)
     return tuple(part / np.sum(part) for part in (window[size // 2 :], window, window[: size // 2]))
 
 
-def audible_cepstra(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
+def audible_cepstra(reference: Array, processed: Array) -> Array:
     """Cepstra of the segments in which the reference is audible.
 
     Args:
@@ -80,7 +80,7 @@ def audible_cepstra(reference: NDArray[np.float64], processed: NDArray[np.float6
     return cepstra[:, 1:]
 
 
-def correlations(pair: NDArray[np.float64]) -> NDArray[np.float64]:
+def correlations(pair: Array) -> Array:
     """Absolute correlation of two signals without their means, 0 where one of them has no energy.
 
     Args:
@@ -97,7 +97,7 @@ def correlations(pair: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(audible, products / norms, 0.0)
 
 
-def filtered_correlations(pair: NDArray[np.float64], filters: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def filtered_correlations(pair: Array, filters: list[Array]) -> list[Array]:
     """`correlations` in each modulation band; `filters` are symmetric, with an odd number of taps."""
     frames = pair.shape[-1]
     size = fast_length(frames + max(taps.size for taps in filters) - 1)

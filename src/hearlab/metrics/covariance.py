@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array, Array32
 from hearlab.ear.loss import centre_frequencies
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
@@ -38,9 +38,7 @@ SYNCHRONY_HZ = 3500.0
 SYNCHRONY_ORDER = 5
 
 
-def segment_covariances(
-    reference: Row, processed: Row, samples: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def segment_covariances(reference: Row, processed: Row, samples: int) -> tuple[Array, Array]:
     """Covariance of two motions, the largest within 1 ms, and level of the first one, segment by segment.
 
     Args:
@@ -61,7 +59,7 @@ def segment_covariances(
     return covariances, np.sqrt(2 * powers)
 
 
-def mean_synchrony(covariances: NDArray[np.float64], levels: NDArray[np.float64]) -> float:
+def mean_synchrony(covariances: Array, levels: Array) -> float:
     """Covariance averaged over the audible tiles, weighted by how well the nerve follows each band.
 
     Args:
@@ -79,7 +77,7 @@ def mean_synchrony(covariances: NDArray[np.float64], levels: NDArray[np.float64]
 
 
 @lru_cache(maxsize=1)
-def synchrony_weights() -> NDArray[np.float64]:
+def synchrony_weights() -> Array:
     """How well the nerve follows the fine structure of each band, shape (32,)."""
     weights = 1 / np.sqrt(1 + (centre_frequencies() / SYNCHRONY_HZ) ** (2 * SYNCHRONY_ORDER))
     weights.flags.writeable = False
@@ -87,7 +85,7 @@ def synchrony_weights() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=2)
-def window_shares(taps: int) -> NDArray[np.float64]:
+def window_shares(taps: int) -> Array:
     """One by the energy that the window (or half of it) shares with itself at each lag from -LAGS to LAGS."""
     window = np.hanning(SEGMENT)[:taps]
     shared = np.correlate(window, window, "full")[taps - 1 - LAGS : taps + LAGS]
@@ -98,12 +96,7 @@ def window_shares(taps: int) -> NDArray[np.float64]:
 
 @compiled
 def _covariances(
-    reference: Row,
-    processed: Row,
-    window: NDArray[np.float32],
-    shares: NDArray[np.float64],
-    covariances: NDArray[np.float64],
-    powers: NDArray[np.float64],
+    reference: Row, processed: Row, window: Array32, shares: Array, covariances: Array, powers: Array
 ) -> None:
     taps = window.size
     # Zeros around the one segment let the other slide; its first sample lies at LAGS.
@@ -122,7 +115,7 @@ def _covariances(
 
 
 @compiled
-def _cut(motion: Row, place: int, window: NDArray[np.float32], segment: Row, first: int) -> float:
+def _cut(motion: Row, place: int, window: Array32, segment: Row, first: int) -> float:
     """Write a windowed segment without its mean; its energy."""
     sums = broadcast_octet(np.float32(0.0))
     for t in range(0, window.size, 8):

@@ -8,19 +8,20 @@ structure of the basilar membrane's motion are kept (nonlinear), and how much th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
+from hearlab.arrays import Array, Array32
 from hearlab.audio import rms
 from hearlab.ear.alignment import BroadbandAlignment
 from hearlab.ear.filter_design import windowed_sinc
 from hearlab.ear.hearing import Hearing
-from hearlab.ear.loss import BANDS, LossParameters, loss_parameters
+from hearlab.ear.loss import BANDS, loss_parameters
 from hearlab.ear.paired_ears import amplify
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
 from hearlab.errors import InputError
@@ -100,16 +101,8 @@ def haaqi(
             around it not counted). A silent reference is scored; one that is silent only as long as a
             shorter processed signal lasts is refused.
     """
-    clean = validation.monaural("reference", reference, silence=True)
-    heard = validation.monaural("processed", processed, silence=True)
-    reference_rate = validation.sample_rate("reference_rate", reference_rate)
-    processed_rate = validation.sample_rate("processed_rate", processed_rate)
-    conditions = _conditions(audiogram, level, equalisation, rng)
-    if not np.any(clean):
-        return _alike(not np.any(heard))
-    signals: list[NDArray[np.floating]] = [to_model_rate(clean, reference_rate), to_model_rate(heard, processed_rate)]
-    del clean, heard
-    return _score(signals, conditions)
+    signals = (reference, reference_rate), (processed, processed_rate)
+    return _score(signals, audiogram, equalisation, level, rng, to_model_rate)
 
 
 def haaqi_stem(
@@ -137,61 +130,60 @@ def haaqi_stem(
         InputError: as `haaqi`.
     """
     clean = validation.monaural("reference", reference, silence=True)
-    heard = validation.monaural("processed", processed, silence=True)
     if level is None:
         loudness = rms(clean)
         # The level of silence says nothing, and is not used.
         level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
-    reference_rate = validation.sample_rate("reference_rate", reference_rate)
-    processed_rate = validation.sample_rate("processed_rate", processed_rate)
-    conditions = _conditions(audiogram, level, AMPLIFY, rng)
-    if not np.any(clean):
-        return _alike(not np.any(heard))
-    signals: list[NDArray[np.floating]] = [_at_model_rate(clean, reference_rate), _at_model_rate(heard, processed_rate)]
-    del clean, heard
-    return _score(signals, conditions)
+    signals = (clean, reference_rate), (processed, processed_rate)
+    return _score(signals, audiogram, AMPLIFY, level, rng, _at_model_rate)
 
 
-def _at_model_rate(signal: NDArray[np.float64], rate: float) -> NDArray[np.float32]:
+def _at_model_rate(signal: Array, rate: float) -> Array32:
     """Resampled in single precision, as published."""
     single = signal.astype(np.float32)
     return single if rate == MODEL_RATE or not single.size else soxr.resample(single, rate, MODEL_RATE, quality="HQ")
 
 
-class _Conditions(NamedTuple):
-    """What there is besides the signals."""
-
-    loss: LossParameters
-    prescription: Audiogram | None
-    level: float
-    random: np.random.RandomState
-
-
-def _conditions(audiogram: Audiogram, level: float, equalisation: int, rng: Rng) -> _Conditions:
-    losses = validation.hearing_loss("audiogram", audiogram)
-    prescription = audiogram if equalisation_mode(equalisation) == AMPLIFY else None
-    return _Conditions(loss_parameters(losses), prescription, validation.presentation_level(level), random_state(rng))
-
-
-def _score(signals: list[NDArray[np.floating]], conditions: _Conditions) -> HaaqiResult:
-    """HAAQI of reference and processed signal at 24 kHz. The list is emptied: songs are long."""
-    heard, clean = signals.pop(), signals.pop()
-    if heard.size == 0:
+def _score(
+    signals: tuple[tuple[ArrayLike, float], tuple[ArrayLike, float]],
+    audiogram: Audiogram,
+    equalisation: int,
+    level: float,
+    rng: Rng,
+    convert: Callable[[Array, float], NDArray[np.floating]],
+) -> HaaqiResult:
+    """HAAQI of reference and processed signal, each with its rate; `convert` brings them to 24 kHz."""
+    clean, heard = (
+        validation.monaural(name, signal, silence=True)
+        for name, (signal, _) in zip(("reference", "processed"), signals, strict=True)
+    )
+    reference_rate = validation.sample_rate("reference_rate", signals[0][1])
+    processed_rate = validation.sample_rate("processed_rate", signals[1][1])
+    loss = loss_parameters(validation.hearing_loss("audiogram", audiogram))
+    amplified = equalisation_mode(equalisation) == AMPLIFY
+    level, random = validation.presentation_level(level), random_state(rng)
+    if not np.any(clean):
+        value = 0.0 if np.any(heard) else 1.0
+        return HaaqiResult(value, value, value, np.full(4, value))
+    # Songs are long: what is no longer needed is released.
+    reference, processed = convert(clean, reference_rate), convert(heard, processed_rate)
+    del signals, clean, heard
+    if processed.size == 0:
         raise InputError("processed", "is empty", found="0 samples")
-    common = min(clean.size, heard.size)
-    validation.sound_within("reference", clean[:common], MODEL_RATE)
-    alignment = BroadbandAlignment(clean[:common])
-    clean, heard = alignment.active, alignment.apply(heard[:common])
+    common = min(reference.size, processed.size)
+    validation.sound_within("reference", reference[:common], MODEL_RATE)
+    alignment = BroadbandAlignment(reference[:common])
+    reference, processed = alignment.active, alignment.apply(processed[:common])
     del alignment
-    check_length("reference", clean.size)
-    if conditions.prescription is not None:
-        clean = amplify(clean, conditions.prescription)
-    reference = Hearing(clean, conditions.loss, conditions.level)
-    del clean
-    processed = Hearing(heard, conditions.loss, conditions.level)
-    del heard
-    cepstral, synchrony = nonlinear_features(reference, processed, conditions.random, SMOOTHING, modulation_correlation)
-    loudness, relative = spectral_likeness(reference.levels(), processed.levels())
+    check_length("reference", reference.size)
+    heard_reference = Hearing(amplify(reference, audiogram) if amplified else reference, loss, level)
+    del reference
+    heard_processed = Hearing(processed, loss, level)
+    del processed
+    cepstral, synchrony = nonlinear_features(
+        heard_reference, heard_processed, random, SMOOTHING, modulation_correlation
+    )
+    loudness, relative = spectral_likeness(heard_reference.levels(), heard_processed.levels())
     nonlinear = CEPSTRAL_WEIGHT * cepstral**3 + SYNCHRONY_WEIGHT * synchrony
     linear = LOUDNESS_WEIGHT * loudness + RELATIVE_WEIGHT * relative
     score = sum(
@@ -201,19 +193,19 @@ def _score(signals: list[NDArray[np.floating]], conditions: _Conditions) -> Haaq
     return HaaqiResult(score, nonlinear, linear, np.array([cepstral, synchrony, loudness, relative]))
 
 
-def modulation_correlation(cepstra: NDArray[np.float64]) -> float:
+def modulation_correlation(cepstra: Array) -> float:
     """Correlation of spectral shapes, shape (2, functions, segments), averaged over modulation bands and functions."""
     return float(np.mean(filtered_correlations(cepstra, modulation_filters())))
 
 
 @lru_cache(maxsize=1)
-def modulation_filters() -> list[NDArray[np.float64]]:
+def modulation_filters() -> list[Array]:
     """Linear-phase band-pass filters (the last one high-pass), 129 taps each, at 250 segments a second."""
     edges = [*(edge / (SEGMENT_RATE / 2) for edge in MODULATION_EDGES), 1.0]
     return [windowed_sinc(low, high, np.hanning(MODULATION_TAPS)) for low, high in pairwise(edges)]
 
 
-def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, float]:
+def spectral_likeness(reference: Array, processed: Array) -> tuple[float, float]:
     """How alike two spectra are, 0 to 1: by loudness, and by loudness relative to that of both.
 
     Args:
@@ -224,8 +216,3 @@ def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.floa
         likeness(one - two, BANDS, WORST_LOUDNESS_DEVIATION),
         likeness((one - two) / (one + two), BANDS, WORST_RELATIVE_DEVIATION),
     )
-
-
-def _alike(same: bool) -> HaaqiResult:
-    value = 1.0 if same else 0.0
-    return HaaqiResult(value, value, value, np.full(4, value))

@@ -15,8 +15,9 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from hearlab.arrays import Array
 from hearlab.ear.loss import BANDS
 from hearlab.ear.reference_ear import ReferenceEar
 from hearlab.ear.resampling import MODEL_RATE
@@ -60,7 +61,7 @@ class HaspiResult:
     """
 
     score: float
-    features: NDArray[np.float64]
+    features: Array
 
     def __float__(self) -> float:
         return self.score
@@ -163,7 +164,7 @@ class _ReferenceSide:
         self.frames = frames[self.kept]
 
 
-def smoothed_frames(envelopes: Iterable[Row], samples: int) -> NDArray[np.float64]:
+def smoothed_frames(envelopes: Iterable[Row], samples: int) -> Array:
     """Low-pass envelopes and read every ninth sample.
 
     Args:
@@ -179,7 +180,7 @@ def smoothed_frames(envelopes: Iterable[Row], samples: int) -> NDArray[np.float6
     return np.stack([windowed_sums(envelope, window, FRAME_STEP, count) for envelope in envelopes], axis=1)
 
 
-def cepstrum(frames: NDArray[np.float64], random: np.random.RandomState) -> NDArray[np.float64]:
+def cepstrum(frames: Array, random: np.random.RandomState) -> Array:
     """Dither frames, fit the basis functions and take out the mean: (frames, 32) to (6, frames)."""
     dithered = np.empty(frames.shape)
     draw_normals(random, dithered.ravel())
@@ -199,7 +200,7 @@ def modulation_filter_lengths() -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def modulation_filters() -> list[NDArray[np.float64]]:
+def modulation_filters() -> list[Array]:
     """Impulse responses of the ten modulation filters, each with an odd number of taps, symmetric.
 
     Demodulating, smoothing by a von Hann window and modulating again is one band-pass filter: the window times a
@@ -215,13 +216,13 @@ def modulation_filters() -> list[NDArray[np.float64]]:
     return filters
 
 
-def modulation_correlations(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> NDArray[np.float64]:
+def modulation_correlations(reference: Array, processed: Array) -> Array:
     """Correlation of two cepstra, shape (6, frames), in each modulation band, averaged over basis functions 2 to 6."""
     pair = np.stack([reference[1:], processed[1:]])
     return np.array([np.mean(found) for found in filtered_correlations(pair, modulation_filters())])
 
 
-def intelligibility(features: NDArray[np.float64]) -> float:
+def intelligibility(features: Array) -> float:
     """Mean answer of the ten networks to the features, shape (10,), scaled to a maximum of 1."""
     ensemble = _load_ensemble()
     hidden = _logistic(ensemble.hidden[:, 0] + np.einsum("f,kfh->kh", features, ensemble.hidden[:, 1:]))
@@ -231,8 +232,8 @@ def intelligibility(features: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Ensemble:
-    hidden: NDArray[np.float64]  # (10 networks, 1 + 10 features, 4)
-    output: NDArray[np.float64]  # (10 networks, 1 + 4)
+    hidden: Array  # (10 networks, 1 + 10 features, 4)
+    output: Array  # (10 networks, 1 + 4)
     maximum: float
 
 
@@ -247,5 +248,5 @@ def _load_ensemble() -> _Ensemble:
     )
 
 
-def _logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logistic(values: Array) -> Array:
     return 1 / (1 + np.exp(-values))

@@ -9,8 +9,9 @@ slope are changed). Scores agree with pyclarity 0.9.0 to 1e-6.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from hearlab.arrays import Array
 from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import AUDIOMETRIC_FREQUENCIES, BANDS, loss_parameters
 from hearlab.ear.paired_ears import amplify
@@ -130,12 +131,12 @@ def _impaired_reference(reference: SpeechReference, length: int, losses: tuple[f
     return Hearing(signal, loss_parameters(np.array(losses)), reference.level)
 
 
-def cepstral_correlation(cepstra: NDArray[np.float64]) -> float:
+def cepstral_correlation(cepstra: Array) -> float:
     """Correlation of spectral shapes, shape (2, functions, segments), averaged over the basis functions."""
     return float(np.mean(correlations(cepstra)))
 
 
-def spectral_likeness(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> tuple[float, float]:
+def spectral_likeness(reference: Array, processed: Array) -> tuple[float, float]:
     """How alike two spectra are, 0 to 1: by loudness, and by the steps of loudness from band to band.
 
     Args:

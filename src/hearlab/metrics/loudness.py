@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.adaptation import DECIBELS_PER_OCTAVE
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import exp2
 from hearlab.kernels.simd import broadcast, load, reduce_add
 
 
-def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+def loudness(frames: Array) -> Array:
     """Level in dB of each frame's amplitudes, averaged over bands; `frames` in dB, shape (frames, 32)."""
     sums = np.empty(frames.shape[0])
     _amplitude_sums(np.ascontiguousarray(frames).ravel(), frames.shape[1], sums)
@@ -19,7 +19,7 @@ def loudness(frames: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @compiled
-def _amplitude_sums(decibels: NDArray[np.float64], bands: int, sums: NDArray[np.float64]) -> None:
+def _amplitude_sums(decibels: Array, bands: int, sums: Array) -> None:
     octaves = broadcast(1 / DECIBELS_PER_OCTAVE)
     for frame in range(sums.size):
         amplitudes = broadcast(0.0)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import BANDS
 from hearlab.ear.paired_ears import paired_bands
@@ -44,7 +44,7 @@ class QualityResult:
     score: float
     nonlinear: float
     linear: float
-    features: NDArray[np.float64]
+    features: Array
 
     def __float__(self) -> float:
         return self.score
@@ -77,7 +77,7 @@ def nonlinear_features(
     processed: Hearing,
     random: np.random.RandomState,
     smoothing: int,
-    correlation: Callable[[NDArray[np.float64]], float],
+    correlation: Callable[[Array], float],
 ) -> tuple[float, float]:
     """Correlation of spectral shapes over time, and covariance of basilar-membrane motions; 0 where nothing is audible.
 
@@ -91,7 +91,7 @@ def nonlinear_features(
     # The published code draws the noise of all bands of the reference first: a second stream starts where that ends.
     reference_noise, processed_noise = NormalStream(random), NormalStream(random)
     processed_noise.skip(BANDS * samples)
-    averages: list[list[NDArray[np.float64]]] = [[], []]
+    averages: list[list[Array]] = [[], []]
     tiles = []
     for band in paired_bands(reference, processed, (reference_noise.add, processed_noise.add)):
         for side, envelope in zip(averages, band.envelopes, strict=True):
@@ -107,12 +107,12 @@ def nonlinear_features(
     return correlation(cepstra) if audible else 0.0, synchrony
 
 
-def relative_loudness(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+def relative_loudness(levels: Array) -> Array:
     """Loudness of each band relative to that of all; `levels` in dB above threshold, shape (bands,)."""
     amplitudes = 10 ** (levels / 20)
     return amplitudes / np.sum(amplitudes)
 
 
-def likeness(difference: NDArray[np.float64], bands: int, worst: float) -> float:
+def likeness(difference: Array, bands: int, worst: float) -> float:
     """1 for two equal spectra, 0 where `bands` times the standard deviation of the difference is `worst` or more."""
     return float(np.clip(1 - bands * np.std(difference) / worst, 0, 1))

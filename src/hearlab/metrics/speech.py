@@ -1,7 +1,7 @@
 """Reference and processed speech as the speech metrics take them, and the work that metrics share.
 
 A speech metric is a function of a `SpeechPair` and a random stream, `score_pair` in its module; what it returns has a
-`score`. Metrics that score the same signals are given the same pair.
+`score`, and is a float, too. Metrics that score the same signals are given the same pair.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, SupportsFloat, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from hearlab.arrays import Array
 from hearlab.ear.alignment import BroadbandAlignment
 from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import loss_parameters
@@ -22,16 +23,7 @@ from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import validation
 
 T = TypeVar("T")
-
-
-class Scored(Protocol):
-    """The answer of a metric for one ear."""
-
-    @property
-    def score(self) -> float: ...
-
-
-Result = TypeVar("Result", bound=Scored)
+Result = TypeVar("Result", bound=SupportsFloat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +35,7 @@ class BetterEarResult(Generic[Result]):
 
     @property
     def score(self) -> float:
-        return max(self.left.score, self.right.score)
+        return max(float(self.left), float(self.right))
 
     def __float__(self) -> float:
         return self.score
@@ -75,13 +67,7 @@ class SpeechReference:
         self._kept: dict[Callable[..., Any], tuple[Hashable, Any]] = {}
 
     def beside(
-        self,
-        processed: ArrayLike,
-        rate: float,
-        audiogram: Audiogram,
-        *,
-        name: str = "processed",
-        shared: bool = False,
+        self, processed: ArrayLike, rate: float, audiogram: Audiogram, *, name: str = "processed", shared: bool = False
     ) -> SpeechPair:
         """This reference with a processed signal, shape (m,), `rate` in Hz, that a listener with `audiogram` hears.
 
@@ -120,30 +106,26 @@ def _alignment(reference: SpeechReference, length: int) -> BroadbandAlignment:
     return BroadbandAlignment(signal)
 
 
+@dataclass(eq=False)
 class SpeechPair:
     """Reference and processed speech in one ear.
 
-    Args:
+    Attributes:
         reference: the clean speech.
         samples, rate: of the processed signal, shape (m,), and its rate in Hz.
         losses: in dB HL at the model's audiometric frequencies, shape (6,).
         shared: whether several metrics will score the pair; then what they all need of the processed signal is kept.
     """
 
-    def __init__(
-        self,
-        reference: SpeechReference,
-        samples: NDArray[np.float64],
-        rate: float,
-        losses: NDArray[np.float64],
-        shared: bool = False,
-    ) -> None:
-        self.reference, self.losses, self.shared = reference, losses, shared
-        self._samples, self._rate = samples, rate
+    reference: SpeechReference
+    samples: Array
+    rate: float
+    losses: Array
+    shared: bool = False
 
     @cached_property
-    def _signal(self) -> NDArray[np.float64]:
-        return to_model_rate(self._samples, self._rate)
+    def _signal(self) -> Array:
+        return to_model_rate(self.samples, self.rate)
 
     @property
     def length(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hearlab.arrays import Array
 from hearlab.ear.loss import AUDIOMETRIC_FREQUENCIES
 from hearlab.ear.resampling import whole_kilohertz
 from hearlab.errors import InputError
@@ -25,7 +26,7 @@ HIGHEST_RATE = 1e6
 LARGEST_SAMPLE = 1e9
 
 
-def monaural(name: str, signal: ArrayLike, *, silence: bool = False) -> NDArray[np.float64]:
+def monaural(name: str, signal: ArrayLike, *, silence: bool = False) -> Array:
     """A signal of one ear as float64, shape (n,).
 
     Args:
@@ -46,7 +47,7 @@ def monaural(name: str, signal: ArrayLike, *, silence: bool = False) -> NDArray[
     return samples
 
 
-def binaural(name: str, signal: ArrayLike) -> NDArray[np.float64]:
+def binaural(name: str, signal: ArrayLike) -> Array:
     """Signals of both ears as float64, shape (n, 2), left first; errors as in `monaural`, with the ear named."""
     samples = _floating(name, signal)
     if samples.ndim != 2 or samples.shape[1] != 2:
@@ -103,7 +104,7 @@ def presentation_level(level: float) -> float:
     return float(level)
 
 
-def hearing_loss(name: str, audiogram: Audiogram) -> NDArray[np.float64]:
+def hearing_loss(name: str, audiogram: Audiogram) -> Array:
     """Hearing loss in dB HL at the model's audiometric frequencies, shape (6,).
 
     Raises:
@@ -141,7 +142,7 @@ def _is_number(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _floating(name: str, signal: ArrayLike) -> NDArray[np.float64]:
+def _floating(name: str, signal: ArrayLike) -> Array:
     try:
         samples = np.asarray(signal)
     except ValueError:  # lists of unequal length
@@ -159,7 +160,7 @@ def _floating(name: str, signal: ArrayLike) -> NDArray[np.float64]:
     return samples.astype(np.float64, copy=False)
 
 
-def _check_samples(name: str, samples: NDArray[np.float64], channel: str | None, *, silence: bool = False) -> None:
+def _check_samples(name: str, samples: Array, channel: str | None, *, silence: bool = False) -> None:
     if samples.size == 0:
         if silence:
             return
