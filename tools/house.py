@@ -33,11 +33,10 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     {
         "errors": "one line for the user",
         "arrays": "types of arrays",
-        "kernels": "compiled loops",
         "text": "tables and sizes",
         "separators": "their table",
     },
-    {"files": "atomic writing, hashes", "progress": "the progress line"},
+    {"kernels": "compiled loops", "files": "atomic writing, hashes", "progress": "the progress line"},
     {"audio": "WAV, FLAC, levels", "listeners": "audiograms", "params": "params.yaml, validated"},
     {"fitting": "NAL-R, compressor", "versions": "git and DVC"},
     {"compute": "units, memo, Ray", "datasets": "file layout, demo"},

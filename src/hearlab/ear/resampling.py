@@ -51,7 +51,8 @@ def to_model_rate(signal: Array, rate: float) -> Array:
     """
     source, target = whole_kilohertz(rate), MODEL_RATE // 1000
     if source == target:
-        return np.ascontiguousarray(signal)  # compiled loops read one channel of several as if the others were not there
+        # Compiled loops read one channel of several as if the others were not there.
+        return np.ascontiguousarray(signal)
     resampled = resample_rationally(signal, target, source)
     if source < target:
         before, after = rms(signal), rms(resampled)
