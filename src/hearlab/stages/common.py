@@ -18,7 +18,6 @@ from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Params
 
-METRICS = "metrics"
 # Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
 # which processors differ, so that the same experiment has the same hash on another machine.
 DECIMALS = 8

@@ -12,7 +12,7 @@ import numpy as np
 
 from hearlab.audio import read_audio
 from hearlab.compute.units import Unit
-from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
+from hearlab.datasets.layout import METRICS_FOLDER, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments, Song, check_song
 from hearlab.datasets.stem_files import factor_file, read_stem
 from hearlab.errors import InputError
@@ -23,7 +23,6 @@ from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
 from hearlab.stages.common import (
     DECIMALS,
-    METRICS,
     song_listener_pairs,
     song_memory,
     song_segments,
@@ -54,7 +53,7 @@ def units(params: Params) -> list[Unit]:
 
 def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     """Write the score tables."""
-    write_results(Path(METRICS), results)
+    write_results(Path(METRICS_FOLDER), results)
 
 
 def _pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int) -> Unit:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hearlab.audio import read_audio, rms
 from hearlab.compute.units import Unit
-from hearlab.datasets.layout import SAMPLE_RATE, enhanced_file, scene_file
+from hearlab.datasets.layout import METRICS_FOLDER, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.errors import InputError
 from hearlab.files import write_json
 from hearlab.listeners import Listener, listener_from_entry
@@ -21,7 +21,7 @@ from hearlab.metrics import unit_seed
 from hearlab.metrics.speech import BinauralReference
 from hearlab.params import Params
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, load_scorer
-from hearlab.stages.common import DECIMALS, METRICS, read_list, scene_listener_pairs, workspace, write_table
+from hearlab.stages.common import DECIMALS, read_list, scene_listener_pairs, workspace, write_table
 
 TRACK = TRACKS["speech"]
 
@@ -35,7 +35,7 @@ def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     """Write the score tables."""
     scenes = read_list(workspace(params).scenes(params.evaluate.split), "scene")
     snrs = {scene["scene"]: scene.get("SNR") for scene in scenes}
-    write_results(Path(METRICS), results, snrs, _metrics(params))
+    write_results(Path(METRICS_FOLDER), results, snrs, _metrics(params))
 
 
 def _metrics(params: Params) -> tuple[Metric, ...]:
