@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hearlab.commands import Commands
 from hearlab.scores.tracks import TRACKS
 from hearlab.separators import SEPARATORS
-
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
 
 
 def add(commands: Commands) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hearlab.commands import Commands
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, METRICS
-
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
 
 BY = "snr,severity,interferers,stem,song,pairs"
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hearlab.commands import Commands
 from hearlab.scores.tracks import ENHANCED, TRACKS
-
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
 
 
 def add(commands: Commands) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
+from hearlab.commands import Commands
 
 
 def add(commands: Commands) -> None:

@@ -6,10 +6,8 @@ import argparse
 import sys
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
+from hearlab.commands import Commands
 
 
 def add(commands: Commands) -> None:

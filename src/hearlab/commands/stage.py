@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hearlab.commands import Commands
+from hearlab.commands import Commands
 
 
 def add(commands: Commands) -> None:
