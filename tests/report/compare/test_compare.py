@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compare_support import FREQUENCIES, STEMS, metadata, music, run, speech, write
 
+from compare_support import FREQUENCIES, STEMS, metadata, music, run, speech, write
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.scores.groups import GRADES, INTERFERER_ROWS, SNR_BANDS, grade, interferer_types, snr_band

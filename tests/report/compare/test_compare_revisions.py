@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from compare_support import FREQUENCIES
 from compare_support import run as compare
-
 from hearlab.errors import InputError
 from hearlab.versions.revisions import find_revision
 from pipeline_support import run

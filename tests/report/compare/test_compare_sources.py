@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compare_support import music, run, speech
 
+from compare_support import music, run, speech
 from hearlab.errors import InputError
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compare_support import music
 
+from compare_support import music
 from hearlab.cli import main
 from hearlab.errors import InputError
 from hearlab.report.leaderboard.baseline_check import check_baseline
