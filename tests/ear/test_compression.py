@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, lfilter
 
-from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
+from hearlab.ear.compression import compress, compressed_level, compression, level_dependent_bandwidths
 from hearlab.ear.filterbank import BLOCK, Channels, control_rms
 from hearlab.ear.loss import (
     BANDS,
@@ -61,9 +61,10 @@ def test_compression_step_by_step(loss, bands, n):
     channels = Channels(signals, bands)
     bandwidths = np.array([1.2, 2.3])
     envelopes, motions = empty_rows(2, n), empty_rows(2, n)
-    rms = compress(channels, bandwidths, control_rms(channels), loss, LEVEL, envelopes, motions)
+    how = compression(bands, bandwidths, control_rms(channels), loss, LEVEL)
+    rms = compress(channels, how, envelopes, motions)
     alone = empty_rows(2, n)
-    compress(channels, bandwidths, control_rms(channels), loss, LEVEL, alone)
+    compress(channels, how, alone)
     np.testing.assert_array_equal(alone, envelopes)
     for channel, (signal, band) in enumerate(zip(signals, bands, strict=True)):
         control, _ = plain_gammatone(signal, band, widest_bandwidth()[band])
@@ -83,7 +84,7 @@ def test_decay_is_followed_down_to_where_the_logarithm_ends():
     signal = np.concatenate([np.random.RandomState(0).standard_normal(600), np.zeros(6000)])
     channels = Channels((signal, signal), (9, 9))
     rows = empty_rows(2, signal.size)
-    compress(channels, np.ones(2), control_rms(channels), normal_hearing(), LEVEL, rows)
+    compress(channels, compression((9, 9), np.ones(2), control_rms(channels), normal_hearing(), LEVEL), rows)
     pole = np.exp(-2 * np.pi * 1.019 * equivalent_bandwidth(centre_frequencies()[9]) / 24000)
     found = rows[0, MARGIN : MARGIN + signal.size].astype(np.float64)
     faint = np.flatnonzero(found < 1e-29)[0]
@@ -98,7 +99,7 @@ def test_silence_gives_silence():
     channels = Channels((np.zeros(500), np.zeros(500)), (3, 4))
     rows = empty_rows(2, 500)
     rows[:, MARGIN : MARGIN + 500] = 1.0
-    rms = compress(channels, np.ones(2), control_rms(channels), IMPAIRED, LEVEL, rows)
+    rms = compress(channels, compression((3, 4), np.ones(2), control_rms(channels), IMPAIRED, LEVEL), rows)
     assert not np.any(rows)
     assert not np.any(rms)
 
@@ -109,7 +110,7 @@ def tone_level(decibels: float, loss: LossParameters, band: int = 20) -> float:
     tone = amplitude(decibels) * np.sin(2 * np.pi * centre_frequencies()[band] * time)
     channels = Channels((tone, tone), (band, band))
     rows = empty_rows(2, tone.size)
-    compress(channels, np.ones(2), control_rms(channels), loss, LEVEL, rows)
+    compress(channels, compression((band, band), np.ones(2), control_rms(channels), loss, LEVEL), rows)
     return LEVEL + 20 * np.log10(np.mean(rows[0, MARGIN + 5000 : MARGIN + 6000]))
 
 
@@ -143,8 +144,10 @@ def test_long_term_levels():
 
 @pytest.mark.parametrize(("decibels", "expected"), [(20, 1.0), (50, 1.0), (75, 2.0), (100, 3.0), (120, 3.0)])
 def test_bandwidth_grows_from_50_to_100_db(decibels, expected):
-    assert level_dependent_bandwidth(amplitude(decibels), 1.0, 3.0, LEVEL) == pytest.approx(expected, abs=1e-9)
+    assert level_dependent_bandwidths(np.array([amplitude(decibels)]), np.ones(1), np.full(1, 3.0), LEVEL)[
+        0
+    ] == pytest.approx(expected, abs=1e-9)
 
 
 def test_bandwidth_in_silence():
-    assert level_dependent_bandwidth(0.0, 1.2, 3.0, LEVEL) == 1.2
+    assert level_dependent_bandwidths(np.zeros(1), np.full(1, 1.2), np.full(1, 3.0), LEVEL) == [1.2]

@@ -13,9 +13,9 @@ from hearlab.ear.filterbank import (
     compensating_delays,
     control_rms,
     filter_gains,
+    filter_poles,
     group_delays,
     middle_ear,
-    pole_lanes,
 )
 from hearlab.ear.loss import BANDS, centre_frequencies, equivalent_bandwidth, widest_bandwidth
 from hearlab.ear.resampling import MODEL_RATE
@@ -85,9 +85,9 @@ def test_silence_decays_without_a_trace():
 
 
 def test_a_tone_at_the_centre_has_its_amplitude():
-    gains = filter_gains((4, 20), np.array([1.0, 2.5]))
+    gains = filter_gains(filter_poles((4, 20), np.array([1.0, 2.5])))
     for gain, band, bandwidth in zip(gains, (4, 20), (1.0, 2.5), strict=True):
-        pole = pole_lanes((band, band), np.array([bandwidth, bandwidth]))[0]
+        pole = filter_poles([band], np.array([bandwidth]))[0]
         # At zero frequency, where half of a demodulated sine of amplitude 1 lies, a quarter of the zeros' sum counts.
         assert gain * (1 + 2 * pole) ** 2 / 4 / (1 - pole) ** 4 / 2 == pytest.approx(1)
 
@@ -116,7 +116,7 @@ def test_group_delays():
     bandwidths = np.linspace(1.0, 3.0, BANDS)
     delays = group_delays(bandwidths)
     for band in (5, 16, 31):
-        pole = pole_lanes((band, band), bandwidths[[band, band]])[0]
+        pole = filter_poles([band], bandwidths[[band]])[0]
         numerator = [1, 4 * pole, 4 * pole**2]
         _, expected = group_delay((numerator, np.poly([pole] * 4)), w=[0.0])
         assert delays[band] == round(expected[0])

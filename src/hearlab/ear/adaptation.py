@@ -39,11 +39,8 @@ def adapt(envelope: Row, attenuation: float, level: float, motion: Row | None = 
         level: dB SPL of an RMS of 1; the threshold of the normal ear is 0 dB SPL.
         motion: of the basilar membrane, a row; it is given the same envelope. In place.
     """
-    residues, poles, direct = _adaptation_modes()
-    scans = np.concatenate([scan_coefficients(pole) for pole in poles])
-    weights = np.array([direct, *residues])
     moving = np.empty(0, dtype=np.float32) if motion is None else inside(motion)
-    _adapt(inside(envelope), moving, level - attenuation, scans, weights)
+    _adapt(inside(envelope), moving, level - attenuation, *_adaptation_modes())
 
 
 @lru_cache(maxsize=1)
@@ -71,9 +68,10 @@ def adaptation_filter() -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=1)
-def _adaptation_modes() -> tuple[Array, Array, float]:
-    """The adaptation as two one-pole filters side by side: their residues and poles, and the direct part."""
-    return one_pole_parts(*adaptation_filter())
+def _adaptation_modes() -> tuple[Array, Array]:
+    """The adaptation as two one-pole filters side by side: their scans, and the weights of the input and of both."""
+    residues, poles, direct = one_pole_parts(*adaptation_filter())
+    return np.concatenate([scan_coefficients(pole) for pole in poles]), np.array([direct, *residues])
 
 
 @compiled

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hearlab.arrays import Array32
 from hearlab.ear.resampling import MODEL_RATE
-from hearlab.kernels.compiled import compiled
 from hearlab.kernels.correlation import highest_lag, near_lags
 from hearlab.kernels.rows import MARGIN, Row
 
@@ -77,17 +76,13 @@ def advance(signal: NDArray[np.floating], samples: int) -> NDArray[np.floating]:
     return shifted
 
 
-@compiled
 def _advance_in_place(signal: Array32, samples: int) -> None:
     """`advance` without a copy."""
     n = signal.size
+    count = min(abs(samples), n)
     if samples >= 0:
-        samples = min(samples, n)
-        for t in range(n - samples):
-            signal[t] = signal[t + samples]
-        signal[n - samples : n] = 0
+        signal[: n - count] = signal[count:]
+        signal[n - count :] = 0
     else:
-        late = min(-samples, n)
-        for t in range(n - 1, late - 1, -1):
-            signal[t] = signal[t - late]
-        signal[:late] = 0
+        signal[count:] = signal[: n - count]
+        signal[:count] = 0

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
 
 from hearlab.arrays import Array, Array32
 from hearlab.ear.filter_design import butterworth
-from hearlab.ear.filterbank import BLOCK, Channels, carrier, filter_gains, filter_step, pole_lanes, rotated
-from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters, widest_bandwidth
+from hearlab.ear.filterbank import (
+    BLOCK,
+    Channels,
+    carrier,
+    control_filters,
+    filter_gains,
+    filter_poles,
+    filter_step,
+    rotated,
+)
+from hearlab.ear.loss import UPPER_KNEE_DB, LossParameters
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.powers import power
@@ -48,72 +58,92 @@ TINY = 1e-30
 FAINTEST = 1e-14
 
 
-def level_dependent_bandwidth(control_rms: float, narrow: float, widest: float, level: float) -> float:
-    """Relative bandwidth for the whole signal, from the RMS of the band's control envelope.
+def level_dependent_bandwidths(control_rms: Array, narrow: Array, widest: Array, level: float) -> Array:
+    """Relative bandwidth of each band for the whole signal, from the RMS of the band's control envelope.
 
     Args:
         control_rms: linear.
-        narrow: bandwidth at 50 dB SPL and below.
-        widest: bandwidth at 100 dB SPL and above.
+        narrow: bandwidths at 50 dB SPL and below.
+        widest: bandwidths at 100 dB SPL and above.
         level: dB SPL of an RMS of 1.
     """
-    if control_rms == 0:
-        return narrow
-    control_db = 20 * np.log10(control_rms) + level
-    part = (control_db - NARROW_BELOW_DB) / (WIDEST_ABOVE_DB - NARROW_BELOW_DB)
-    return float(narrow + np.clip(part, 0.0, 1.0) * (widest - narrow))
+    part = (_decibels(control_rms) + level - NARROW_BELOW_DB) / (WIDEST_ABOVE_DB - NARROW_BELOW_DB)
+    return narrow + np.clip(part, 0.0, 1.0) * (widest - narrow)
 
 
-def compress(
-    channels: Channels,
-    bandwidths: Array,
-    control_rms: Array,
-    loss: LossParameters,
-    level: float,
-    envelopes: Array32,
-    motions: Array32 | None = None,
-) -> Array:
-    """Filter two channels and compress them by gains that follow the control path (the widest filters).
+class Compression(NamedTuple):
+    """What channels are filtered and compressed with, an entry for each.
+
+    Attributes:
+        poles, control_poles: of the filters of the signal and of the control path.
+        units: in which the powers of both paths are computed.
+        gains: of the filters, times the units.
+        curves: of the compression, shape (channels, 4); single precision.
+    """
+
+    poles: Array
+    control_poles: Array
+    units: Array
+    gains: Array
+    curves: Array32
+
+
+def compression(
+    bands: Sequence[int], bandwidths: Array, control_rms: Array, loss: LossParameters, level: float
+) -> Compression:
+    """The compression of channels whose gains follow the control path (the widest filters).
+
+    Args:
+        bands: of the channels.
+        bandwidths: relative to the normal ear, shape (channels,).
+        control_rms: of the control envelopes, shape (channels,).
+        loss: of the ear.
+        level: dB SPL of an RMS of 1.
+    """
+    bands = list(bands)
+    poles = filter_poles(bands, bandwidths)
+    control_poles, control_gains = control_filters(tuple(bands))
+    gains = filter_gains(poles)
+    input_gain, _ = _gain_low_pass()
+    # A gain in dB that is linear in the level in dB is a power of the amplitude. The signals are scaled so that their
+    # powers fill the range of single precision: envelopes that decay below 1e-30 of the mean still count, where the
+    # motion is divided by them.
+    units = np.where(control_rms > 0, control_rms / control_gains, 1.0) * FAINTEST
+    knees = loss.lower_knee[bands]
+    lower = (10 ** ((knees - level) / 20) / control_gains / units) ** 2
+    upper = 10 ** ((UPPER_KNEE_DB - knees) / 10)
+    slopes = (1 / loss.compression_ratio[bands] - 1) / 2
+    # The filters' own gains, the loss of gain and that of the low-pass are constant factors.
+    factors = 10 ** (-loss.outer_attenuation[bands] / 20) * gains * input_gain * units
+    curves = np.stack([1 / lower, upper, slopes, factors], axis=1).astype(np.float32)
+    return Compression(poles, control_poles, units, gains * units, curves)
+
+
+def compress(channels: Channels, how: Compression, envelopes: Array32, motions: Array32 | None = None) -> Array:
+    """Filter and compress two channels.
 
     Args:
         channels: the signals after the middle ear, and their bands.
-        bandwidths: relative to the normal ear, shape (2,).
-        control_rms: of the control envelopes, shape (2,).
-        loss: of the ear.
-        level: dB SPL of an RMS of 1.
+        how: of the two channels.
         envelopes: two rows that take the compressed envelopes, linear.
         motions: two rows that take the compressed motion of the basilar membrane, if that is wanted.
 
     Returns:
         RMS of the envelopes before compression, shape (2,).
     """
-    bands = list(channels.bands)
-    widest = widest_bandwidth()[bands]
     n = channels.signals[0].size
-    gains = filter_gains(channels.bands, bandwidths)
-    numerator, denominator = _gain_low_pass()
-    pole = -denominator[1]
-    # A gain in dB that is linear in the level in dB is a power of the amplitude. The signals are scaled so that their
-    # powers fill the range of single precision: envelopes that decay below 1e-30 of the mean still count, where the
-    # motion is divided by them.
-    control_gain = filter_gains(channels.bands, widest)
-    unit = np.where(control_rms > 0, control_rms / control_gain, 1.0) * FAINTEST
-    lower = (10 ** ((loss.lower_knee[bands] - level) / 20) / control_gain / unit) ** 2
-    upper = 10 ** ((UPPER_KNEE_DB - loss.lower_knee[bands]) / 10)
-    slope = (1 / loss.compression_ratio[bands] - 1) / 2
-    # The filters' own gains, the loss of gain and the numerator of the low-pass are constant factors.
-    factor = 10 ** (-loss.outer_attenuation[bands] / 20) * gains * numerator[0] * unit
     waves, turns = carrier(channels.bands)
+    _, scan = _gain_low_pass()
     energies = np.zeros(2)
     _compress(
         *channels.signals,
         waves,
-        (waves.reshape(-1, 4) / np.repeat(unit, 2)).ravel(),
+        (waves.reshape(-1, 4) / np.repeat(how.units, 2)).ravel(),
         turns,
-        pole_lanes(channels.bands, widest),
-        pole_lanes(channels.bands, bandwidths),
-        np.stack([1 / lower, upper, slope, factor], axis=1).astype(np.float32),
-        scan_coefficients(pole, 8).astype(np.float32),
+        np.repeat(how.control_poles, 2),
+        np.repeat(how.poles, 2),
+        how.curves,
+        scan,
         *inside(envelopes),
         *(np.empty((2, 0), dtype=np.float32) if motions is None else inside(motions)),
         energies,
@@ -121,7 +151,7 @@ def compress(
     for rows in (envelopes, motions):
         if rows is not None:
             rows[:, MARGIN + n : -MARGIN] = 0  # leftovers of the last block
-    return gains * unit * np.sqrt(energies / n)
+    return how.gains * np.sqrt(energies / n)
 
 
 def compressed_level(envelope_rms: Array, control_rms: Array, loss: LossParameters, level: float) -> Array:
@@ -143,8 +173,10 @@ def _decibels(amplitudes: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _gain_low_pass() -> tuple[Array, Array]:
-    return butterworth(1, GAIN_LOW_PASS_HZ, MODEL_RATE)
+def _gain_low_pass() -> tuple[float, Array32]:
+    """The low-pass of the gain, which averages two samples and then decays: its gain, and the scan of its pole."""
+    numerator, denominator = butterworth(1, GAIN_LOW_PASS_HZ, MODEL_RATE)
+    return float(numerator[0]), scan_coefficients(-denominator[1], 8).astype(np.float32)
 
 
 @register_jitable

@@ -10,6 +10,7 @@ phase that it lost, so a short table serves signals of any length without drift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -55,22 +56,29 @@ def middle_ear(signal: NDArray[np.floating]) -> Array:
 
 def control_rms(channels: Channels) -> Array:
     """RMS of the envelopes of the control path (the widest filters), shape (2,)."""
-    bandwidths = widest_bandwidth()[list(channels.bands)]
-    poles = pole_lanes(channels.bands, bandwidths)
+    poles, gains = control_filters(channels.bands)
     energies = np.empty(4)
-    _envelope_energies(*channels.signals, *carrier(channels.bands), poles, energies)
+    _envelope_energies(*channels.signals, *carrier(channels.bands), np.repeat(poles, 2), energies)
     n = channels.signals[0].size
-    return filter_gains(channels.bands, bandwidths) * np.sqrt((energies[::2] + energies[1::2]) / n)
+    return gains * np.sqrt((energies[::2] + energies[1::2]) / n)
 
 
-def pole_lanes(bands: tuple[int, int], bandwidths: Array) -> Array:
-    """Pole of each channel's filter, for its real and imaginary part; shape (4,)."""
-    return np.repeat([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)], 2)
+@lru_cache(maxsize=64)
+def control_filters(bands: tuple[int, ...]) -> tuple[Array, Array]:
+    """Poles and gains of the widest filters in some bands."""
+    poles = filter_poles(bands, widest_bandwidth()[list(bands)])
+    return poles, filter_gains(poles)
 
 
-def filter_gains(bands: tuple[int, int], bandwidths: Array) -> Array:
-    """Gains that give a sine at the centre its own amplitude after `filter_step`, shape (2,)."""
-    poles = np.array([_pole(band, bandwidth) for band, bandwidth in zip(bands, bandwidths, strict=True)])
+def filter_poles(bands: Sequence[int], bandwidths: Array) -> Array:
+    """The pole of each filter: of some bands, with bandwidths relative to the normal ear, shape (bands,)."""
+    decays = DECAY_PER_BANDWIDTH * bandwidths * equivalent_bandwidth(centre_frequencies()[list(bands)])
+    poles: Array = np.exp(-2 * np.pi * decays / MODEL_RATE)
+    return poles
+
+
+def filter_gains(poles: Array) -> Array:
+    """Gains that give a sine at the centre its own amplitude after `filter_step`."""
     return 8 * (1 - poles) ** 4 / (1 + 2 * poles) ** 2
 
 
@@ -94,7 +102,7 @@ def carrier(bands: tuple[int, int]) -> tuple[Array, Array]:
 
 def group_delays(bandwidths: Array) -> NDArray[np.int64]:
     """Group delay of each band's envelope in samples at 24 kHz (at the centre frequency, rounded), shape (bands,)."""
-    poles = np.array([_pole(band, bandwidth) for band, bandwidth in enumerate(bandwidths)])
+    poles = filter_poles(range(bandwidths.size), bandwidths)
     zeros_delay = (4 * poles + 8 * poles**2) / (1 + 4 * poles + 4 * poles**2)
     poles_delay = 4 * poles / (1 - poles)
     return np.rint(zeros_delay + poles_delay).astype(np.int64)
@@ -166,8 +174,3 @@ def _middle_ear_filters() -> tuple[Coefficients, Coefficients]:
     low_pass = butterworth(1, MIDDLE_EAR_LOW_PASS_HZ, MODEL_RATE)
     high_pass = butterworth(2, MIDDLE_EAR_HIGH_PASS_HZ, MODEL_RATE, high_pass=True)
     return low_pass, high_pass
-
-
-def _pole(band: int, bandwidth: float) -> float:
-    decay = DECAY_PER_BANDWIDTH * bandwidth * equivalent_bandwidth(centre_frequencies()[band])
-    return float(np.exp(-2 * np.pi * decay / MODEL_RATE))

@@ -7,13 +7,14 @@ metrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.arrays import Array, Array32
-from hearlab.ear.compression import compress, compressed_level, level_dependent_bandwidth
+from hearlab.ear.compression import Compression, compress, compressed_level, compression, level_dependent_bandwidths
 from hearlab.ear.filterbank import Channels, control_rms, middle_ear
 from hearlab.ear.loss import BANDS, LossParameters, widest_bandwidth
 from hearlab.kernels.rows import empty_rows
@@ -42,12 +43,8 @@ class Hearing:
         self._signal = middle_ear(signal)
         pairs = [Channels((self._signal, self._signal), bands) for bands in PAIRS]
         self._control_rms = np.concatenate([control_rms(channels) for channels in pairs])
-        self.bandwidths = np.array(
-            [
-                level_dependent_bandwidth(rms, narrow, widest, level)
-                for rms, narrow, widest in zip(self._control_rms, loss.bandwidth, widest_bandwidth(), strict=True)
-            ]
-        )
+        self.bandwidths = level_dependent_bandwidths(self._control_rms, loss.bandwidth, widest_bandwidth(), level)
+        self._compression = compression(range(BANDS), self.bandwidths, self._control_rms, loss, level)
         self._envelope_rms = np.empty(BANDS)
         # Rows of two bands at a time, once they are kept.
         self.kept_envelopes: list[TwoRows] = []
@@ -97,15 +94,8 @@ def side_by_side(reference: Hearing, processed: Hearing) -> Iterator[tuple[TwoRo
 def _compress(
     hearings: tuple[Hearing, Hearing], bands: tuple[int, int], envelopes: TwoRows, motions: TwoRows | None = None
 ) -> None:
-    channels = list(zip(hearings, bands, strict=True))
-    found = compress(
-        Channels((hearings[0]._signal, hearings[1]._signal), bands),
-        np.array([hearing.bandwidths[band] for hearing, band in channels]),
-        np.array([hearing._control_rms[band] for hearing, band in channels]),
-        hearings[0].loss,
-        hearings[0].level,
-        envelopes,
-        motions,
-    )
-    for (hearing, band), rms in zip(channels, found, strict=True):
-        hearing._envelope_rms[band] = rms
+    one, other = hearings
+    compressions: tuple[Sequence[Any], Sequence[Any]] = one._compression, other._compression
+    entries = [np.array([values[bands[0]], others[bands[1]]]) for values, others in zip(*compressions, strict=True)]
+    found = compress(Channels((one._signal, other._signal), bands), Compression(*entries), envelopes, motions)
+    one._envelope_rms[bands[0]], other._envelope_rms[bands[1]] = found

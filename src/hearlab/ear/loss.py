@@ -66,8 +66,8 @@ def centre_frequencies() -> Array:
     return frequencies
 
 
-def equivalent_bandwidth(frequency: float) -> float:
-    """Equivalent rectangular bandwidth in Hz of the normal auditory filter at `frequency` in Hz."""
+def equivalent_bandwidth(frequency: Array) -> Array:
+    """Equivalent rectangular bandwidth in Hz of the normal auditory filter at each `frequency` in Hz."""
     return MINIMUM_BANDWIDTH_HZ + frequency / EAR_Q
 
 

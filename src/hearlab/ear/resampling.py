@@ -115,6 +115,7 @@ def _resample(
 ) -> None:
     taps = phases.size // up
     whole, phase = 0, 0  # the output lies phase / up after the input `whole`
+    step, rest = down // up, down % up  # a division for each output would be slow
     for k in range(resampled.size):
         place = margin + whole + first[phase]
         one = two = broadcast(0.0)
@@ -124,9 +125,11 @@ def _resample(
         if taps % 8:
             one = fma(load(padded, place + taps - 4), load(phases, phase * taps + taps - 4), one)
         resampled[k] = reduce_add(one + two)
-        phase += down
-        whole += phase // up
-        phase %= up
+        whole += step
+        phase += rest
+        if phase >= up:
+            phase -= up
+            whole += 1
 
 
 @lru_cache(maxsize=8)

@@ -47,7 +47,7 @@ def correlate_nearby(
     """
     numbers, work = np.zeros(2 * PLANE, dtype=np.float32), np.empty(2 * PLANE, dtype=np.float32)
     strips = np.empty(4 * STRIP, dtype=np.float32)
-    spectra = np.zeros((2, 2 * PLANE), dtype=np.float32)
+    spectra = np.zeros((2, 2 * HALF), dtype=np.float32)
     n, count = one_signal.size, one.size
     # A block of the signal meets one of the reference that is longer by the range of lags.
     block = SIZE - count + 1
@@ -58,7 +58,7 @@ def correlate_nearby(
             _cut(signal, start, block, scales[pair, 1], numbers, PLANE)
             transform(numbers, work, strips, twiddles, inner_twiddles)
             _add_products(numbers, spectra[pair])
-    _combine(spectra[0], spectra[1], PLANE, numbers)
+    _combine(spectra[0], spectra[1], HALF, numbers)
     transform(numbers, work, strips, twiddles, inner_twiddles)
     for lag in range(count):
         one[lag], two[lag] = numbers[PLANE + lag], numbers[lag]
@@ -129,7 +129,7 @@ def _mirror(numbers: Array32) -> None:
 
 @compiled
 def _add_products(numbers: Array32, spectrum: Array32) -> None:
-    """Add the product of one spectrum with the conjugate of the other; PLANE apart, real and imaginary parts."""
+    """Add the product of one spectrum with the conjugate of the other; HALF apart, real and imaginary parts."""
     share, half_share = broadcast_octet(np.float32(0.5 / SIZE)), broadcast_octet(np.float32(0.25 / SIZE))
     _mirror(numbers)
     for k in range(0, SIZE // 2 + 1, 8):
@@ -138,7 +138,7 @@ def _add_products(numbers: Array32, spectrum: Array32) -> None:
         c, d = reverse(load_octet(numbers, mirror)), reverse(load_octet(numbers, PLANE + mirror))
         store(spectrum, k, fma(share, fma(a, d, b * c), load_octet(spectrum, k)))
         difference = (a - c) * (a + c) + (b - d) * (b + d)
-        store(spectrum, PLANE + k, fma(half_share, difference, load_octet(spectrum, PLANE + k)))
+        store(spectrum, HALF + k, fma(half_share, difference, load_octet(spectrum, HALF + k)))
 
 
 @compiled

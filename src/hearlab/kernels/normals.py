@@ -64,13 +64,13 @@ class NormalStream:
             target[-1] += factor * self._half_a_pair()
 
     def skip(self, count: int) -> None:
-        """Pass over `count` normals without computing them."""
-        if count and self._waiting:
-            self._waiting, self._second = False, 0.0
-            count -= 1
-        self._position = _skip_pairs(self._key, self._position, count // 2)
-        if count % 2:
-            self._half_a_pair()
+        """Pass over `count` normals without computing them.
+
+        Where a stream arrives is remembered: all signals of a scene pass over the same numbers.
+        """
+        start = self._key.tobytes(), self._position, self._waiting, self._second
+        key, self._position, self._waiting, self._second = _arrival(*start, count)
+        self._key = np.frombuffer(key, dtype=np.uint32).copy()
 
     def _half_a_pair(self) -> float:
         pair = np.zeros(2)
@@ -79,27 +79,25 @@ class NormalStream:
         return float(pair[0])
 
 
-def skip_normals(random: np.random.RandomState, count: int) -> None:
-    """Advance a RandomState by `count` standard normals without computing them.
-
-    Where a stream arrives is remembered: the processed signals of a scene pass over the same numbers.
-    """
-    state: Any = random.get_state(legacy=False)
-    key, position = state["state"]["key"], int(state["state"]["pos"])
-    after = _arrival(key.tobytes(), position, bool(state["has_gauss"]), float(state["gauss"]), count)
-    random.set_state(("MT19937", np.frombuffer(after[0], dtype=np.uint32), *after[1:]))
-
-
 @lru_cache(maxsize=64)
-def _arrival(key: bytes, position: int, waiting: bool, second: float, count: int) -> tuple[bytes, int, int, float]:
-    random = np.random.RandomState(0)
-    random.set_state(("MT19937", np.frombuffer(key, dtype=np.uint32), position, int(waiting), second))
+def _arrival(key: bytes, position: int, waiting: bool, second: float, count: int) -> tuple[bytes, int, bool, float]:
+    """The state of a stream `count` normals later: the twister's key and position, and the waiting normal."""
+    words = np.frombuffer(key, dtype=np.uint32).copy()
+    if count and waiting:
+        waiting, second, count = False, 0.0, count - 1
+    position = _skip_pairs(words, position, count // 2)
+    if count % 2:
+        pair = np.zeros(2)
+        position = _add_pairs(words, position, pair, 1.0)
+        waiting, second = True, float(pair[1])
+    return words.tobytes(), position, waiting, second
+
+
+def skip_normals(random: np.random.RandomState, count: int) -> None:
+    """Advance a RandomState by `count` standard normals without computing them."""
     stream = NormalStream(random)
     stream.skip(count)
     stream.put_back(random)
-    state: Any = random.get_state(legacy=False)
-    words = np.asarray(state["state"]["key"], dtype=np.uint32)
-    return words.tobytes(), int(state["state"]["pos"]), int(state["has_gauss"]), float(state["gauss"])
 
 
 def draw_normals(random: np.random.RandomState, normals: Array) -> None:

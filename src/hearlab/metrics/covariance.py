@@ -48,7 +48,7 @@ def segment_covariances(reference: Row, processed: Row, samples: int) -> tuple[A
     Returns:
         covariances, 0 to 1, and levels (RMS times the root of 2) in the motions' unit, shape (segments,) each.
     """
-    window = np.hanning(SEGMENT).astype(np.float32)
+    window = _window()
     count = 1 + samples // SEGMENT + (samples - HALF) // SEGMENT
     covariances, powers = np.empty(count), np.empty(count)
     last = (count - 1) * HALF
@@ -82,6 +82,11 @@ def synchrony_weights() -> Array:
     weights = 1 / np.sqrt(1 + (centre_frequencies() / SYNCHRONY_HZ) ** (2 * SYNCHRONY_ORDER))
     weights.flags.writeable = False
     return weights
+
+
+@lru_cache(maxsize=1)
+def _window() -> Array32:
+    return np.hanning(SEGMENT).astype(np.float32)
 
 
 @lru_cache(maxsize=2)

@@ -165,14 +165,14 @@ def _check_samples(name: str, samples: Array, channel: str | None, *, silence: b
         if silence:
             return
         raise InputError(name, "is empty", field=channel, found="0 samples")
-    usable = np.abs(samples) <= LARGEST_SAMPLE  # False for NaN too
-    if not np.all(usable):
-        first = int(np.argmin(usable))
+    least, most = np.min(samples), np.max(samples)
+    if not (least >= -LARGEST_SAMPLE and most <= LARGEST_SAMPLE):  # NaN is in no range
+        first = int(np.argmin(np.abs(samples) <= LARGEST_SAMPLE))
         place = f"sample {first}" if channel is None else f"{channel}, sample {first}"
         if np.isfinite(samples[first]):
             raise InputError(
                 name, "is far beyond full scale", field=place, found=samples[first], wanted="samples around -1 to 1"
             )
         raise InputError(name, "is not a finite number", field=place, found=samples[first], wanted="finite samples")
-    if not silence and not np.any(samples):
+    if not silence and least == most == 0:
         raise InputError(name, "is silent", field=channel, found=f"{samples.size} samples, all zero")
