@@ -80,7 +80,7 @@ SPEED_ROWS = (
         "hasqi",
         Inputs.hasqi,
         20,
-        30,
+        25,
         metric_difference,
         METRIC_TOLERANCE,
         repetitions=9,
