@@ -59,6 +59,10 @@ class Hearing:
                 moving = self._kept_motions[number] if motions else None
                 _compress((self, self), bands, self.kept_envelopes[number], moving)
 
+    def release(self) -> None:
+        """Free the signal; only kept bands and the levels can be had from now on."""
+        self._signal = self._signal[:0].copy()
+
     def envelopes(self) -> Iterator[TwoRows]:
         """Compressed envelopes, linear, of two bands at a time; the next two overwrite them."""
         rows = empty_rows(2, self.samples)

@@ -82,7 +82,8 @@ def nonlinear_features(
     """Correlation of spectral shapes over time, and covariance of basilar-membrane motions; 0 where nothing is audible.
 
     Args:
-        reference, processed: aligned signals of the same length, at least 16 ms, in ears of the same loss.
+        reference, processed: aligned signals of the same length, at least 16 ms, in ears of the same loss. They are
+            released; their levels can be had afterwards.
         random: the stream of the published code.
         smoothing: samples over which envelopes are averaged.
         correlation: of `audible_cepstra` with two segments or more.
@@ -97,6 +98,9 @@ def nonlinear_features(
         for side, envelope in zip(averages, band.envelopes, strict=True):
             side.append(smoothed_segments(envelope, samples, smoothing))
         tiles.append(segment_covariances(*band.motions, samples))
+    del band  # songs are long
+    for hearing in (reference, processed):
+        hearing.release()
     cepstra = audible_cepstra(*(np.stack(side, axis=1) for side in averages))
     segments = cepstra.shape[-1]
     audible = segments >= 2
