@@ -69,6 +69,10 @@ class Browser:
 
     def open(self, page: Path) -> None:
         self.driver.get(page.absolute().as_uri())
+        # Without the focus a page may lose a key that is pressed before anything is clicked.
+        self.driver.execute_cdp_cmd("Page.bringToFront", {})
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+        self.until(lambda: self.run("document.hasFocus()"))
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(f"return {script}", *arguments)
