@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, TextIO
 
@@ -15,7 +16,7 @@ LOG_SECONDS = 30.0
 RATE_WINDOW = 20.0  # seconds over which a rate in bytes is taken, so that a stall shows in the time left
 
 
-class _Progress:
+class _Progress(ABC):
     """A line on a stream. On a terminal tqdm redraws it, cuts it to the width and keeps messages above it."""
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -71,8 +72,9 @@ class _Progress:
         self._stream.write(text + "\n")
         self._stream.flush()
 
+    @abstractmethod
     def _text(self, elapsed: float, final: bool) -> str:
-        raise NotImplementedError
+        """The line after `elapsed` seconds; `final` if it is the last one."""
 
 
 _current: UnitProgress | None = None

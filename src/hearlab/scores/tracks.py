@@ -47,8 +47,10 @@ class Metric:
     Attributes:
         name: as users type it, and as averages and MLflow's keys name it.
         title: as tables show it.
+        about: what it measures, for `hearlab score`.
         column: of the score in the track's tables.
-        scorer: 'module:name' of what the scoring stage calls.
+        scorer: 'module:name' of what the scoring stage calls: of speech, a function of a pair and a random stream (see
+            `hearlab.metrics.speech`); of music, one of a stem in one ear.
         noise: spread of a score between reruns.
         best: what a score of 1 means.
         stems: stems that are scored one by one; the tables have a column for each of them and each ear.
@@ -56,6 +58,7 @@ class Metric:
 
     name: str
     title: str
+    about: str
     column: str
     scorer: str
     noise: RerunNoise
@@ -104,6 +107,8 @@ class Track:
         tables: condition -> its score table in the folder of metrics.
         averages: file in the folder of metrics that holds the averages.
         points: table of the points that plots show, in the folder of metrics.
+        reference, seed: what a reference file holds, and an example of what gives the metric's noise its name.
+        level: dB SPL of a signal with an RMS of 1; None presents each channel of the reference at 65 dB SPL.
     """
 
     name: str
@@ -114,6 +119,9 @@ class Track:
     tables: dict[str, str]
     averages: str
     points: str
+    reference: str
+    seed: str
+    level: float | None
 
     @property
     def headline(self) -> Metric:
@@ -163,6 +171,7 @@ TRACKS = {
                 Metric(
                     name="haspi",
                     title="better-ear HASPI",
+                    about="intelligibility of speech (HASPI v2, better ear)",
                     column="haspi",
                     scorer="hearlab.metrics.haspi:score_pair",
                     noise=_HASPI_NOISE,
@@ -171,6 +180,7 @@ TRACKS = {
                 Metric(
                     name="hasqi",
                     title="better-ear HASQI",
+                    about="quality of speech (HASQI v2, better ear)",
                     column="hasqi",
                     scorer="hearlab.metrics.hasqi:score_pair",
                     noise=RerunNoise(1.8e-5, f"{_SEEDS}; nothing is published"),
@@ -181,6 +191,9 @@ TRACKS = {
             tables={ENHANCED: "speech.csv", UNPROCESSED: "speech_unprocessed.csv"},
             averages="speech.json",
             points="plots/haspi_snr.csv",
+            reference="clean speech",
+            seed="the scene S06001",
+            level=100.0,
         ),
         Track(
             name="music",
@@ -190,6 +203,7 @@ TRACKS = {
                 Metric(
                     name="haaqi",
                     title="HAAQI",
+                    about="quality of music (HAAQI v1)",
                     column="score",
                     scorer="hearlab.metrics.haaqi:haaqi_stem",
                     noise=RerunNoise(
@@ -203,6 +217,9 @@ TRACKS = {
             tables={ENHANCED: "music.csv"},
             averages="music.json",
             points="plots/haaqi_stems.csv",
+            reference="the original stem or music",
+            seed="the song",
+            level=None,
         ),
     )
 }

@@ -21,6 +21,7 @@ from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
+from hearlab.scores.tracks import ENHANCED, TRACKS
 from hearlab.stages.common import (
     DECIMALS,
     song_listener_pairs,
@@ -30,6 +31,7 @@ from hearlab.stages.common import (
     write_table,
 )
 
+TRACK = TRACKS["music"]
 # The published order of the columns; the order of scoring is that of STEMS, left before right.
 COLUMNS = tuple(f"{side}_{stem}" for stem in sorted(STEMS) for side in SIDES)
 # Reference and processed stem, and what the metric keeps of them: it works band by band.
@@ -115,7 +117,7 @@ def score_unit(
 def write_results(folder: Path, scores: Sequence[dict[str, Any]]) -> None:
     """Write the table of scores (published columns) and its averages: over all pairs, by stem and by song."""
     header = ("song", "listener", "score", *COLUMNS)
-    write_table(folder / "music.csv", header, ([row[name] for name in header] for row in scores))
+    write_table(folder / TRACK.tables[ENHANCED], header, ([row[name] for name in header] for row in scores))
     songs: dict[str, list[float]] = defaultdict(list)
     for row in scores:
         songs[row["song"]].append(row["score"])
@@ -126,9 +128,9 @@ def write_results(folder: Path, scores: Sequence[dict[str, Any]]) -> None:
         "stems": {stem: _mean(values) for stem, values in stems.items()},
         "songs": {song: _mean(values) for song, values in songs.items()},
     }
-    write_json(folder / "music.json", {"haaqi": averages})
+    write_json(folder / TRACK.averages, {TRACK.headline.name: averages})
     points = [(row["song"], row["listener"], name, row[name]) for row in scores for name in COLUMNS]
-    write_table(folder / "plots" / "haaqi_stems.csv", ("song", "listener", "stem", "haaqi"), points)
+    write_table(folder / TRACK.points, ("song", "listener", "stem", TRACK.headline.name), points)
 
 
 def _mean(values: Sequence[float]) -> float:
