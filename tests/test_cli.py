@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hearlab.audio import resample
 from hearlab.cli import main
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
+from hearlab.scores.tracks import METRICS, TRACKS
 
 RATE = 16000
 
@@ -74,6 +76,20 @@ def test_quality_of_speech(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert result["level"] == 100.0
     assert main(score(files, "--seed-name", "S06001", metric="hasqi")) == 0
     assert capsys.readouterr().out.startswith(f"HASQI {wanted.score:.4f} (left ")
+
+
+def test_a_row_of_the_table_of_tracks_is_all_that_another_metric_takes(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = TRACKS["speech"]
+    twin = replace(METRICS["hasqi"], name="twin", about="the same under another name")
+    monkeypatch.setitem(TRACKS, "speech", replace(speech, metrics=(*speech.metrics, twin)))
+    monkeypatch.setitem(METRICS, "twin", twin)
+    printed = {}
+    for name in ("hasqi", "twin"):
+        assert main(score(files, "--seed-name", "S06001", metric=name)) == 0
+        printed[name] = capsys.readouterr().out
+    assert printed["twin"] == printed["hasqi"].replace("HASQI", "TWIN")
 
 
 def test_other_rates_and_mono(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

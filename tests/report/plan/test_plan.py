@@ -76,6 +76,18 @@ def test_the_full_development_set_with_nothing_here(inside: Path) -> None:
     assert "0.88 core-hours" in plan_text(plan)
 
 
+def test_each_metric_and_condition_takes_its_time(inside: Path) -> None:
+    seconds = {}
+    for metrics in ("[haspi]", "[haspi,hasqi]"):
+        for unprocessed in ("false", "true"):
+            overrides = [f"evaluate.speech_metrics={metrics}", f"evaluate.unprocessed={unprocessed}"]
+            plan = make_plan(inside, ["score_speech"], ["dataset=clarity", *overrides])
+            seconds[metrics, unprocessed] = rows(plan)["score_speech"].work.seconds
+    single = seconds["[haspi]", "false"]
+    assert single == pytest.approx(PAIRS * 0.16)
+    assert list(seconds.values()) == pytest.approx([single, 2 * single, 2 * single, 4 * single])
+
+
 def test_everything_at_full_size(inside: Path) -> None:
     plan = make_plan(inside, [], ["dataset=clarity", "render.source=rendered", "scenes.additional.enabled=true"])
     found = rows(plan)
