@@ -32,6 +32,7 @@ LONGEST_MODULE, FULLEST_FOLDER = 400, 15
 FLOORS: tuple[Mapping[str, str], ...] = (
     {
         "errors": "one line for the user",
+        "named": "code loaded by name",
         "arrays": "types of arrays",
         "text": "tables and sizes",
         "separators": "their table",

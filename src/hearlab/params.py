@@ -26,6 +26,15 @@ TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
 PACKAGED_SPLITS = ("train", "dev")
+# Stages that check the unpacked packages and put them under DVC; the demo's data they make.
+PREPARING = ("prepare", "prepare_music")
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("repeated_name", "Input should be names that differ")
+    return names
+
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -34,7 +43,7 @@ SceneIndex = Annotated[int, Field(ge=0, le=99999)]
 Selection = Literal["SEQUENTIAL", "RANDOM"]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
-DistinctNames = Annotated[Names, AfterValidator(lambda names: _distinct(names))]
+DistinctNames = Annotated[Names, AfterValidator(_distinct)]
 S = TypeVar("S", bound="Section")
 
 
@@ -50,12 +59,6 @@ class Section(BaseModel):
             if is_range and value[0] > value[1]:
                 raise ValueError(f"{name}: the first value must not exceed the second, found {list(value)}")
         return self
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise PydanticCustomError("repeated_name", "Input should be names that differ")
-    return names
 
 
 def _known_separator(name: str) -> str:

@@ -10,9 +10,13 @@ import pytest
 
 from hearlab.compute.code_identity import code_identity
 from hearlab.scores.tracks import METRICS
+from hearlab.separation.openunmix import load as load_openunmix
+from hearlab.stages.enhance_music import enhance_unit as enhance_songs
 from hearlab.stages.enhance_speech import enhance_unit
 from hearlab.stages.render_scenes import render_unit
+from hearlab.stages.score_music import score_unit as score_songs
 from hearlab.stages.score_speech import score_unit
+from hearlab.stages.separate_music import separate_unit
 
 UNIT = '''
 """A unit."""
@@ -133,6 +137,12 @@ def test_stages_depend_on_their_own_code_only() -> None:
     assert "hearlab.audio" in rendering & scoring & enhancing
     assert not any(name.startswith(("hearlab.ear", "hearlab.metrics", "hearlab.compute")) for name in rendering)
     assert not any(name.startswith(("hearlab.scenes", "hearlab.systems", "hearlab.compute")) for name in scoring)
+    # Other stages' units reach neither params.yaml's classes nor the table of models, whose rows hold times and titles.
+    separating = modules(separate_unit) | modules(load_openunmix)
+    for reached in (rendering, scoring, enhancing, separating, modules(enhance_songs), modules(score_songs)):
+        assert not reached & {"hearlab.params", "hearlab.separators"}
+    assert {"hearlab.separation.openunmix", "hearlab.separation.weights"} <= separating
+    assert "hearlab.separation.hdemucs" not in separating
     assert len({code_identity(unit) for unit in (render_unit, score_unit, enhance_unit)}) == 3
 
 

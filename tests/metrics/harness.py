@@ -40,6 +40,8 @@ class MetricCase:
         noises: amplitudes of noise in it, each with which the score falls by `fall` at least; at the first one it is
             above `best`, at the last one below `worst`.
         shortest: samples at 24 kHz that are enough, and what the error about fewer says is wanted.
+        too_short: samples at 24 kHz that are just refused.
+        most: the highest score.
         silence: whether a silent reference is scored.
         better_ear: its function for both ears, if there is one.
     """
@@ -58,6 +60,8 @@ class MetricCase:
     best: float
     worst: float
     shortest: tuple[int, str]
+    too_short: int
+    most: float
     silence: bool = False
     better_ear: Callable[..., Any] | None = None
 
@@ -84,6 +88,8 @@ HASPI = MetricCase(
     best=0.99,
     worst=0.4,
     shortest=(6000, r"0\.23 s"),
+    too_short=5500,
+    most=1.05,
     better_ear=haspi_better_ear,
 )
 HASQI = MetricCase(
@@ -101,6 +107,8 @@ HASQI = MetricCase(
     best=0.98,
     worst=0.1,
     shortest=(384, "16 ms"),
+    too_short=383,
+    most=1.0,
     better_ear=hasqi_better_ear,
 )
 HAAQI = MetricCase(
@@ -118,6 +126,8 @@ HAAQI = MetricCase(
     best=0.85,
     worst=0.4,
     shortest=(384, "16 ms"),
+    too_short=383,
+    most=1.0,
     silence=True,
 )
 METRICS = (HASPI, HASQI, HAAQI)

@@ -18,6 +18,7 @@ from hearlab.audio import write_wav
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.scenes import RenderOptions, render_scene
+from hearlab.scenes.renderer import scene_inputs
 
 RATE = 44100
 SIGNALS = [f"{signal}_CH{channel}.wav" for signal in ("target", "interferer", "mix") for channel in range(4)]
@@ -282,6 +283,21 @@ def test_a_missing_field_is_named(world: Path, tmp_path: Path, path: str) -> Non
     with pytest.raises(InputError, match=rf"S00001: {path.replace('.', '[.]')}: field is missing"):
         render_scene(broken, ROOM, world, tmp_path / "out", OPTIONS)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_time_that_is_no_number_is_named(world: Path, tmp_path: Path) -> None:
+    for value, found in ((None, "None"), ("soon", "'soon'"), (float("nan"), "nan"), ([1], r"\[1\]")):
+        broken = scene()
+        broken["interferers"][1]["time_end"] = value
+        line = rf"S00001 interferer 2: time_end: is no number \(found {found}\)"
+        with pytest.raises(InputError, match=line):
+            scene_inputs(broken, world, OPTIONS)
+        with pytest.raises(InputError, match=line):
+            render_scene(broken, ROOM, world, tmp_path, OPTIONS)
+    broken = scene()
+    broken["target"]["time_start"] = {}
+    with pytest.raises(InputError, match=r"S00001: target\.time_start: is no number"):
+        scene_inputs(broken, world, OPTIONS)
 
 
 def test_other_missing_fields(world: Path, tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def test_a_model_is_one_module_and_one_row(tmp_path, monkeypatch):
         44100, ("loud", "soft"), lambda chunk: np.stack([0.75 * chunk, 0.25 * chunk]), Chunks.of_seconds(44100, segment)
     )
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(SEPARATORS, "halves", SeparationModel("Halves", 0.01, ()))
+    module.WEIGHTS = ()
+    monkeypatch.setitem(SEPARATORS, "halves", SeparationModel("Halves", 0.01))
     stems = load_separator("halves", tmp_path).separate_array(noise(1000), 44100)
     assert list(stems) == ["loud", "soft"]
     assert weights_files("halves", tmp_path) == [tmp_path]

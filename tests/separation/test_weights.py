@@ -9,6 +9,7 @@ import pickle
 import pytest
 
 from hearlab.errors import InputError, ParameterError
+from hearlab.separation import hdemucs, openunmix
 from hearlab.separation.weights import (
     check_parameters,
     known_hash,
@@ -39,7 +40,7 @@ def save(path, value, legacy=False):
 
 def refusal(path, *arguments):
     with pytest.raises(InputError) as caught:
-        load_weights(path, *arguments)
+        load_weights(path, *arguments, published=published_files([]))
     line = str(caught.value)
     assert line.startswith(str(path))
     assert "\n" not in line
@@ -54,7 +55,7 @@ def test_a_good_file_is_loaded_on_the_cpu(tmp_path, legacy):
 
 
 def test_the_published_files_are_known_by_their_names():
-    umxhq = list(SEPARATORS["openunmix"].weights)
+    umxhq = list(openunmix.WEIGHTS)
     assert [file.name.split("-")[0] for file in umxhq] == ["vocals", "drums", "bass", "other"]
     for file in umxhq:
         digits = file.name.split("-")[1].removesuffix(".pth")
@@ -63,7 +64,8 @@ def test_the_published_files_are_known_by_their_names():
         assert file.url.endswith(file.name)
         assert file.size == 35_637_796
     assert {file.name for file in published_files(["hdemucs"])} == {"hdemucs_high_musdbhq_only.pt"}
-    assert published_files([]) == [file for model in SEPARATORS.values() for file in model.weights]
+    assert published_files([]) == [*openunmix.WEIGHTS, *hdemucs.WEIGHTS]
+    assert {file.model for file in published_files([])} == set(SEPARATORS)
     assert published_files(["drums-9619578f.pth", "openunmix"]) == [umxhq[1], umxhq[0], umxhq[2], umxhq[3]]
 
 
@@ -73,7 +75,8 @@ def test_an_unknown_published_name_lists_the_known_ones():
 
 
 def test_where_a_hash_is_known_from(tmp_path):
-    assert known_hash(tmp_path / "vocals-b62c91ce.pth").startswith("b62c91cedbc7a066")
+    assert known_hash(tmp_path / "vocals-b62c91ce.pth", openunmix.WEIGHTS).startswith("b62c91cedbc7a066")
+    assert known_hash(tmp_path / "vocals-b62c91ce.pth") == "b62c91ce"
     assert known_hash(tmp_path / "vocals-0123abcd.pth") == "0123abcd"
     assert known_hash(tmp_path / "vocals.pth") is None
     assert known_hash(tmp_path / "vocals-final.pth") is None

@@ -23,10 +23,10 @@ HARMLESS = (
     "hearlab.errors",  # how an error is worded
     "hearlab.text",
     "hearlab.progress",
-    "hearlab.files",  # writes what it is given
+    "hearlab.files",  # reads and writes what it is given; the layout of JSON in metrics/ is fixed by their tests
+    "hearlab.named",
     "hearlab.compute",  # where and when units run
     "hearlab.versions",  # git and DVC
-    "hearlab.separators",  # what is known of a separation model without loading it
     "hearlab.datasets.download",  # the bytes have the checksum that was asked for, or there are none
     "hearlab.stages.required_packages",  # refuses to start without data
 )
@@ -36,15 +36,16 @@ HARMLESS = (
 HARMLESS_TO_PREPARE = (
     "hearlab.audio",
     "hearlab.datasets.layout",
-    "hearlab.datasets.song_lists",
     "hearlab.listeners",
     "hearlab.params",
     "hearlab.stages.common",
 )
+# Which models there are and whether one can be trained: this decides about weights, and nothing else.
+DECIDES_WEIGHTS = ("check_params", "train_separator", "separate_music")
 HARMLESS_TO = {
     "check_params": ("hearlab.metrics",),  # the table of tracks names them; here they are looked up, and not run
-    "prepare": HARMLESS_TO_PREPARE,
-    "prepare_music": HARMLESS_TO_PREPARE,
+    "prepare": (*HARMLESS_TO_PREPARE, "hearlab.datasets.song_lists"),
+    "prepare_music": HARMLESS_TO_PREPARE,  # but for the song lists, which it checks
     # A result is logged once; other code for logging does not change the identity of the result.
     "track": ("hearlab.tracking", "hearlab.stages.common", "hearlab.params"),
 }
@@ -83,6 +84,7 @@ def with_packages(module: str) -> Iterator[str]:
 def reached(stage: str) -> frozenset[str]:
     """All modules whose code can change the stage's result."""
     harmless = HARMLESS + HARMLESS_TO.get(stage, ())
+    harmless += () if stage in DECIDES_WEIGHTS else ("hearlab.separators",)
     # The package of the stages is what runs them.
     pending, found = [f"hearlab.stages.{stage}"], set[str]()
     while pending:

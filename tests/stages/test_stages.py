@@ -98,6 +98,19 @@ def test_a_scene_in_an_unknown_room(paired: Path) -> None:
         run_stage("render_scenes", ["dev"])
 
 
+def test_a_scene_with_a_time_that_is_no_number_stops_no_other(paired: Path) -> None:
+    source = {"name": "T1", "time_start": 0, "time_end": None}
+    scenes = [
+        {"scene": name, "SNR": 1.0, "room": "R1", "dataset": "dev", "listener": {"hrir_filename": []}, "target": source}
+        for name in ("S1", "S2")
+    ]
+    put(paired / "data/demo/scene_lists/scenes.dev.json", scenes)
+    put(paired / "data/demo/scene_lists/rooms.dev.json", [{"name": "R1"}])
+    assert [unit.inputs for unit in stage_units("render_scenes", load_params(), "dev")] == [(), ()]
+    with pytest.raises(UnitsFailed, match=r"2 of 2 units failed\n  S1: .*\n  S2: "):
+        run_stage("render_scenes", ["dev"])
+
+
 def test_lists_of_the_wrong_form(paired: Path) -> None:
     put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", {"scene": "S1"})
     with pytest.raises(InputError, match=r"scenes\.dev\.json: must hold a list"):

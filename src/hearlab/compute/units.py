@@ -32,7 +32,7 @@ class Unit:
         inputs: the files it reads, relative to `root`, the workspace. Only these exist on a machine that does not
             share the workspace.
         outputs: names of the files that it writes.
-        code: classes ('package.module:Class') that it loads by name.
+        code: classes and functions ('package.module:name') that it loads by name, see `hearlab.named`.
         memory: bytes it needs at most.
         gpus: graphics processors it needs (a part of one is possible).
         light: whether it takes less time than sending it to another process would: it never goes to Ray.

@@ -35,6 +35,7 @@ class ReferenceEar:
         self._level = level
         self._hearing = Hearing(reference, normal_hearing(), level)
         self._hearing.keep(motions=False)
+        self._hearing.release()
         # Both sides are compensated with the delays of the reference's filters, as published.
         self._late = compensating_delays(self._hearing.bandwidths)
 

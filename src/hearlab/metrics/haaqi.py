@@ -134,7 +134,8 @@ def haaqi_stem(
         loudness = rms(clean)
         # The level of silence says nothing, and is not used.
         level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
-    signals = (clean, reference_rate), (processed, processed_rate)
+    del clean  # songs are long, and a copy of the caller's own may be one too many
+    signals = (reference, reference_rate), (processed, processed_rate)
     return _score(signals, audiogram, AMPLIFY, level, rng, _at_model_rate)
 
 

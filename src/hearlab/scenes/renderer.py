@@ -134,6 +134,13 @@ class _Record:
             value = value[key]
         return value
 
+    def integer(self, path: str) -> int:
+        """A nested number, without what follows the decimal point."""
+        try:
+            return int(self[path])
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(self.where, "is no number", field=path, found=repr(self[path])[:60]) from None
+
 
 def _checked(scene: Mapping[str, Any]) -> _Record:
     """The scene under its own name."""
@@ -157,21 +164,21 @@ def _recordings(scene: _Record, data: ClarityData, options: RenderOptions) -> li
     split, room = scene["dataset"], str(scene["room"])
     if split not in SOURCE_SPLIT:
         raise InputError(scene.where, "unknown split", field="dataset", found=split, wanted=" or ".join(SOURCE_SPLIT))
-    path, start = data.target(split, str(scene["target.name"])), int(scene["target.time_start"])
-    length = int(scene["target.time_end"]) - start
+    path, start = data.target(split, str(scene["target.name"])), scene.integer("target.time_start")
+    length = scene.integer("target.time_end") - start
     recordings = [_Recording(path, data.room_response(split, room, "t"), 0, start, length)]
     for index, entry in enumerate(scene["interferers"], start=1):
         interferer = _Record(entry, f"{scene.where} interferer {index}")
         path = data.interferer(split, str(interferer["type"]), str(interferer["name"]))
-        number = int(interferer["position"]) if options.interferer_response == "position" else index
+        number = interferer.integer("position") if options.interferer_response == "position" else index
         response = data.room_response(split, room, f"i{number}")
-        offset, start = int(interferer["offset"]), int(interferer["time_start"])
-        recordings.append(_Recording(path, response, offset, start, int(interferer["time_end"]) - start))
+        offset, start = interferer.integer("offset"), interferer.integer("time_start")
+        recordings.append(_Recording(path, response, offset, start, interferer.integer("time_end") - start))
     return recordings
 
 
 def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOptions) -> dict[str, NDArray[Any]]:
-    name, duration = scene.where, int(scene["duration"])
+    name, duration = scene.where, scene.integer("duration")
     rotation = head_rotation(scene["listener.rotation"], room["listener.view_vector"], duration, name)
     target, *interferers = _recordings(scene, data, options)
     sources = _target_sources(target, scene, room, options)

@@ -13,13 +13,13 @@ The first metric of a track is its headline: the leaderboard ranks by it, and re
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hearlab.datasets.layout import SIDES, STEMS
 from hearlab.errors import ParameterError
+from hearlab.named import load_named
 
 ENHANCED, UNPROCESSED = "enhanced", "unprocessed"
 CONDITIONS = (ENHANCED, UNPROCESSED)
@@ -85,13 +85,7 @@ class Metric:
 
     def load(self) -> Any:
         """The scorer, imported when it is needed."""
-        return load_scorer(self.scorer)
-
-
-def load_scorer(scorer: str) -> Any:
-    """What 'module:name' names."""
-    module, _, name = scorer.partition(":")
-    return getattr(importlib.import_module(module), name)
+        return load_named(self.scorer)
 
 
 @dataclass(frozen=True)

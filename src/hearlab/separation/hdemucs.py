@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hearlab.separation.overlap_add import Chunks
 from hearlab.separation.separator import Separator, chunk_model
 from hearlab.separation.torch_audio import require_torchaudio
-from hearlab.separation.weights import check_parameters, load_weights, missing_file
+from hearlab.separation.weights import WeightsFile, check_parameters, load_weights, missing_file
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,9 @@ SOURCES = ("drums", "bass", "other", "vocals")
 RATE = 44100
 # The published file's name in torchaudio, and its other common name.
 FILE_NAMES = ("hdemucs_high_musdbhq_only.pt", "hdemucs_high_musdb_only.pt")
+# Address as torchaudio 2.11 has it (HDEMUCS_HIGH_MUSDB); it publishes neither size nor hash. Its sister
+# hdemucs_high_trained.pt, of the same structure, has 334,697,255 bytes.
+WEIGHTS = (WeightsFile("hdemucs", FILE_NAMES[0], f"https://download.pytorch.org/torchaudio/models/{FILE_NAMES[0]}"),)
 # Shorter inputs do not survive the network's four downsamplings.
 _SHORTEST = 4096
 
@@ -37,7 +40,7 @@ def weights_files(weights: Path) -> list[Path]:
     for path in (weights, *candidates):
         if path.is_file():
             return [path]
-    raise missing_file(candidates[0])
+    raise missing_file(candidates[0], WEIGHTS)
 
 
 def build_hdemucs() -> torch.nn.Module:
@@ -53,7 +56,7 @@ def load(weights: Path, device: torch.device, *, segment: float, overlap: float,
         InputError: missing, damaged or wrong weights.
     """
     [path] = weights_files(weights)
-    state = load_weights(path)
+    state = load_weights(path, published=WEIGHTS)
     network = build_hdemucs()
     check_parameters(state, network.state_dict(), path)
     network.load_state_dict(state)

@@ -2,6 +2,7 @@
 
 A model is a row of `hearlab.separators.SEPARATORS` and the module of its name in this package, which has
 
+- `WEIGHTS`: its published files,
 - `weights_files(weights)`: all files that the result depends on, found without torch,
 - `load(weights, device, *, segment, overlap, threads)`: the separator.
 """

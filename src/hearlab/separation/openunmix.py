@@ -23,13 +23,23 @@ from hearlab.files import read_json
 from hearlab.separation.overlap_add import Chunks
 from hearlab.separation.separator import Separator, chunk_model
 from hearlab.separation.torch_audio import require_openunmix
-from hearlab.separation.weights import check_parameters, load_weights, missing_file
-from hearlab.separators import SEPARATORS
+from hearlab.separation.weights import WeightsFile, check_parameters, load_weights, missing_file
 
 if TYPE_CHECKING:
     import torch
 
 TARGETS = ("vocals", "drums", "bass", "other")
+# Addresses of umxhq as openunmix 1.3.0 has them; size and hash as three independent public projects give them that
+# fetched the files (the hashes begin with the digits in the names).
+WEIGHTS = tuple(
+    WeightsFile("openunmix", name, f"https://zenodo.org/records/3370489/files/{name}", 35_637_796, digest)
+    for name, digest in {
+        "vocals-b62c91ce.pth": "b62c91cedbc7a066f1778ead5b5cecb377aa3a46a31af1cce7c5c8769339d083",
+        "drums-9619578f.pth": "9619578f885c54737cb0234f9f9a4a679ee4f31438fd77fd1dbe02bb16c2da0a",
+        "bass-8d85a5bd.pth": "8d85a5bd3f996a8867fca0e8442e077e5a3f5ec747a6112742452a8f347b39c8",
+        "other-b52fbbf7.pth": "b52fbbf76479e752bd72e02304c602ac7802aa5bfbfb9cd12054b2695d5093ab",
+    }.items()
+)
 CHANNELS = 2
 # Three buffers of 2019 that later versions of the network make themselves; openunmix ignores them too.
 OBSOLETE = ("sample_rate", "stft.window", "transform.0.window")
@@ -118,8 +128,8 @@ def target_files(folder: Path) -> dict[str, Path]:
             )
         if not found:
             described = (folder / "separator.json").exists()
-            published = (file.name for file in SEPARATORS["openunmix"].weights if file.name.startswith(target))
-            raise missing_file(folder / (f"{target}.pth" if described else next(published)))
+            published = (file.name for file in WEIGHTS if file.name.startswith(target))
+            raise missing_file(folder / (f"{target}.pth" if described else next(published)), WEIGHTS)
         files[target] = found[0]
     return files
 
@@ -133,7 +143,7 @@ def load(folder: Path, device: torch.device, *, segment: float, overlap: float, 
     networks, shapes = {}, {}
     for target, path in target_files(folder).items():
         shape, hash_ = read_description(folder, target)
-        state = load_weights(path, hash_)
+        state = load_weights(path, hash_, published=WEIGHTS)
         network = shape.network()
         wanted = network.state_dict()
         check_parameters(state, wanted, path, obsolete=OBSOLETE)

@@ -1,18 +1,21 @@
 """Trained weights: fetching published files, and loading any file without trusting it.
 
 A wrong weights file causes errors that nobody sees, and a pickled one can run code. So a file's hash is checked
-before it is opened, wherever a hash is known: from `hearlab.separators`, from its name (`vocals-b62c91ce.pth` has the
-first digits of its sha256), or from the `<name>.sha256` that `fetch_weights` leaves beside it. Then it is read with
-torch's restricted unpickler, which builds tensors and nothing else, and its parameters are compared with the network's.
+before it is opened, wherever a hash is known: from the model's published files, from its name (`vocals-b62c91ce.pth`
+has the first digits of its sha256), or from the `<name>.sha256` that `fetch_weights` leaves beside it. Then it is read
+with torch's restricted unpickler, which builds tensors and nothing else, and its parameters are compared with those of
+the network.
 """
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,7 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.files import write_text
 from hearlab.progress import ByteProgress
 from hearlab.separation.torch_audio import require_torch
-from hearlab.separators import SEPARATORS, WeightsFile
+from hearlab.separators import SEPARATORS
 
 if TYPE_CHECKING:
     import torch
@@ -32,13 +35,24 @@ State = dict[str, "torch.Tensor"]
 _WANTED = "tensors by name (a state_dict)"
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published weights file of a model: its size in bytes and its whole sha256, where they are known."""
+
+    model: str
+    name: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
 def published_files(names: Sequence[str]) -> list[WeightsFile]:
     """The published files of these names, each the name of a file or of a model with all its files; none means all.
 
     Raises:
         ParameterError: a name that is neither.
     """
-    named = {name: list(model.weights) for name, model in SEPARATORS.items()}
+    named = {name: list(importlib.import_module(f"hearlab.separation.{name}").WEIGHTS) for name in SEPARATORS}
     named |= {file.name: [file] for files in list(named.values()) for file in files}
     for name in names:
         if name not in named:
@@ -90,32 +104,33 @@ def fetch_weights(
     return paths
 
 
-def known_hash(path: Path) -> str | None:
+def known_hash(path: Path, published: Iterable[WeightsFile] = ()) -> str | None:
     """The sha256 that a weights file must have (or its first digits); None if it is not known."""
-    for model in SEPARATORS.values():
-        for file in model.weights:
-            if file.name == path.name and file.sha256:
-                return file.sha256
+    for file in published:
+        if file.name == path.name and file.sha256:
+            return file.sha256
     in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
     return in_name[1] if in_name else _recorded_hash(path)
 
 
-def missing_file(path: Path) -> InputError:
+def missing_file(path: Path, published: Iterable[WeightsFile] = ()) -> InputError:
     """The error for a weights file that does not exist."""
-    for name, model in SEPARATORS.items():
-        for file in model.weights:
-            if file.name == path.name:
-                fetch = f"on a connected machine `hearlab weights fetch {name}` fetches it from {file.url}"
-                return InputError(path, "no such weights file", advice=f"put it there; {fetch}")
+    for file in published:
+        if file.name == path.name:
+            fetch = f"on a connected machine `hearlab weights fetch {file.model}` fetches it from {file.url}"
+            return InputError(path, "no such weights file", advice=f"put it there; {fetch}")
     return InputError(path, "no such weights file", wanted="a file of trained weights")
 
 
-def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State:
+def load_weights(
+    path: Path, expected_sha256_prefix: str | None = None, *, published: Iterable[WeightsFile] = ()
+) -> State:
     """Load a network's parameters on the CPU.
 
     Args:
         path: a file that torch.save wrote from a state_dict.
         expected_sha256_prefix: sha256 of the file, or its first digits; by default `known_hash`.
+        published: files of the model whose hashes are known by their names.
 
     Raises:
         InputError: missing file, another hash, a file that is damaged, that holds more than tensors by name (code in
@@ -123,8 +138,8 @@ def load_weights(path: Path, expected_sha256_prefix: str | None = None) -> State
     """
     torch = require_torch()
     if not path.is_file():
-        raise missing_file(path)
-    expected = expected_sha256_prefix or known_hash(path)
+        raise missing_file(path, published)
+    expected = expected_sha256_prefix or known_hash(path, published)
     if expected is None and _fault(path):
         raise _damaged(path)
     if expected is not None:

@@ -31,13 +31,17 @@ def folder(params: Params, split: str) -> Path:
 
 
 def check(params: Params, split: str) -> None:
-    """There is such a split, and its packages are here."""
+    """There is such a split, and its packages are here. Says where the scenes come from, if they are not rendered."""
     if split not in SPLITS:
         raise ParameterError("hearlab stage render_scenes", "unknown split", found=split, wanted=", ".join(SPLITS))
-    if read_list(workspace(params).scenes(split), "scene"):
+    files = workspace(params)
+    scenes = read_list(files.scenes(split), "scene")
+    if scenes:
         require(params, f"render_scenes@{split}")
         if params.scene_source(split) == "packaged":
-            _check_complete(units(params, split), workspace(params).clarity.scenes(split))
+            options = render_options(params.render.model_dump(mode="json", exclude={"source"}))
+            _check_complete([scene_outputs(scene["scene"], options) for scene in scenes], files.clarity.scenes(split))
+            sys.stderr.write(f"render_scenes {split}: linked from {files.clarity.scenes(split)}\n")
 
 
 def units(params: Params, split: str) -> list[Unit]:
@@ -69,12 +73,6 @@ def units(params: Params, split: str) -> list[Unit]:
     ]
 
 
-def finish(params: Params, results: Sequence[Any], split: str) -> None:
-    """Say where the scenes come from, if they were not rendered."""
-    if PACKAGED in results:
-        sys.stderr.write(f"render_scenes {split}: linked from {workspace(params).clarity.scenes(split)}\n")
-
-
 def _package_unit(scene: str, package: Path, options: RenderOptions) -> Unit:
     names = scene_outputs(scene, options)
     return Unit(
@@ -87,15 +85,16 @@ def _package_unit(scene: str, package: Path, options: RenderOptions) -> Unit:
     )
 
 
-def _check_complete(units: Sequence[Unit], package: Path) -> None:
+def _check_complete(scenes: Sequence[Sequence[str]], package: Path) -> None:
+    """All files of the scenes are in the package."""
     there = set(os.listdir(package)) if package.is_dir() else set()
-    missing = [[name for name in unit.outputs if name not in there] for unit in units]
+    missing = [[name for name in names if name not in there] for names in scenes]
     names = [name for absent in missing for name in absent]
     if names:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise InputError(
             package,
-            f"the package lacks files of {sum(map(bool, missing))} of {len(units)} scenes",
+            f"the package lacks files of {sum(map(bool, missing))} of {len(scenes)} scenes",
             found=f"no {', no '.join(names[:NAMED])}{more}",
             advice="hearlab data check names those that are missing; render.source: rendered renders the scenes",
         )

@@ -19,8 +19,9 @@ from hearlab.files import write_json
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.speech import BinauralReference
+from hearlab.named import load_named
 from hearlab.params import Params
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, load_scorer
+from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
 from hearlab.stages.common import DECIMALS, read_list, scene_listener_pairs, workspace, write_table
 
 TRACK = TRACKS["speech"]
@@ -100,7 +101,7 @@ def score_unit(
         try:
             pair = reference.beside(signal, SAMPLE_RATE, person, shared=len(scorers) > 1)
             for key, scorer in scorers.items():
-                result = pair.better_ear(load_scorer(scorer), np.random.RandomState(unit_seed(scene)))
+                result = pair.better_ear(load_named(scorer), np.random.RandomState(unit_seed(scene)))
                 scores[key] = round(float(result.score), DECIMALS)
         except InputError as error:
             # The metric knows no files: say which one it was given.

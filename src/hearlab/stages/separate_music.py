@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import soundfile
@@ -12,8 +13,10 @@ from hearlab.audio import float_wav, read_audio
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import check_song
+from hearlab.named import load_named
 from hearlab.params import TRAINED, Params
-from hearlab.separation import Separator, load_separator, weights_files
+from hearlab.separation import Separator, weights_files
+from hearlab.separation.device import choose_device
 from hearlab.separation.loading import loader
 from hearlab.stages.common import songs_to_evaluate, workspace
 
@@ -35,8 +38,10 @@ def units(params: Params) -> list[Unit]:
     """One for each song."""
     files, separate = workspace(params), params.separate
     weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
-    needed = tuple(path.as_posix() for path in weights_files(separate.model, weights))
-    common = {"weights": weights.as_posix(), **separate.model_dump(include={"model", "device", "segment", "overlap"})}
+    needed = [path.as_posix() for path in weights_files(separate.model, weights)]
+    load = loader(separate.model)
+    common = {"load": load, "weights": weights.as_posix(), "files": needed}
+    common |= separate.model_dump(include={"device", "segment", "overlap"})
     listed = []
     for song in songs_to_evaluate(params):
         mixture = files.cadenza.stem(song.split, song.name, "mixture").as_posix()
@@ -47,7 +52,7 @@ def units(params: Params) -> list[Unit]:
                 {"song": song.name, "mixture": mixture, **common},
                 inputs=(mixture, *needed),
                 outputs=tuple(f"{song.name}/{stem}.wav" for stem in STEMS),
-                code=(loader(separate.model),),
+                code=(load,),
                 memory=MEMORY,
                 gpus=_gpus(separate.device),
             )
@@ -68,13 +73,14 @@ def _gpus(device: str) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _separator(
-    model: str, weights: Path, files: tuple[tuple[str, int], ...], device: str, segment: float, overlap: float
+    load: str, weights: Path, changed: tuple[int, ...], device: str, segment: float, overlap: float
 ) -> Separator:
     """One for each process; the weights' times of change are part of the key.
 
     One thread: workers share the cores song by song, and the last bits do not depend on how many there are.
     """
-    return load_separator(model, weights, device, segment=segment, overlap=overlap, threads=1)
+    separator: Separator = load_named(load)(weights, choose_device(device), segment=segment, overlap=overlap, threads=1)
+    return separator
 
 
 def separate_unit(
@@ -83,17 +89,21 @@ def separate_unit(
     *,
     song: str,
     mixture: str,
-    model: str,
+    load: str,
     weights: str,
+    files: Sequence[str],
     device: str,
     segment: float,
     overlap: float,
 ) -> None:
-    """Write the stems of one song as float32 WAV, chunk by chunk, so that memory does not grow with the song."""
-    path, folder = root / mixture, (root / weights).resolve()
+    """Write the stems of one song as float32 WAV, chunk by chunk, so that memory does not grow with the song.
+
+    `load` is the model's function ('module:load'), not its name in the table of models.
+    """
+    path = root / mixture
     read_audio(path, rate=SAMPLE_RATE, channels=2, frames=1)  # the header, and whether the file is whole
-    stamps = tuple((file.name, file.stat().st_mtime_ns) for file in weights_files(model, folder))
-    separator = _separator(model, folder, stamps, device, segment, overlap)
+    changed = tuple((root / file).stat().st_mtime_ns for file in files)
+    separator = _separator(load, (root / weights).resolve(), changed, device, segment, overlap)
     with soundfile.SoundFile(path) as sound, contextlib.ExitStack() as stack:
 
         def read(start: int, stop: int):  # type: ignore[no-untyped-def]

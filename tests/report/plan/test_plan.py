@@ -17,6 +17,7 @@ from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.params import load_params
 from hearlab.report.plan import plan as plan_module
+from hearlab.report.plan import work
 from hearlab.report.plan.plan import Plan, Row, duration, make_plan, plan_text
 from hearlab.report.plan.stages import PlannedStage
 from hearlab.report.plan.work import Work, Workload
@@ -86,6 +87,23 @@ def test_each_metric_and_condition_takes_its_time(inside: Path) -> None:
     single = seconds["[haspi]", "false"]
     assert single == pytest.approx(PAIRS * 0.16)
     assert list(seconds.values()) == pytest.approx([single, 2 * single, 2 * single, 4 * single])
+
+
+def test_measured_seconds_are_those_of_the_scores_that_were_measured(
+    inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = inside / "data/clarity/units/score_speech.json"
+    index.parent.mkdir(parents=True)
+    result = {"scene": "S1", "listener": "L1", "enhanced": 0.5, "unprocessed": 0.1}
+    index.write_text(json.dumps({"units": [{"result": result, "files": []}]}))
+    monkeypatch.setattr(work, "unit_seconds", lambda folder: {index.relative_to(inside).as_posix(): 1.0})
+    try:
+        for metrics, seconds in (("[haspi]", PAIRS), ("[haspi,hasqi]", 2 * PAIRS)):
+            plan = make_plan(inside, ["score_speech"], ["dataset=clarity", f"evaluate.speech_metrics={metrics}"])
+            found = rows(plan)["score_speech"].work
+            assert (found.measured, found.seconds) == (True, pytest.approx(seconds))
+    finally:
+        shutil.rmtree(inside / "data")
 
 
 def test_everything_at_full_size(inside: Path) -> None:

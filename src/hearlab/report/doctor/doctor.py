@@ -209,7 +209,7 @@ def _machine(root: Path, params: Params | None) -> Iterator[Finding]:
 
 def _weights(root: Path, params: Params | None) -> Iterator[Finding]:
     from hearlab.separation.loading import weights_files
-    from hearlab.separation.weights import known_hash
+    from hearlab.separation.weights import known_hash, published_files
 
     if params is None:
         return
@@ -223,7 +223,7 @@ def _weights(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("weights", "warning", str(error).replace(f"{root}{os.sep}", ""))
         return
     for path in files:
-        if not file_digests(path, ["sha256"])["sha256"].startswith(known_hash(path) or ""):
+        if not file_digests(path, ["sha256"])["sha256"].startswith(known_hash(path, published_files([model])) or ""):
             yield Finding("weights", "error", f"{path.name} has another hash than its name", "fetch it again")
             return
     where = f"{chosen} (published)" if chosen == PUBLISHED_WEIGHTS else chosen

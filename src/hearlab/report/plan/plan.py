@@ -14,7 +14,7 @@ from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue
 from hearlab.datasets.packages.space import Need, device
 from hearlab.errors import InputError
-from hearlab.params import Params
+from hearlab.params import PREPARING, Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
@@ -22,7 +22,6 @@ from hearlab.stages.required_packages import holds_files, lacking
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
-PREPARING = ("prepare", "prepare_music")  # they put the unpacked packages under DVC
 LINKING = "hardlink,symlink"
 
 

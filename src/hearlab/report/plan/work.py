@@ -25,11 +25,13 @@ from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
 from hearlab.params import TRAINED, Params
+from hearlab.scores.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 from hearlab.stages import has_units, index_file, stage_units
 from hearlab.stages.common import SMALL_TEST, workspace
 
 COSTS = "unit_costs.toml"
+SCORING = TRACKS["speech"].scoring_stage
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Workload:
         measured = None
         if not linked:  # links cost the same wherever they are made
             measured, size = self._measured_seconds.get(index.as_posix()), self._measured_bytes(index) or size
+        if measured and name == SCORING:
+            measured *= self._scores_of_a_pair / (self._scores_then(index) or self._scores_of_a_pair)
         if units is None:  # one piece; of real data it only looks at what is there
             return Work(seconds=seconds, bytes=size, source=source) if self.params.dataset == "demo" else Work()
         done = None if listed is None else self._done(listed, index)
@@ -159,10 +163,21 @@ class Workload:
             rate = cost.get(f"{what}_per_second")
             return float(cost.get(what, 0.0)) + (rate * self._song_seconds if rate else 0.0)
 
-        times = 1
-        if name == "score_speech":  # HASQI with HASPI's ear takes as long as HASPI (`make bench`)
-            times = len(self.params.evaluate.speech_metrics) * (2 if self.params.evaluate.unprocessed else 1)
+        times = self._scores_of_a_pair if name == SCORING else 1
         return times * total("seconds"), total("bytes"), cost.get("source", "")
+
+    @property
+    def _scores_of_a_pair(self) -> int:
+        """Scores of speech for each pair: HASQI with HASPI's ear takes as long as HASPI (`make bench`)."""
+        return len(self.params.evaluate.speech_metrics) * (2 if self.params.evaluate.unprocessed else 1)
+
+    def _scores_then(self, index: Path) -> int | None:
+        """How many scores each pair of the last result has, whose time was measured."""
+        try:
+            result = json.loads(index.read_text(encoding="utf-8"))["units"][0]["result"]
+            return len(result.keys() - {"scene", "listener"})
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+            return None
 
     @cached_property
     def _song_seconds(self) -> float:
