@@ -14,15 +14,14 @@ from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import md5_of
-from hearlab.params import PUBLISHED_WEIGHTS
-from hearlab.versions.dvc_command import full_config, repository, run_dvc
+from hearlab.params import PREPARING, PUBLISHED_WEIGHTS
+from hearlab.versions.dvc_command import full_config, repository, run_dvc, set_local_config
 from hearlab.versions.dvc_files import cache_folder, cached_object
 from hearlab.versions.git import git, git_text, run_git
-from hearlab.versions.lock import lock_records, stages_behind
+from hearlab.versions.lock import LOCK_FILE, lock_records, stages_behind
 from hearlab.versions.revisions import Files, WorkspaceFiles
 
 PARENT = ".hearlab"  # ignored by git, and on the file system of the workspace: links to the cache work
-PREPARES = ("prepare", "prepare_music")  # they only check data sets that are not made on the spot
 
 
 class Checkout:
@@ -120,10 +119,13 @@ class Checkout:
         The stages that check a data set from outside are not run: its files are pulled.
 
         Raises:
-            InputError: the data cannot be pulled, or a stage fails.
+            InputError: the revision never ran the stage, the data cannot be pulled, or a stage fails.
         """
         stages = stages_behind(lock, stage)
-        given = [name for name in stages if name in PREPARES and dataset != "demo"]
+        if not stages:  # `dvc repro` without targets would run everything
+            advice = f"dvc repro {stage}, and commit it"
+            raise InputError(self.commit[:12], f"cannot be recomputed: {LOCK_FILE} knows no stage {stage}", advice=advice)
+        given = [name for name in stages if name in PREPARING and dataset != "demo"]
         complaint = self.pull(given) if given else None
         if complaint:
             advice = "dvc add or push the data set where it is, see docs/full-data.md"
@@ -151,9 +153,10 @@ class Checkout:
         self._cache = cache_folder(self.root)
         if self._cache is not None:
             cache["dir"] = str(self._cache.parent.parent.resolve())
-        (self.path / ".dvc" / "config.local").touch(mode=0o600)  # remotes may have passwords
-        with repository(self.path) as own, own.config.edit("local", validate=False) as local:
-            local |= {"cache": cache, "core": core, "remote": config["remote"]}
+        try:
+            set_local_config(self.path, {"cache": cache, "core": core, "remote": config["remote"]})
+        except ValueError as error:
+            raise InputError(self.commit[:12], "its DVC configuration cannot be read", found=str(error)) from None
 
     def _dvc(self, *arguments: str, own_code: bool = False) -> subprocess.CompletedProcess[str]:
         environment = {"DVC_SITE_CACHE_DIR": str(self._folder / "site")}

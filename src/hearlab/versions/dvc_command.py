@@ -45,6 +45,28 @@ def full_config(root: Path) -> dict[str, Any]:
         return dict(repo.config)
 
 
+def set_local_config(root: Path, values: Mapping[str, Any]) -> None:
+    """Set sections of DVC's configuration in .dvc/config.local, which only this user can read: it may hold passwords.
+
+    The keys of .dvc/config are not checked: an old revision may have some that this DVC does not know. DVC's object for
+    the repository would check them, and leave a folder in DVC's site cache.
+
+    Raises:
+        ImportError: DVC is not installed.
+        ValueError: the configuration cannot be read.
+    """
+    config = importlib.import_module("dvc.config").Config
+    folder = root / ".dvc"
+    (folder / "config.local").touch(mode=0o600)
+    try:
+        with config(dvc_dir=os.fspath(folder), validate=False).edit("local", validate=False) as local:
+            local |= values
+    except OSError:
+        raise
+    except Exception as error:  # of DVC and of the libraries by which it reads
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+
+
 def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
     """Why a remote cannot be used; None if it can: it answers whether it has one object that no remote has."""
     program = (

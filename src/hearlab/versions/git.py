@@ -42,4 +42,4 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, check=False)
     except OSError:
-        raise InputError("git", "is not installed", advice="install it, or compare CSV files") from None
+        raise InputError("git", "is not installed", advice="install git") from None

@@ -45,7 +45,7 @@ def deps(stage: Mapping[str, Any]) -> dict[str, str]:
 
 def _identities(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
     entries = stage.get(kind) or []
-    return {str(entry.get("path")): str(entry.get("md5", "")) for entry in entries if isinstance(entry, dict)}
+    return {str(entry.get("path")): str(entry.get("md5") or "") for entry in entries if isinstance(entry, dict)}
 
 
 def all_outs(lock: Lock) -> dict[str, str]:
