@@ -8,7 +8,7 @@ from typing import Any
 from hearlab.errors import InputError
 from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.metadata import metadata_files
+from hearlab.scores.metadata import metadata_files, scenes_by_name
 from hearlab.scores.tracks import Track
 from hearlab.text import few
 from hearlab.versions.lock import deps
@@ -55,7 +55,7 @@ def _inputs(track: Track, files: Files) -> dict[str, str]:
     """Identities of what the scores were made from, but for the signals that are compared."""
     inputs = deps(files.lock.get(track.scoring_stage, {}))
     signals = ("/enhanced", "/enhanced_music")
-    return {path: identity for path, identity in inputs.items() if identity != "None" and not path.endswith(signals)}
+    return {path: identity for path, identity in inputs.items() if identity and not path.endswith(signals)}
 
 
 def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset[str], list[str]]:
@@ -68,9 +68,9 @@ def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset
             entries = None
         if not isinstance(entries, list):
             return frozenset(), [f"the scene lists of A and B differ, and {side}'s cannot be read: names may mislead"]
-        lists.append({entry.get("scene"): entry for entry in entries if isinstance(entry, dict)})
+        lists.append(scenes_by_name(entries))
     names = lists[0].keys() & lists[1].keys()
-    return frozenset(str(name) for name in names if lists[0][name] != lists[1][name]), []
+    return frozenset(name for name in names if lists[0][name] != lists[1][name]), []
 
 
 def _text(value: Any) -> str:
