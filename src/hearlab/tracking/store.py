@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,11 +36,11 @@ CONNECT_SECONDS = 5.0  # to find out whether a server is there at all
 DEAD_SECONDS = 600.0  # after which a process on another machine counts as dead: logging takes seconds
 AT_ONCE = 100  # parameters and tags that MLflow takes in one request
 RUNS_AT_MOST = 10_000  # that are asked for at a time: more than one result ever has
-# For MLflow, unless the user has set them: no messages, no telemetry, and a server that fails is found out in seconds
-# (the result is kept and logged later). MLflow's own patience is 120 s and 7 attempts.
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+# For MLflow, whatever the user has set: nothing is sent to its makers, and nothing is printed between HearLab's lines.
+FORCED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+# Unless the user has set them: no messages, and a server that fails is found out in seconds (the result is kept and
+# logged later). MLflow's own patience is 120 s and 7 attempts.
+DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -238,8 +239,7 @@ def _started(process: int) -> int | None:
 
 def _mlflow(module: str) -> Any:
     """Import a part of MLflow, with its messages and its telemetry off."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.update({**DEFAULTS, **os.environ, **FORCED})
     loaded = importlib.import_module(module)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -312,12 +312,13 @@ def _reach(where: Backend) -> None:
             engine.dispose()
 
 
-def server_problem(address: str, seconds: float) -> str | None:
-    """Why no web server answers at an address; None if one does, whatever it says."""
+def server_problem(address: str, seconds: float, *, healthy: bool = False) -> str | None:
+    """Why no web server answers at an address, or none that is `healthy`; None if one does."""
     try:
         urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=seconds).close()
-    except urllib.error.HTTPError:
-        return None
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", None) or error)
+    except urllib.error.HTTPError as error:
+        return f"answers {error.code}" if healthy else None
+    except (OSError, ValueError, HTTPException) as error:
+        cause = getattr(error, "reason", None) or error
+        return " ".join(str(cause).split()) or type(cause).__name__
     return None

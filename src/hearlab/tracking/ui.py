@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hearlab.errors import InputError
-from hearlab.tracking.store import ARTEFACTS, ENVIRONMENT, backend, server_problem
+from hearlab.tracking.store import ARTEFACTS, DEFAULTS, FORCED, backend, server_problem
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0  # MLflow takes a few, and on a busy machine many more
@@ -40,7 +40,7 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     store = ("--backend-store-uri", where.uri, "--default-artifact-root", (where.home / ARTEFACTS).as_uri())
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # Without the seven processes for the evaluation of language models that would start beside it.
-    environment = {**os.environ, **ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**os.environ, **DEFAULTS, **FORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     environment["PYTHONWARNINGS"] = "ignore"
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
     # A group of its own, so that its helpers end with it, and a signal that ends this process like Ctrl-C.

@@ -7,9 +7,7 @@ import os
 import platform
 import shutil
 import socket
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.data import data_findings
 from hearlab.report.doctor.finding import Finding
 from hearlab.text import size_text
-from hearlab.tracking.store import hide_password
+from hearlab.tracking.store import hide_password, server_problem
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 from hearlab.versions.git import git_text
@@ -169,13 +167,7 @@ def _tracking_problem(address: str) -> str | None:
         return None if folder.is_dir() else f"no folder {folder}"
     if parts.scheme not in ("http", "https"):
         return _connection_problem(address)
-    try:
-        urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=SECONDS).close()
-    except urllib.error.HTTPError as error:
-        return f"answers {error.code}"
-    except (OSError, ValueError) as error:
-        return str(error)
-    return None
+    return server_problem(address, SECONDS, healthy=True)
 
 
 def _connection_problem(address: str, without_port: str | None = None) -> str | None:
