@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from hearlab.compute.memo import Entry, Memo
 from hearlab.files import md5_of
 from hearlab.progress import UnitProgress
 from hearlab.text import size_text, table
-from hearlab.versions.lock import lock_records
+from hearlab.versions.lock import listing, lock_records
 
 INDEX_PATTERN = "data/*/units/*.json"
 
@@ -86,11 +86,9 @@ def _known_to_dvc(memo: Memo) -> set[str]:
     if memo.cache is None:
         return set()
     known = set(lock_records(memo.root, memo.cache).values())
-    for listing in memo.cache.glob("??/*.dir"):
-        try:
-            known |= {str(entry["md5"]) for entry in json.loads(listing.read_text(encoding="utf-8"))}
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+    for folder in memo.cache.glob("??/*.dir"):
+        with contextlib.suppress(OSError):
+            known |= set(listing(folder.read_bytes()).values())
     return known
 
 
