@@ -123,8 +123,8 @@ class Checkout:
         """
         stages = stages_behind(lock, stage)
         if not stages:  # `dvc repro` without targets would run everything
-            advice = f"dvc repro {stage}, and commit it"
-            raise InputError(self.commit[:12], f"cannot be recomputed: {LOCK_FILE} knows no stage {stage}", advice=advice)
+            problem = f"cannot be recomputed: {LOCK_FILE} knows no stage {stage}"
+            raise InputError(self.commit[:12], problem, advice=f"dvc repro {stage}, and commit it")
         given = [name for name in stages if name in PREPARING and dataset != "demo"]
         complaint = self.pull(given) if given else None
         if complaint:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from hearlab.commands.score import score_files
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import haaqi_stem, unit_seed
+from hearlab.metrics.files import score_files
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LISTENER = Listener(
