@@ -109,6 +109,8 @@ def test_file_names_are_safe_short_and_different() -> None:
 def test_texts_of_figures_have_no_tags() -> None:
     assert text("<b>&lt;", 100) == "&lt;b&gt;&amp;lt;"
     assert text("x" * 50, 10) == "x" * 9 + "…"
+    assert text("曲" * 50, 10) == "曲" * 4 + "…"  # its letters are twice as wide
+    assert text("\x1b" * 50, 10) == "\N{REPLACEMENT CHARACTER}" * 9 + "…"
 
 
 def test_versions_are_matched_in_loudness(site: Path) -> None:

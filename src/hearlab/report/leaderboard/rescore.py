@@ -15,6 +15,7 @@ from hearlab.datasets.layout import DATA, Workspace
 from hearlab.errors import InputError
 from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.progress import UnitProgress
+from hearlab.scores.metadata import metadata_files
 from hearlab.scores.table import Pair, parse_scores
 from hearlab.scores.tracks import Track
 from hearlab.versions.checkout import Checkout
@@ -99,15 +100,15 @@ def scoring_units(root: Path, track: Track) -> dict[Pair, Unit]:
     return {(unit.arguments[track.cluster], unit.arguments["listener"]["name"]): unit for unit in units}
 
 
-def list_files(track: Track, dataset: str, values: Mapping[str, object]) -> list[str]:
+def list_files(track: Track, values: Mapping[str, object]) -> list[str]:
     """Lists of the pairs of a split, to be pulled first."""
-    files = Workspace(Path(DATA) / dataset)
-    if track.cluster == "scene":
-        split = str(values.get("evaluate.split"))
-        paths = [files.clarity.listeners, files.clarity.scenes_listeners(split), files.scenes(split)]
+    files = Workspace(Path(DATA) / str(values.get("dataset")))
+    scenes, listeners = metadata_files(track, values)
+    if scenes is not None:
+        paths = [listeners, files.clarity.scenes_listeners(str(values.get("evaluate.split"))), scenes]
     else:
-        songs, listeners = (str(values.get(f"evaluate.{name}")) for name in ("song_split", "song_listeners"))
-        paths = [files.cadenza.songs(songs), files.cadenza.listeners(listeners)]
+        songs = str(values.get("evaluate.song_split"))
+        paths = [files.cadenza.songs(songs), listeners]
         paths += [files.cadenza.segments] if songs == "test" else []
     return [path.as_posix() for path in paths]
 

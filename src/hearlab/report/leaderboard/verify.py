@@ -214,7 +214,7 @@ class _Verifier:
 
     def _sample(self, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int) -> str | None:
         """Score pairs again; gives the complaint if their signals cannot be had."""
-        complaint = self.copy.pull(list_files(self.track, self.result.dataset, self.result.values))
+        complaint = self.copy.pull(list_files(self.track, self.result.values))
         if complaint:
             return complaint
         expected = scoring_units(self.copy.path, self.track)

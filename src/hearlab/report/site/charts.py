@@ -11,17 +11,17 @@ import numpy as np
 from hearlab.report.site.pages import Address
 from hearlab.report.site.results import MetricResults, TrackResults
 from hearlab.scores.table import ScoreTable
+from hearlab.text import printable, shortened
 
 BIN = 0.05
 MANY = 2000  # points that are drawn by WebGL
-NAME = 32  # letters of a song on an axis
+NAME = 32  # columns of a song on an axis
 Chart = dict[str, Any]
 
 
-def text(name: str, most: int = 10_000) -> str:
-    """A name for Plotly, which takes some tags and entities in texts: none are left, and it is at most so long."""
-    short = name if len(name) <= most else f"{name[: most - 1]}…"
-    return html.escape(short, quote=False)
+def text(name: str, most: int | None = None) -> str:
+    """A name for Plotly, which takes some tags and entities in texts: none are left, and it is at most so wide."""
+    return html.escape(name if most is None else shortened(printable(name), most), quote=False)
 
 
 def charts(results: TrackResults, address: Address) -> list[Chart]:

@@ -18,8 +18,10 @@ from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED
+from hearlab.text import printable, shortened
 
 LISTENERS = 4  # in one picture
+NAME = 70  # columns of its heading for the name
 ROW, WIDTH = 1.35, 12.0  # inches
 DOTS = 110  # per inch
 ENVELOPE = 1200  # columns of a waveform
@@ -79,7 +81,8 @@ def _write(path: Path, results: Results, track: TrackResults, name: str, listene
             parts: Any = figure.subfigures(2, 1, height_ratios=[ROW * len(group.versions), 2.9])
             rows, audiograms = parts
         facts = scene_facts(track.scenes.get(name, {}))
-        figure.suptitle("   ".join([_short(name), *(f"{label}: {value}" for label, value in facts[:2])]), color=INK)
+        heading = [shortened(printable(name), NAME), *(f"{label}: {value}" for label, value in facts[:2])]
+        figure.suptitle("   ".join(heading), color=INK)
         axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])
         for pair, version in zip(axes, group.versions, strict=True):
             _version(pair, results.root, track, name, version)
@@ -140,8 +143,3 @@ def _title(track: TrackResults, name: str, version: Version, level: float) -> st
             score = one.mean(one.unprocessed, name)
         texts += [f"{one.metric.short} {score:.3f}"] if score is not None else []
     return "   ".join([version.label, *texts, heard])
-
-
-def _short(name: str, most: int = 70) -> str:
-    clean = "".join(letter if letter.isprintable() else " " for letter in name)
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
