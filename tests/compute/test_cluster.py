@@ -148,6 +148,37 @@ def test_a_lost_head(cluster: Cluster, workspace: Workspace, wanted: dict[str, s
     resume(workspace, cluster.code, wanted)
 
 
+ENDED_BY_RAY = """
+import os
+import sys
+from hearlab.compute.ray.connection import connected
+with connected(1, "stage"):
+    print("connected", flush=True)
+    sys.stdin.readline()
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "there"])
+def test_ray_ends_the_driver_without_a_word(cluster: Cluster, lost: bool) -> None:
+    """As Ray does in some calls when it finds the node of the head gone."""
+    cluster.start("head")
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDED_BY_RAY],
+        env=driver(cluster),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "connected\n"
+    if lost:
+        cluster.kill("head")
+    _, text = process.communicate("\n", timeout=LOST_HEAD_SECONDS)
+    assert process.returncode == 1
+    assert text.count("hearlab: stage: lost the head of the Ray cluster at ") == lost, text
+
+
 def resume(workspace: Workspace, code: Path, wanted: dict[str, str]) -> None:
     """Run in one process what is left to do, and nothing else."""
     kept = workspace.kept()

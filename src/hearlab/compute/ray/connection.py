@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +22,17 @@ from hearlab.errors import InputError
 
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
+# Where Ray finds its node gone in the middle of a call, it ends this process at once and says nothing. A process of its
+# own then says why: its standard input ends without a word, and nothing listens at the head's address.
+WITNESS = """
+import socket, sys
+host, port, seconds, line = sys.argv[1:]
+if not sys.stdin.read():
+    try:
+        socket.create_connection((host, int(port)), timeout=float(seconds)).close()
+    except OSError:
+        sys.stderr.write(line)
+"""
 CONNECT_SECONDS = 60.0
 ADVICE = "check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS to run on this machine"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -67,13 +79,10 @@ def connected(workers: int, stage: str) -> Iterator[None]:
             found=" ".join(str(error).split())[:200],
             advice=ADVICE if address else None,
         ) from error
-    stop = threading.Event()
-    if address:
-        threading.Thread(target=_watch_head, args=(stage, stop), daemon=True).start()
     try:
-        yield
+        with _watched_head(stage) if address else contextlib.nullcontext():
+            yield
     finally:
-        stop.set()
         with contextlib.suppress(Exception):
             ray.shutdown()
         if temporary:
@@ -119,25 +128,46 @@ def _connect(address: str, stage: str, options: Mapping[str, Any]) -> None:
             os.close(shown)
 
 
+def _line(text: str) -> str:
+    return f"\nhearlab: {text}\n"
+
+
 def _end(text: str) -> None:
     """End this process at once, with one line: its main thread waits inside Ray and cannot be interrupted."""
-    sys.stderr.write(f"\nhearlab: {text}\n")
+    sys.stderr.write(_line(text))
     sys.stderr.flush()
     os._exit(1)
 
 
-def _watch_head(stage: str, stop: threading.Event) -> None:
-    """End this process with a clear line when the head is gone: Ray itself would wait a minute and then abort."""
+@contextlib.contextmanager
+def _watched_head(stage: str) -> Iterator[None]:
+    """Inside the block this process ends with a clear line when the head is gone; Ray would abort after a minute."""
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    failed = 0
-    while not stop.wait(HEAD_SECONDS):
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=HEAD_SECONDS).close()
-            failed = 0
-        except OSError:
-            failed += 1
-        if failed >= HEAD_TRIES and not stop.is_set():
-            _end(
-                f"{stage}: lost the head of the Ray cluster at {host}:{port}; "
-                "what was finished is kept, run it again to go on"
-            )
+    host = host.strip("[]")
+    lost = f"{stage}: lost the head of the Ray cluster at {host}:{port}; "
+    lost += "what was finished is kept, run it again to go on"
+    witness = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", WITNESS, host, port, str(HEAD_SECONDS), _line(lost)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for this process
+    )
+    stop = threading.Event()
+
+    def watch() -> None:
+        failed = 0
+        while not stop.wait(HEAD_SECONDS):
+            try:
+                socket.create_connection((host, int(port)), timeout=HEAD_SECONDS).close()
+                failed = 0
+            except OSError:
+                failed += 1
+            if failed >= HEAD_TRIES and not stop.is_set():
+                witness.communicate(b"said")
+                _end(lost)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+        witness.communicate(b"ended")

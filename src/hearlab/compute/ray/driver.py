@@ -47,7 +47,7 @@ def run_on_ray(
         server = FileServer.options(  # type: ignore[attr-defined]
             num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(this_node(), soft=False)
         ).remote(str(root))
-        job = ray.put(Job(root, staging, mark))
+        job = Job(root, staging, mark)  # by value: an object in Ray's store is lost with the head
         running: dict[Any, list[Unit]] = {}
         served: set[str] = set()  # nodes that do not see the workspace
         waiting = list(reversed(grouped(units)))
