@@ -85,9 +85,9 @@ class Backend:
 
     @property
     def shown(self) -> str:
-        """For messages, without a password."""
+        """For messages, without user and password."""
         own = self.home / DATABASE
-        return str(own) if self.local_database == own else hide_password(self.uri)
+        return str(own) if self.local_database == own else without_login(self.uri)
 
 
 class Logged(NamedTuple):
@@ -97,9 +97,14 @@ class Logged(NamedTuple):
     new: bool
 
 
+def without_login(address: str) -> str:
+    """An address without user, password and token."""
+    return re.sub(r"^([^:/]+://)[^/]*@", r"\1", address)
+
+
 def hide_password(text: str) -> str:
-    """The text, with the passwords of addresses in it replaced."""
-    return re.sub(r"(://[^\s/:@]*):[^\s@/]+@", r"\1:***@", text)
+    """Free text, with the passwords of addresses in it replaced; a login without one is a token."""
+    return re.sub(r"://(?:([^\s/:@]*:)[^\s/]+|[^\s/]*)@", r"://\1***@", text)
 
 
 def backend(root: Path) -> Backend:
@@ -132,8 +137,8 @@ def log(record: Record, where: Backend) -> Logged:
     except ImportError as error:
         raise TrackingFailed(f"{error.name} is not installed (pip install 'hearlab[pipeline,postgresql]')") from None
     except Exception as error:  # of MLflow, SQLAlchemy, the drivers, requests
-        text = (str(error).strip().splitlines() or [""])[0]
-        raise TrackingFailed(hide_password(f"{type(error).__name__}: {text[:200]}")) from error
+        text = hide_password((str(error).strip().splitlines() or [""])[0])
+        raise TrackingFailed(f"{type(error).__name__}: {text[:200]}") from error
 
 
 def _log(record: Record, where: Backend) -> Logged:
@@ -306,8 +311,8 @@ def _reach(where: Backend) -> None:
         try:
             engine.connect().close()
         except sqlalchemy.exc.SQLAlchemyError as error:
-            text = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise TrackingFailed(hide_password(f"cannot be used ({text[:200]})")) from None
+            text = hide_password(" ".join(str(getattr(error, "orig", None) or error).split()))
+            raise TrackingFailed(f"cannot be used ({text[:200]})") from None
         finally:
             engine.dispose()
 
@@ -315,7 +320,7 @@ def _reach(where: Backend) -> None:
 def server_problem(address: str, seconds: float, *, healthy: bool = False) -> str | None:
     """Why no web server answers at an address, or none that is `healthy`; None if one does."""
     try:
-        urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=seconds).close()
+        urllib.request.urlopen(f"{without_login(address).rstrip('/')}/health", timeout=seconds).close()
     except urllib.error.HTTPError as error:
         return f"answers {error.code}" if healthy else None
     except (OSError, ValueError, HTTPException) as error:

@@ -59,6 +59,14 @@ def test_remotes_that_answer_and_do_not(root: Path, tmp_path: Path) -> None:
     assert by_subject(root)["remote near"].state == "ok"
     assert found["remote far"].state == "error"
     assert "\n" not in str(found["remote far"])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        address = f"https://secret:p@ss@127.0.0.1:{port}/store"
+        subprocess.run((*dvc, "add", "--quiet", "--force", "far", address), check=True)
+        line = str(by_subject(root)["remote far"])
+    assert f"https://127.0.0.1:{port}/store: " in line
+    assert "secret" not in line
 
 
 def test_links_as_dvc_writes_them(root: Path) -> None:
@@ -154,11 +162,14 @@ def test_tracking_servers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         for scheme in ("http", "postgresql"):
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://user:secret@127.0.0.1:{port}/x")
-            found = by_subject(root)["MLflow"]
-            assert found.state == "warning"
-            assert f"{scheme}://user:***@127.0.0.1:{port}/x: " in found.text
-            assert "secret" not in str(found)
+            for login in ("user:secret", "secret", "secret:", "user:sec@secret"):
+                monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://{login}@127.0.0.1:{port}/x")
+                found = by_subject(root)["MLflow"]
+                assert found.state == "warning"
+                assert f"{scheme}://127.0.0.1:{port}/x: " in found.text
+                assert "secret" not in str(found)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1/x")  # no port
+    assert not [finding for finding in examine(root) if "secret" in str(finding)]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/runs.db")
     assert by_subject(root)["MLflow"].state == "ok"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/nowhere/runs.db")

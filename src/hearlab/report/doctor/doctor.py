@@ -18,7 +18,7 @@ from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.data import data_findings
 from hearlab.report.doctor.finding import Finding
 from hearlab.text import size_text
-from hearlab.tracking.store import hide_password, server_problem
+from hearlab.tracking.store import hide_password, server_problem, without_login
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 from hearlab.versions.git import git_text
@@ -114,11 +114,11 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         advice = "dvc remote add --default NAME ADDRESS, see docs/remotes.md"
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
     for name, settings in configured.items():
-        address = settings.get("url", "")
+        address = without_login(settings.get("url", ""))
         problem = _connection_problem(address)
-        problem = f"{hide_password(address)}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
+        problem = f"{address}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
         if problem:
-            yield Finding(f"remote {name}", "error", problem, "check the network and docs/remotes.md")
+            yield Finding(f"remote {name}", "error", hide_password(problem), "check the network and docs/remotes.md")
         elif settings.get("verify", "").lower() != "true":
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
@@ -146,7 +146,7 @@ def _ray(root: Path, params: Params | None) -> Iterator[Finding]:
 
 def _mlflow(root: Path, params: Params | None) -> Iterator[Finding]:
     version = _version("mlflow")
-    address = os.environ.get("MLFLOW_TRACKING_URI")
+    address = without_login(os.environ.get("MLFLOW_TRACKING_URI", ""))
     if version is None:
         advice = "the pipeline runs without it; make demo installs it, or pip install 'hearlab[pipeline]'"
         yield Finding("MLflow", "warning", "not installed: runs are not tracked", advice)
@@ -154,9 +154,9 @@ def _mlflow(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("MLflow", "ok", f"{version}; MLFLOW_TRACKING_URI is not set")
     elif problem := _tracking_problem(address):
         advice = "the pipeline runs without it; start the server, or unset MLFLOW_TRACKING_URI"
-        yield Finding("MLflow", "warning", f"{version}; {hide_password(address)}: {problem}", advice)
+        yield Finding("MLflow", "warning", f"{version}; {address}: {problem}", advice)
     else:
-        yield Finding("MLflow", "ok", f"{version}; {hide_password(address)} can be reached")
+        yield Finding("MLflow", "ok", f"{version}; {address} can be reached")
 
 
 def _tracking_problem(address: str) -> str | None:
