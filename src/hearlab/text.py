@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Sequence
 
 
@@ -38,7 +39,8 @@ def table(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), most: 
     if most is not None:
         cells = [[shortened(row[0], most), *row[1:]] for row in cells]
     sides = ["left" if column in left else "right" for column in range(max(map(len, cells)))]
-    lines = tabulate(cells, tablefmt="plain", colalign=sides, disable_numparse=True).splitlines()
+    exact = {"disable_numparse": True, "preserve_whitespace": True}
+    lines = tabulate(cells, tablefmt="plain", colalign=sides, **exact).split("\n")
     lines.insert(1, "-" * max(map(width, lines)))
     return "\n".join(lines)
 
@@ -66,5 +68,6 @@ def shortened(text: str, most: int) -> str:
 
 
 def printable(text: str) -> str:
-    """A text in which nothing can control the terminal; names come from files."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """A text in which nothing can control the terminal; names come from files. Spaces of all widths become plain."""
+    letters = (" " if unicodedata.category(letter) == "Zs" else letter for letter in text)
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in letters)
