@@ -17,10 +17,11 @@ import pytest
 from file_server import Site, serving
 from hearlab.datasets.download.file import Connection, Downloaded, download, fetched_intervals, part_path
 from hearlab.datasets.download.retry import Retry
+from hearlab.datasets.download.sources import Remote
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
+from hearlab.separation import openunmix
 from hearlab.separation.weights import fetch_weights
-from hearlab.separators import SEPARATORS
 
 CONTENT = hashlib.shake_256(b"weights").digest(700_000)
 SIZE = len(CONTENT)
@@ -78,6 +79,80 @@ def test_a_file_of_unknown_size_and_hash(site: Site, fetch: Fetch) -> None:
     assert fetch(size=None, sha256=None).digests["sha256"] == HASH
     site.ranges, site.length = False, "none"
     assert fetch(size=None, sha256=None).digests["sha256"] == HASH
+
+
+def test_a_file_without_announced_length(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    site.ranges, site.length = False, "none"
+    assert fetch().fetched == SIZE
+    assert (tmp_path / "file.pth").read_bytes() == CONTENT
+    site.length, site.chunked = None, True
+    assert fetch(size=None, sha256=None).digests["sha256"] == HASH
+    assert only(tmp_path, "file.pth")
+
+
+def test_a_whole_part_of_a_file_of_unknown_size(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    def stop(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(size=None, sha256=None, check=stop)
+    assert part_path(tmp_path / "file.pth").read_bytes() == CONTENT
+    site.requests.clear()
+    done = fetch(size=None, sha256=None)
+    assert (done.fetched, done.digests["sha256"]) == (0, HASH)
+    assert [wanted for _, wanted in site.requests] == ["bytes=0-511"]
+    assert only(tmp_path, "file.pth")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("size", [None, SIZE])
+def test_an_empty_file_is_refused(site: Site, fetch: Fetch, tmp_path: Path, ranges: bool, size: int | None) -> None:
+    site.files["/file.pth"], site.ranges = b"", ranges
+    with pytest.raises(InputError, match=r"/file\.pth: is empty \(wanted file\.pth\)"):
+        fetch(size=size, sha256=None)
+    assert only(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(InputError, match=r"empty: is empty \(wanted copy\)"):
+        download(str(tmp_path / "empty"), tmp_path / "copy")
+    assert only(tmp_path, "empty")
+
+
+def test_a_server_that_cuts_before_the_first_byte_is_tried_again(site: Site, fetch: Fetch) -> None:
+    site.cut_after = [0, 0]
+    assert fetch().fetched == SIZE
+
+
+def test_no_server_at_all(tmp_path: Path) -> None:
+    with serving(Site()) as gone:
+        pass
+    with pytest.raises(InputError, match=r"cannot be fetched \(found .*refused, 3 times in a row\).* is kept"):
+        download(f"{gone.address}/file.pth", tmp_path / "file.pth", connection=QUICK)
+    assert only(tmp_path)
+
+
+def test_an_old_part_takes_no_space_from_another_version(site: Site, fetch: Fetch, tmp_path: Path) -> None:
+    """It is gone before the space is looked at, also where the file changes meanwhile; not before it is accepted."""
+    part, seen = part_path(tmp_path / "file.pth"), []
+
+    def space(size: int | None, there: int) -> None:
+        seen.append((size, there, part.exists(), fetched_intervals(tmp_path / "file.pth").total()))
+
+    def change(served: int) -> None:
+        if served > 300_000:
+            site.tag = '"version-3"'
+
+    def refuse(shown: str, remote: Remote) -> None:
+        raise InputError(shown, "is another file")
+
+    site.tag = '"version-1"'
+    interrupt(site, fetch)
+    site.tag, site.served = '"version-2"', 0
+    with pytest.raises(InputError, match="is another file"):
+        fetch(accept=refuse)
+    assert part.exists()
+    site.on_served = change
+    fetch(require_space=space)
+    assert seen == [(SIZE, 0, False, 0), (SIZE, 0, False, 0)]
 
 
 @pytest.mark.parametrize("resumed", [False, True])
@@ -167,7 +242,7 @@ def test_a_web_page_or_a_damaged_archive_is_no_weights_file(site: Site, tmp_path
 
 
 def test_published_weights_are_checked_by_size_and_hash(site: Site, tmp_path: Path) -> None:
-    vocals, *_, bass = SEPARATORS["openunmix"].weights[:3]
+    vocals, *_, bass = openunmix.WEIGHTS[:3]
     site.files = {f"/{bass.name}": CONTENT, f"/{vocals.name}": bytes(vocals.size or 0)}
     with pytest.raises(InputError, match=r"found 700000 bytes, wanted 35637796 bytes"):
         fetch_weights([bass.name], tmp_path, base_url=site.address, connection=QUICK)

@@ -21,6 +21,7 @@ import pytest
 from archives_made import folders_in, some_bytes, some_files, test_package, tree_archive
 
 from file_server import Site, http_date, serving
+from hearlab.datasets.download import file
 from hearlab.datasets.packages import Connection, Fetched, PackageFolders, Retry, check, fetch
 from hearlab.datasets.packages.receipt import read_archive_note, write_archive_note
 from hearlab.errors import InputError
@@ -417,6 +418,39 @@ def test_two_at_once(site: Site, get: Callable[..., Fetched], tmp_path: Path) ->
     assert "another process is fetching small" in refused[0]
 
 
+def test_a_second_process_does_not_fetch_what_the_first_has_just_named(
+    site: Site, get: Callable[..., Fetched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks whether the archive is there only when nobody else can be about to name it."""
+    opened = file.open_source
+
+    def first(*arguments: Any) -> Any:
+        monkeypatch.setattr(file, "open_source", opened)
+        with pytest.raises(InputError, match="another process is fetching small"):
+            get()
+        return opened(*arguments)
+
+    monkeypatch.setattr(file, "open_source", first)
+    check_right(get(), tmp_path)
+    assert site.served == len(ARCHIVE) + 512
+
+
+def test_one_process_at_a_time_verifies_what_is_there(get: Callable[..., Fetched], tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "small.tgz").write_bytes(ARCHIVE)
+    refused = []
+
+    class Second(ByteProgress):
+        def start(self, *arguments: Any) -> None:
+            with pytest.raises(InputError, match="another process is fetching small"):
+                get()
+            refused.append(arguments)
+            super().start(*arguments)
+
+    check_right(get(progress=Second(quiet=True)), tmp_path)
+    assert len(refused) == 1
+
+
 def test_rate_and_time_left(site: Site, get: Callable[..., Fetched], monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -518,6 +552,20 @@ def test_space_for_what_follows(site: Site, tmp_path: Path, get: Callable[..., F
     with pytest.raises(InputError, match="not enough disk space"):
         get(package={"unpacked": 10**15})
     check_right(get(package={"unpacked": 10**15}, then_unpack=False), tmp_path)
+
+
+def test_an_old_part_takes_no_space_from_another_version(small_disk: Path, tmp_path: Path) -> None:
+    """A disk that has space for one version of the archive, not for two."""
+    archive = ARCHIVE[:1_200_000]
+    folders = PackageFolders(small_disk, tmp_path / "receipts", {"clarity_data": tmp_path})
+    with serving(Site({"/small.tgz": archive[:2] + some_bytes(len(archive) - 2, 9)})) as site:
+        address = f"{site.address}/small.tgz"
+        site.statuses = [*[None] * 5, *[404] * 20]
+        with pytest.raises(InputError, match="no such file on the server"):
+            fetch(test_package(), folders, address, then_unpack=False, connection=IN_RANGES)
+        site.statuses, site.tag, site.files["/small.tgz"] = [], '"version-2"', archive
+        done = fetch(test_package(), folders, address, then_unpack=False, connection=IN_RANGES)
+    assert done.path.read_bytes() == archive
 
 
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path) -> None:

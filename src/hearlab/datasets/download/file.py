@@ -84,6 +84,15 @@ def _journal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.part-fetch.journal")
 
 
+def fetching(path: Path) -> contextlib.AbstractContextManager[None]:
+    """The lock under which a file is fetched; a second process on this machine is refused.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    return only_one(path.with_name(f".{path.name}.part-lock"), f"fetching {path.name}")
+
+
 def download(
     address: str,
     path: Path,
@@ -91,9 +100,11 @@ def download(
     size: int | None = None,
     checksum: Mapping[str, str] | None = None,
     algorithms: Iterable[str] = (),
-    accept: Callable[[str, Remote, int], None] = lambda shown, remote, there: None,
+    accept: Callable[[str, Remote], None] = lambda shown, remote: None,
+    require_space: Callable[[int | None, int], None] = lambda size, there: None,
     check: Callable[[Path], str | None] = lambda path: None,
     set_aside: bool = False,
+    locked: bool = False,
     connection: Connection | None = None,
     progress: ByteProgress | None = None,
 ) -> Downloaded:
@@ -107,19 +118,23 @@ def download(
         size: bytes that the file must have.
         checksum: {algorithm: digits} that it must have.
         algorithms: further checksums to compute.
-        accept: called with the address, what the server says of the file, and how many bytes are there, before
-            anything is fetched; raises an error to refuse.
+        accept: called with the address and what the server says of the file, before anything is fetched; raises an
+            error to refuse.
+        require_space: called then with the file's size, if known, and how many bytes of it are there; parts of another
+            file are gone by then.
         check: says what is wrong with the fetched file, or None.
         set_aside: keep wrong bytes as `<name>.wrong` instead of removing them.
+        locked: the caller holds `fetching(path)`.
 
     Raises:
-        InputError: the server has no such file, refuses it, gives another one, or does not answer for long; the disk
-            is full; or another process is fetching the file. What was fetched is kept, except wrong bytes.
+        InputError: the server has no such file, refuses it, gives another or an empty one, or does not answer for
+            long; the disk is full; or another process is fetching the file. What was fetched is kept, except wrong
+            bytes.
     """
     connection, progress = connection or Connection(), progress or ByteProgress(quiet=True)
     source = open_source(address, connection.headers, connection.timeout)
-    work = _Download(source, path, size, dict(checksum or {}), algorithms, accept, check, set_aside)
-    with only_one(path.with_name(f".{path.name}.part-lock"), f"fetching {path.name}"):
+    work = _Download(source, path, size, dict(checksum or {}), algorithms, accept, require_space, check, set_aside)
+    with contextlib.nullcontext() if locked else fetching(path):
         return work.run(connection, progress)
 
 
@@ -130,7 +145,8 @@ class _Download:
     size: int | None
     checksum: Mapping[str, str]
     algorithms: Iterable[str]
-    accept: Callable[[str, Remote, int], None]
+    accept: Callable[[str, Remote], None]
+    require_space: Callable[[int | None, int], None]
     check: Callable[[Path], str | None]
     set_aside: bool
 
@@ -142,16 +158,20 @@ class _Download:
         remote = self.retry.few().run(self.source.probe, shown, progress)
         there = self._resume(remote)
         for _ in range(CHANGES):
-            self.accept(shown, remote, there.total())
+            if not remote.head and not remote.size:
+                raise InputError(shown, "is empty", wanted=self.path.name)
+            self.accept(shown, remote)
             if None not in (self.size, remote.size) and self.size != remote.size:
                 problem = f"has another size than {self.path.name} should have"
                 found, wanted = f"{remote.size} bytes", f"{self.size} bytes"
                 raise InputError(shown, problem, found=found, wanted=wanted, advice="check the address")
             resumed = bool(there)
             if not there:
+                self.journal_path.unlink(missing_ok=True)
                 self.part.unlink(missing_ok=True)
-                if self.source.local is not None and self._share(self.source.local):
-                    there = Intervals([(0, remote.size or 0)])
+            self.require_space(remote.size, there.total())
+            if not there and self.source.local is not None and self._share(self.source.local):
+                there = Intervals([(0, remote.size or 0)])
             try:
                 digests = self._fill(remote, there)
                 self._verify(digests, resumed)

@@ -133,6 +133,8 @@ class HttpSource:
             return Remote(0, None, None, False, b"")  # no such range: of an empty file
         with opened as response:
             head = _read(response, HEAD)
+            if not head and _length(response.headers):
+                raise TransientError("the connection was cut")
             tag, modified = _strong_tag(response.headers), response.headers.get("Last-Modified")
             if response.status == 206 and (found := CONTENT_RANGE.match(response.headers.get("Content-Range", ""))):
                 size = None if found[3] == "*" else int(found[3])

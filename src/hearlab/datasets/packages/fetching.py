@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from hearlab.datasets.download.checksums import file_digests
-from hearlab.datasets.download.file import Connection, download
+from hearlab.datasets.download.file import Connection, download, fetching
 from hearlab.datasets.download.sources import Remote
 from hearlab.datasets.packages.byte_stream import GZIP_MAGIC
 from hearlab.datasets.packages.catalogue import Package
@@ -68,26 +68,32 @@ def fetch(
     progress = progress or ByteProgress(quiet=True)
     wanted = dict(package.checksum if checksum is None else checksum)
     path = _destination(package, folders, address)
-    if path.exists():
-        note = _note_of(package, path, address or package.address or str(path), wanted, any_size, progress)
-        return Fetched(package.name, path, note.size, note.md5, note.verified)
 
-    def accept(shown: str, remote: Remote, there: int) -> None:
+    def accept(shown: str, remote: Remote) -> None:
         _check_remote(package, shown, remote, any_size)
-        require_space(fetching_needs(package, folders, remote.size, there, then_unpack=then_unpack))
 
-    done = download(
-        _address(package, address),
-        path,
-        size=None if any_size else package.size,
-        checksum=wanted,
-        algorithms=["md5"],
-        accept=accept,
-        set_aside=True,
-        connection=connection,
-        progress=progress,
-    )
-    note = write_archive_note(path, done.source, done.digests, bool(wanted))
+    def room(size: int | None, there: int) -> None:
+        require_space(fetching_needs(package, folders, size, there, then_unpack=then_unpack))
+
+    # Looking for the archive too: another process may be about to give it its name.
+    with fetching(path):
+        if path.exists():
+            note = _note_of(package, path, address or package.address or str(path), wanted, any_size, progress)
+            return Fetched(package.name, path, note.size, note.md5, note.verified)
+        done = download(
+            _address(package, address),
+            path,
+            size=None if any_size else package.size,
+            checksum=wanted,
+            algorithms=["md5"],
+            accept=accept,
+            require_space=room,
+            set_aside=True,
+            locked=True,
+            connection=connection,
+            progress=progress,
+        )
+        note = write_archive_note(path, done.source, done.digests, bool(wanted))
     return Fetched(package.name, path, note.size, note.md5, note.verified, done.fetched)
 
 
@@ -134,8 +140,6 @@ def _address(package: Package, address: str | None) -> str:
 def _check_remote(package: Package, shown: str, remote: Remote, any_size: bool) -> None:
     """Refuse, before anything is fetched, what cannot be the package."""
     head = remote.head
-    if remote.size == 0 or not head:
-        raise InputError(shown, "is empty", wanted=package.file)
     known = head.startswith((GZIP_MAGIC, ZIP_MAGIC, END_MAGIC)) or head[TAR_MAGIC_AT] == b"ustar"
     if not known:
         raise InputError(
