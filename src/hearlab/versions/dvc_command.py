@@ -68,7 +68,7 @@ def set_local_config(root: Path, values: Mapping[str, Any]) -> None:
 
 
 def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
-    """Why a remote cannot be used; None if it can: it answers whether it has one object that no remote has."""
+    """Why a remote cannot be used, passwords included; None if it answers whether it has one object of no remote."""
     program = (
         "import sys; from dvc.repo import Repo\n"
         "with Repo(sys.argv[1]) as repo:\n"
@@ -79,4 +79,4 @@ def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
         return f"no answer in {seconds:g} s"
-    return (done.stderr.strip().splitlines() or ["unknown error"])[-1][:200] if done.returncode else None
+    return (done.stderr.strip().splitlines() or ["unknown error"])[-1] if done.returncode else None

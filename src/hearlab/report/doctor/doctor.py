@@ -118,7 +118,8 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         problem = _connection_problem(address)
         problem = f"{address}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
         if problem:
-            yield Finding(f"remote {name}", "error", hide_password(problem), "check the network and docs/remotes.md")
+            advice = "check the network and docs/remotes.md"
+            yield Finding(f"remote {name}", "error", hide_password(problem)[:200], advice)
         elif settings.get("verify", "").lower() != "true":
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
