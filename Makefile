@@ -7,11 +7,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+# Where the environment is at home: its scripts and the editable install name this folder.
+FOLDER := $(VENV)/.folder
+ifneq ($(wildcard $(INSTALLED)),)
+ifneq ($(shell cat $(FOLDER) 2>/dev/null),$(CURDIR))
+MOVED := mend
+endif
+endif
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo site test test-slow lint format scores mlflow bench bench-scaling peer clean help
+.PHONY: demo site test test-slow lint format scores mlflow bench bench-scaling peer clean help mend
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -80,9 +87,15 @@ $(BIN)/python:
 	@echo "Creating the environment in $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+# After the folder was moved or copied.
+mend: | $(BIN)/python
+	@echo "Mending the environment in $(VENV): it was made in another folder"
+	@$(BIN)/python tools/mend_environment.py
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python $(MOVED)
 	@echo "Installing HearLab and what it needs (a minute or two)"
 	@$(PIP_INSTALL) --editable ".[pipeline,music]"
+	@echo "$(CURDIR)" >$(FOLDER)
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

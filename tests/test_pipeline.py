@@ -7,12 +7,13 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import SONG_PAIRS, make_project, pulled_clone, run
+from pipeline_support import REPOSITORY, SONG_PAIRS, make_project, pulled_clone, run
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +71,39 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
     run(project, "git", "checkout", "--quiet", ".")
     run(project, "dvc", "checkout")
     assert mean(project) == before
+
+
+def test_experiments_in_other_folders_run_the_source_of_their_commit(project: Path) -> None:
+    """With the `hearlab` of another folder on the PATH, as it is in every experiment that DVC runs elsewhere."""
+    foreign = ("env", f"PYTHONPATH={REPOSITORY / 'src'}")
+    dvc = (*foreign, "dvc", "exp", "run", "--no-run-cache")
+    before = mean(project)
+    path = project / "src/hearlab/systems/baseline.py"
+    text = path.read_text()
+    line = "return np.tanh(enhanced)"
+    assert line in text
+    try:
+        path.write_text(text.replace(line, f"enhanced *= 0.02\n        {line}"))
+        run(project, *dvc, "--temp", "--name", "quiet-temp", "score_speech")
+        run(project, *dvc, "--queue", "--name", "quiet-queue", "score_speech")
+        run(project, "hearlab", "stage", "enhance_speech")
+        run(project, "hearlab", "stage", "score_speech")
+        wanted = mean(project)
+    finally:
+        run(project, "git", "checkout", "--quiet", ".")
+        run(project, "dvc", "checkout", "--force")
+    assert wanted < before - 0.01
+    run(project, *foreign, "dvc", "queue", "start")
+    while "Running" in (state := run(project, "dvc", "queue", "status")) or "Queued" in state:
+        time.sleep(1)
+    for name in ("quiet-temp", "quiet-queue"):
+        averages = json.loads(run(project, "git", "show", f"{experiment(project, name)}:metrics/speech.json"))
+        assert averages["haspi"]["enhanced"] == wanted, run(project, "dvc", "queue", "status")
+
+
+def experiment(project: Path, name: str) -> str:
+    """The commit of an experiment."""
+    return run(project, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
 
 
 def test_each_result_is_one_run_in_mlflow(project: Path) -> None:

@@ -10,9 +10,11 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import hearlab.commands
 from hearlab.errors import InputError
+from hearlab.source import run_checkout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
+        if options.checkout:
+            run_checkout(Path.cwd(), arguments)
         return options.run(options) or 0
     except InputError as error:
         return _fail(error, options.debug, error.exit_code)
@@ -54,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hearlab", description=hearlab.__doc__)
     parser.add_argument("--version", action="version", version=f"hearlab {hearlab.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    # A command whose numbers are those of the code: it is that beside dvc.yaml.
+    parser.set_defaults(checkout=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in pkgutil.iter_modules(hearlab.commands.__path__, "hearlab.commands."):
         importlib.import_module(module.name).add(commands)

@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "--unprocessed", type=Path, metavar="CSV", help="published scores of the unprocessed signals, pair by pair"
     )
     parser.add_argument("--model", choices=tuple(SEPARATORS), help="that separated the songs of --scores")
-    parser.set_defaults(run=_check)
+    parser.set_defaults(run=_check, checkout=True)
 
 
 def _check(options: argparse.Namespace) -> int:

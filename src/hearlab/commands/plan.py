@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
         "-S", "--set-param", metavar="KEY=VALUE", action="append", default=[], help="as in dvc exp run; repeatable"
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=_plan)
+    parser.set_defaults(run=_plan, checkout=True)
 
 
 def _plan(options: argparse.Namespace) -> None:

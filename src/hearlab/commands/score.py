@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
         own.add_argument(
             "--level", type=float, default=track.level, help=f"dB SPL of a signal with RMS 1 (default: {default})"
         )
-        own.set_defaults(run=_score, metric=name)
+        own.set_defaults(run=_score, metric=name, checkout=True)
 
 
 def _score(options: argparse.Namespace) -> None:

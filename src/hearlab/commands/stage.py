@@ -12,7 +12,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("stage", help="run one stage of the pipeline (what dvc.yaml calls)")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="such as the split to render")
-    parser.set_defaults(run=_stage)
+    parser.set_defaults(run=_stage, checkout=True)
 
 
 def _stage(options: argparse.Namespace) -> None:

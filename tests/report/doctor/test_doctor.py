@@ -34,7 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_fresh_repository(root: Path) -> None:
     found = by_subject(root)
-    for subject in ("params.yaml", "Python", "packages", "git", "Ray", "machine", "disk of the workspace"):
+    for subject in ("params.yaml", "Python", "source", "packages", "git", "Ray", "machine", "disk of the workspace"):
         assert found[subject].state in ("ok", "warning"), found[subject]
         assert not str(found[subject]).startswith("error")
     assert found["remote"].state == "warning"

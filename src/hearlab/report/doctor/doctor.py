@@ -17,6 +17,7 @@ from hearlab.errors import InputError
 from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.data import data_findings
 from hearlab.report.doctor.finding import Finding
+from hearlab.source import checkout_source, running_source
 from hearlab.text import size_text
 from hearlab.tracking.store import hide_password, server_problem, without_login
 from hearlab.versions.dvc_command import remote_problem
@@ -44,7 +45,7 @@ def examine(root: Path) -> list[Finding]:
         findings = [Finding("params.yaml", "ok", f"right; data set {params.dataset}")]
     except InputError as error:
         findings = [Finding("params.yaml", "error", str(error).splitlines()[0].removeprefix(f"{path}: "))]
-    for check in (_python, _packages, _git, _dvc, _remotes, _ray, _mlflow, _machine, data_findings, _weights):
+    for check in (_python, _source, _packages, _git, _dvc, _remotes, _ray, _mlflow, _machine, data_findings, _weights):
         try:
             findings += check(root, params)
         except Exception as error:
@@ -54,6 +55,15 @@ def examine(root: Path) -> list[Finding]:
 
 def _python(root: Path, params: Params | None) -> Iterator[Finding]:
     yield Finding("Python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _source(root: Path, params: Params | None) -> Iterator[Finding]:
+    runs, beside = running_source(), checkout_source(root)
+    if beside in (runs, None):
+        yield Finding("source", "ok", str(runs))
+    else:
+        advice = "stages, plan and scores start that of this folder by themselves; make demo here installs it"
+        yield Finding("source", "warning", f"{runs} runs, not {beside}", advice)
 
 
 def _packages(root: Path, params: Params | None) -> Iterator[Finding]:
