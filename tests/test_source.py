@@ -54,7 +54,7 @@ def test_a_stage_runs_the_source_beside_dvc_yaml(clone: Path) -> None:
 def test_every_command_that_computes_runs_it(clone: Path) -> None:
     for name in ("report/plan/plan.py", "metrics/files.py", "report/leaderboard/baseline_check.py"):
         changed(clone, name, "from __future__ import annotations", "raise ValueError('mine')")
-    score = ("score", "haspi", *"--reference a --processed b --listener L1 --listeners l.json".split())
+    score = ("score", "haspi", "--reference", "a", "--processed", "b", "--listener", "L1", "--listeners", "l.json")
     for arguments in (("plan",), score, ("check-baseline", "speech")):
         done = command(clone, *arguments)
         assert done.returncode == 1, arguments

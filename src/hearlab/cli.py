@@ -14,11 +14,17 @@ from pathlib import Path
 
 import hearlab.commands
 from hearlab.errors import InputError
+from hearlab.secrets import hidden_output
 from hearlab.source import run_checkout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong parameters, 130 interrupted."""
+    with hidden_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:

@@ -20,6 +20,7 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json, write_text
 from hearlab.params import PARAMS_FILE
+from hearlab.secrets import hide, hide_within
 from hearlab.tracking import provenance, summary
 from hearlab.tracking.figures import draw
 from hearlab.tracking.result import Result
@@ -69,7 +70,7 @@ def write(result: Result) -> Record:
     """
     times = stage_times(result.root, result.dataset, result.stages)
     values = {**summary.averages(result), **summary.time_values(times)}
-    tags = provenance.tags(result)
+    tags = hide_within(provenance.tags(result))
     for kind in ("wall", "core"):
         if f"{kind}_seconds/all stages" in values:
             tags[f"time.{kind}_seconds"] = f"{values[f'{kind}_seconds/all stages']:.1f}"
@@ -77,10 +78,11 @@ def write(result: Result) -> Record:
     part = folder.with_name(f".{result.identity[:16]}.part-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        tags["mlflow.note.content"] = summary.report(result, values, tags, provenance.changed_params(result))
+        tags["mlflow.note.content"] = hide(summary.report(result, values, tags, provenance.changed_params(result)))
         _write_artefacts(result, tags["mlflow.note.content"], part / ARTEFACTS)
+        params = hide_within(result.params)
         created = time.time_ns() // 1_000_000
-        record = Record(result.identity, provenance.run_name(result), created, result.params, values, tags, folder)
+        record = Record(result.identity, hide(provenance.run_name(result)), created, params, values, tags, folder)
         content = {name: value for name, value in vars(record).items() if name != "folder"}
         write_json(part / RECORD, {"version": VERSION, **content})
         shutil.rmtree(folder, ignore_errors=True)  # the same result, recorded before

@@ -5,6 +5,7 @@ MLflow is imported late: it takes seconds, which only those should wait for who 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import importlib
@@ -25,6 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hearlab.secrets import Login, hide, login, without_login
 from hearlab.tracking.records import Record, home
 
 DATABASE = "mlflow.db"  # MLflow's own defaults, so that `mlflow ui` finds them
@@ -97,16 +99,6 @@ class Logged(NamedTuple):
     new: bool
 
 
-def without_login(address: str) -> str:
-    """An address without user, password and token."""
-    return re.sub(r"^([^:/]+://)[^/]*@", r"\1", address)
-
-
-def hide_password(text: str) -> str:
-    """Free text, with the passwords of addresses in it replaced; a login without one is a token."""
-    return re.sub(r"://(?:([^\s/:@]*:)[^\s/]+|[^\s/]*)@", r"://\1***@", text)
-
-
 def backend(root: Path) -> Backend:
     """Where runs of the workspace go: MLFLOW_TRACKING_URI, or a database in the repository."""
     repository = home(root).resolve()
@@ -137,7 +129,7 @@ def log(record: Record, where: Backend) -> Logged:
     except ImportError as error:
         raise TrackingFailed(f"{error.name} is not installed (pip install 'hearlab[pipeline,postgresql]')") from None
     except Exception as error:  # of MLflow, SQLAlchemy, the drivers, requests
-        text = hide_password((str(error).strip().splitlines() or [""])[0])
+        text = hide((str(error).strip().splitlines() or [""])[0])
         raise TrackingFailed(f"{type(error).__name__}: {text[:200]}") from error
 
 
@@ -302,7 +294,7 @@ def _reach(where: Backend) -> None:
     if where.on_server:
         problem = server_problem(where.uri, CONNECT_SECONDS)
         if problem:
-            raise TrackingFailed(hide_password(f"does not answer ({problem})"))
+            raise TrackingFailed(hide(f"does not answer ({problem})"))
     elif where.is_database_server:
         import sqlalchemy
 
@@ -311,7 +303,7 @@ def _reach(where: Backend) -> None:
         try:
             engine.connect().close()
         except sqlalchemy.exc.SQLAlchemyError as error:
-            text = hide_password(" ".join(str(getattr(error, "orig", None) or error).split()))
+            text = hide(" ".join(str(getattr(error, "orig", None) or error).split()))
             raise TrackingFailed(f"cannot be used ({text[:200]})") from None
         finally:
             engine.dispose()
@@ -320,10 +312,22 @@ def _reach(where: Backend) -> None:
 def server_problem(address: str, seconds: float, *, healthy: bool = False) -> str | None:
     """Why no web server answers at an address, or none that is `healthy`; None if one does."""
     try:
-        urllib.request.urlopen(f"{without_login(address).rstrip('/')}/health", timeout=seconds).close()
+        request = urllib.request.Request(f"{without_login(address).rstrip('/')}/health")
+        if who := _authorization(address):
+            request.add_unredirected_header("Authorization", who)  # not for a server that this one sends us on to
+        urllib.request.urlopen(request, timeout=seconds).close()
     except urllib.error.HTTPError as error:
         return f"answers {error.code}" if healthy else None
     except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", None) or error
         return " ".join(str(cause).split()) or type(cause).__name__
     return None
+
+
+def _authorization(address: str) -> str | None:
+    """Who we are, as MLflow says it to a server: by the address, a user with a password, or a token."""
+    user, password, token = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD", "TOKEN"))
+    found = login(address) or (user and password and Login(user, password))
+    if found:
+        return f"Basic {base64.b64encode(':'.join(found).encode()).decode()}"
+    return f"Bearer {token}" if token else None

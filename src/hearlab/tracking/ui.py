@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from hearlab.errors import InputError
 from hearlab.tracking.store import ARTEFACTS, DEFAULTS, FORCED, backend, server_problem
@@ -32,19 +33,21 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     if where.on_server:
         say(f"MLflow: {where.shown}")
         if browser:
-            _open(where.uri)
+            _open(where.shown)  # command lines are for everybody to read
         return 0
     address = f"http://{HOST}:{port}"
     if not server_problem(address, 1):
         raise InputError("--port", "is taken by another server", found=port, advice="choose another, such as 5001")
-    store = ("--backend-store-uri", where.uri, "--default-artifact-root", (where.home / ARTEFACTS).as_uri())
+    store = ("--default-artifact-root", (where.home / ARTEFACTS).as_uri())
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
     # Without the seven processes for the evaluation of language models that would start beside it.
     environment = {**os.environ, **DEFAULTS, **FORCED, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment["PYTHONWARNINGS"] = "ignore"
+    environment |= {"PYTHONWARNINGS": "ignore", "MLFLOW_BACKEND_STORE_URI": where.uri}
     command = (sys.executable, "-m", "mlflow", "server", *store, *network)
     # A group of its own, so that its helpers end with it, and a signal that ends this process like Ctrl-C.
-    server = subprocess.Popen(command, cwd=where.home, env=environment, start_new_session=True)
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    server = subprocess.Popen(command, cwd=where.home, env=environment, start_new_session=True, **output)
+    threading.Thread(target=_pass_on, args=(server.stdout,), daemon=True).start()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         _wait(server, address)
@@ -57,11 +60,17 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
         _end(server)
 
 
+def _pass_on(output: TextIO) -> None:
+    """What the server says, as what this process says: without secrets."""
+    for line in output:
+        sys.stderr.write(line)
+
+
 def _interrupt(*unused: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _end(server: subprocess.Popen[str]) -> None:
     """End the server and its helpers; those that do not listen (open connections keep them) are killed."""
     for ending in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -70,7 +79,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
             server.wait(END_SECONDS)
 
 
-def _wait(server: subprocess.Popen[bytes], address: str) -> None:
+def _wait(server: subprocess.Popen[str], address: str) -> None:
     end = time.monotonic() + START_SECONDS
     while server_problem(address, 1):
         if server.poll() is not None or time.monotonic() > end:

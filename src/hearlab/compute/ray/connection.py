@@ -19,6 +19,7 @@ import ray
 
 from hearlab.compute.ray.own_folder import own_folder
 from hearlab.errors import InputError
+from hearlab.secrets import hide
 
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
 HEAD_TRIES, HEAD_SECONDS = 4, 2.0
@@ -76,7 +77,7 @@ def connected(workers: int, stage: str) -> Iterator[None]:
         raise InputError(
             f"RAY_ADDRESS={address}" if address else "Ray",
             "the cluster cannot be reached" if address else "cannot be started",
-            found=" ".join(str(error).split())[:200],
+            found=hide(" ".join(str(error).split()))[:200],
             advice=ADVICE if address else None,
         ) from error
     try:

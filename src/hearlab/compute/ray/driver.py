@@ -24,6 +24,7 @@ from hearlab.compute.ray.connection import connected
 from hearlab.compute.ray.worker import MARK, FileServer, Job, Reply, clear_scratch, this_node, work
 from hearlab.compute.units import Unit, grouped
 from hearlab.errors import InputError
+from hearlab.secrets import hide
 
 # Units submitted for each core: enough that no worker waits, few enough that the driver holds few results.
 UNITS_PER_CORE = 2
@@ -83,7 +84,7 @@ def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]
         replies: list[Reply] = ray.get(reference)
     except Exception as error:
         _check_unpacked(error)
-        cause = describe(error)[:300]
+        cause = hide(describe(error))[:300]
         if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
             cause = f"its worker process died {RETRIES + 1} times (out of memory?); set HEARLAB_WORKERS lower"
         return [(unit, Outcome(failure=Failure(unit.id, cause, str(error)))) for unit in group]

@@ -17,9 +17,10 @@ from hearlab.errors import InputError
 from hearlab.params import PUBLISHED_WEIGHTS, TRAINED, Params, load_params
 from hearlab.report.doctor.data import data_findings
 from hearlab.report.doctor.finding import Finding
+from hearlab.secrets import hide, without_login
 from hearlab.source import checkout_source, running_source
 from hearlab.text import size_text
-from hearlab.tracking.store import hide_password, server_problem, without_login
+from hearlab.tracking.store import server_problem
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 from hearlab.versions.git import git_text
@@ -129,7 +130,7 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         problem = f"{address}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
         if problem:
             advice = "check the network and docs/remotes.md"
-            yield Finding(f"remote {name}", "error", hide_password(problem)[:200], advice)
+            yield Finding(f"remote {name}", "error", hide(problem)[:200], advice)
         elif settings.get("verify", "").lower() != "true":
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
@@ -157,13 +158,14 @@ def _ray(root: Path, params: Params | None) -> Iterator[Finding]:
 
 def _mlflow(root: Path, params: Params | None) -> Iterator[Finding]:
     version = _version("mlflow")
-    address = without_login(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    address = without_login(given)
     if version is None:
         advice = "the pipeline runs without it; make demo installs it, or pip install 'hearlab[pipeline]'"
         yield Finding("MLflow", "warning", "not installed: runs are not tracked", advice)
     elif not address:
         yield Finding("MLflow", "ok", f"{version}; MLFLOW_TRACKING_URI is not set")
-    elif problem := _tracking_problem(address):
+    elif problem := _tracking_problem(given):
         advice = "the pipeline runs without it; start the server, or unset MLFLOW_TRACKING_URI"
         yield Finding("MLflow", "warning", f"{version}; {address}: {problem}", advice)
     else:
@@ -172,12 +174,12 @@ def _mlflow(root: Path, params: Params | None) -> Iterator[Finding]:
 
 def _tracking_problem(address: str) -> str | None:
     """Why MLflow cannot use an address; None if it can, as far as is seen without MLflow."""
-    parts = urllib.parse.urlsplit(address)
+    parts = urllib.parse.urlsplit(without_login(address))
     if parts.scheme.startswith("sqlite"):  # sqlite:///a.db is relative, sqlite:////a.db absolute
         folder = Path(parts.path.removeprefix("/") or ".").parent
         return None if folder.is_dir() else f"no folder {folder}"
     if parts.scheme not in ("http", "https"):
-        return _connection_problem(address)
+        return _connection_problem(parts.geturl())
     return server_problem(address, SECONDS, healthy=True)
 
 

@@ -18,6 +18,7 @@ from hearlab.report.leaderboard.rescore import scoring_units
 from hearlab.scores.statistics import ClusteredMean
 from hearlab.scores.table import Pair, ScoreTable, read_bytes, track_tables
 from hearlab.scores.tracks import TRACKS, Track
+from hearlab.secrets import hide
 from hearlab.systems.base import is_baseline
 from hearlab.text import few
 from hearlab.versions.dvc_command import run_dvc
@@ -132,7 +133,7 @@ def _check_up_to_date(root: Path, stage: str) -> None:
         changed: dict[str, list[Any]] = json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise InputError("dvc status", "failed", found=last[:200]) from None
+        raise InputError("dvc status", "failed", found=hide(last)[:200]) from None
     if changed:
         stages = [f"{name}: {_changes(parts)}" for name, parts in changed.items()]
         found = few(stages, SHOWN, more="more stages", between="; ")

@@ -1,0 +1,152 @@
+"""Passwords and tokens: hidden in all that is shown or kept, whatever text they come in.
+
+They come as logins in addresses (https://user:p@ss@host), as named values in addresses and messages (?token=...), as
+variables of the environment whose names say so, and as settings of that kind that somebody has read (`remember`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TextIO, cast
+
+HIDDEN = "***"
+# Letters of a secret that is looked for in any text: at least, as a word of its own; and for sure, wherever it stands.
+LEAST, SURE = 6, 12
+_NAME = (
+    r"pass(?:word|wd|phrase)|secret|credential|token|signature|account_?key|api_?key|access_?key(?:_?id)?|secret_?key"
+)
+_SECRET_NAME = re.compile(rf"(?:{_NAME})s?(?:$|_)|(?:^|_)(?:key|pass)(?:$|_)|\w_pwd$", re.IGNORECASE)
+# The last @ before a slash ends a login. A password with a slash is one where what follows the colon is no port, and in
+# any address of a database, as SQLAlchemy reads them.
+_DATABASE = r"(?:postgres|mysql|mariadb|mssql|oracle|mongodb|redis)[\w+.-]*"
+
+
+def _login_pattern(end: str) -> re.Pattern[str]:
+    """For addresses that end before the characters `end`."""
+    return re.compile(
+        rf"(?P<before>\b{_DATABASE}://)(?P<login>[^{end}/:@]*:[^{end}]*|[^{end}/]*)@"
+        rf"|(?P<start>\b[a-z][\w+.-]*://)(?P<any>[^{end}/]*|[^{end}/:@]*:(?!\d+(?:/|$))[^{end}]*)@",
+        re.IGNORECASE,
+    )
+
+
+_LOGIN, _WHOLE = _login_pattern(r"\s"), _login_pattern(r"\0")  # in free text, and in an address by itself
+_VALUES = (
+    # ?token=...&sig=..., password=...
+    re.compile(rf"(\b[\w.-]*(?:{_NAME})s?=)(?:\"[^\"]*\"|'[^']*'|[^\s&#;,\"')\]]+)", re.IGNORECASE),
+    re.compile(r"([?&](?:sig|key|code|auth)=)[^\s&#\"')\]]+", re.IGNORECASE),
+    # {"password": "..."}
+    re.compile(rf"([\"'][\w.-]*(?:{_NAME})s?[\"']: *)(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE),
+    re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer)\s+)?)[^\s\"',}]+", re.IGNORECASE),
+)
+_remembered: set[str] = set()
+
+
+class Login(NamedTuple):
+    """Who an address says one is; a user without password may be a token."""
+
+    user: str
+    password: str
+
+
+def login(address: str) -> Login | None:
+    """The user and password in an address, or None."""
+    match = _WHOLE.match(address)
+    if match is None:
+        return None
+    user, _, password = _of(match)[1].partition(":")
+    return Login(urllib.parse.unquote(user), urllib.parse.unquote(password))
+
+
+def without_login(address: str) -> str:
+    """An address without user, password and token."""
+    match = _WHOLE.match(address)
+    return _of(match)[0] + address[match.end() :] if match else address
+
+
+def remember(settings: Mapping[str, Any]) -> None:
+    """Hide the values of those settings whose names say that they are secrets, from now on."""
+    _remembered.update(str(value) for name, value in settings.items() if _SECRET_NAME.search(name))
+
+
+def hide(text: str) -> str:
+    """A text with every secret in it replaced.
+
+    Hide first and shorten then: a login that is cut before its @ is not known for one.
+    """
+    for secret in _known():
+        if secret in text:
+            word = len(secret) < SURE  # else it could be a part of a word that has nothing to do with it
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)" if word else re.escape(secret), HIDDEN, text)
+    if "://" in text:
+        text = _LOGIN.sub(lambda match: f"{_of(match)[0]}{HIDDEN}@", text)
+    for pattern in _VALUES:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+def hide_within(value: Any) -> Any:
+    """The same for all texts of a structure."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Mapping):
+        return {name: hide_within(one) for name, one in value.items()}
+    return [hide_within(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+@contextlib.contextmanager
+def hidden_output() -> Iterator[None]:
+    """Inside the block nothing that this process prints holds a secret: lines, logs, tracebacks, progress."""
+    with (
+        contextlib.redirect_stdout(cast(TextIO, _Stream(sys.stdout))),
+        contextlib.redirect_stderr(cast(TextIO, _Stream(sys.stderr))),
+    ):
+        yield
+
+
+class _Stream:
+    """A text stream before another one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(hide(text))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        self.write("".join(lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _of(match: re.Match[str]) -> tuple[str, str]:
+    """Start and login of an address."""
+    return match["before"] or match["start"], match["login"] or match["any"] or ""
+
+
+def _known() -> list[str]:
+    """Secrets that are known in themselves, the longest first."""
+    found = set(_remembered)
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name):
+            if not (value.startswith("/") and os.path.exists(value)):
+                found |= {value, urllib.parse.quote(value, safe=""), *value.splitlines()}
+        elif match := _WHOLE.match(value):
+            found |= _parts(_of(match)[1], re.split("[/:?#]", value[match.end() :])[0])
+    # A number could be anything.
+    return sorted((one for one in found if len(one) >= (SURE if one.isdigit() else LEAST)), key=len, reverse=True)
+
+
+def _parts(raw: str, host: str) -> set[str]:
+    """What a program that splits an address elsewhere, or decodes its login, can print of it."""
+    user, _, password = raw.partition(":")
+    secret = user if password in ("", "x-oauth-basic") else password
+    # With p@ss@host some look for the host ss@host.
+    return {raw, secret, urllib.parse.unquote(secret), *(f"{part}@{host}" for part in re.split("[@/:?#]", raw)[1:])}
