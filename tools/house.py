@@ -31,13 +31,20 @@ LONGEST_MODULE, FULLEST_FOLDER = 400, 15
 # room is a folder or a module of the package, here with what it is about.
 FLOORS: tuple[Mapping[str, str], ...] = (
     {
-        "errors": "one line for the user",
+        "text": "tables and sizes",
         "named": "code loaded by name",
         "arrays": "types of arrays",
-        "text": "tables and sizes",
         "separators": "their table",
+        "secrets": "hidden in all texts",
     },
-    {"kernels": "compiled loops", "files": "atomic writing, hashes", "progress": "the progress line"},
+    {"errors": "one line for the user"},
+    {
+        "kernels": "compiled loops",
+        "files": "atomic writing, bounded reading",
+        "names": "safe for files and lines",
+        "progress": "the progress line",
+        "source": "whose code runs",
+    },
     {"audio": "WAV, FLAC, levels", "listeners": "audiograms", "params": "params.yaml, validated"},
     {"fitting": "NAL-R, compressor", "versions": "git and DVC"},
     {"compute": "units, memo, Ray", "datasets": "file layout, demo"},

@@ -6,9 +6,13 @@ import functools
 import os
 from typing import Any
 
+from hearlab.text import printable
+
+LONGEST = 300  # letters of what was found: a file can hold a name of a megabyte
+
 
 class InputError(Exception):
-    """Bad input, described in one line.
+    """Bad input, described in one line in which nothing can control a terminal.
 
     Args:
         where: the file (or argument) that is wrong.
@@ -33,21 +37,30 @@ class InputError(Exception):
     ) -> None:
         self.where = os.fspath(where)
         self.problem = problem
-        self.field = field
-        self.found = found
+        self.field = field if field is None else _short(field)
+        self.found = found if found is None else _short(found)
         self.wanted = wanted
         self.advice = advice
-        place = f"{self.where}: {field}" if field else self.where
-        details = [f"{name} {value}" for name, value in (("found", found), ("wanted", wanted)) if value is not None]
+        place = f"{self.where}: {self.field}" if self.field else self.where
+        both = ("found", self.found), ("wanted", wanted)
+        details = [f"{name} {value}" for name, value in both if value is not None]
         line = (
             f"{place}: {problem}" + (f" ({', '.join(details)})" if details else "") + (f"; {advice}" if advice else "")
         )
-        super().__init__(" ".join(line.split()))
+        super().__init__(printable(" ".join(line.split())))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling between worker processes.
         details = {"field": self.field, "found": self.found, "wanted": self.wanted, "advice": self.advice}
         return functools.partial(type(self), self.where, self.problem, **details), ()
+
+
+def _short(value: Any) -> str:
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 class ParameterError(InputError):

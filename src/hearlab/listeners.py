@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hearlab.errors import InputError
 from hearlab.files import read_json
+from hearlab.names import safe_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class Audiogram:
 def _numbers(field: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         numbers = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan])
     if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
         raise InputError("audiogram", "must be a list of finite numbers", field=field, found=repr(values)[:80])
@@ -131,6 +132,7 @@ def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
 
 def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] = "listener") -> Listener:
     """A listener from an entry of a listeners.json; `path` names the file in errors."""
+    safe_name(identity, path, "listener")
     if not isinstance(entry, dict):
         raise InputError(path, "must be an object", field=identity, found=type(entry).__name__)
     for field in (FREQUENCIES_FIELD, *LEVELS_FIELDS.values()):

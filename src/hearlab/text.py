@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
@@ -70,4 +71,13 @@ def shortened(text: str, most: int) -> str:
 def printable(text: str) -> str:
     """A text in which nothing can control the terminal; names come from files. Spaces of all widths become plain."""
     letters = (" " if unicodedata.category(letter) == "Zs" else letter for letter in text)
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in letters)
+    return "".join("\N{REPLACEMENT CHARACTER}" if hidden(letter) else letter for letter in letters)
+
+
+# Letters and marks that Python calls printable and nobody sees (Default_Ignorable_Code_Point of Unicode).
+_IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
+
+def hidden(letter: str) -> bool:
+    """Whether a letter is not seen or moves others: controls, ends of lines, surrogates, directions, zero widths."""
+    return not letter.isprintable() or _IGNORABLE.match(letter) is not None

@@ -32,9 +32,9 @@ def test_a_song_list(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"a": 1}, r"songs\.json: must hold a list of songs \(found dict\)"),
-        ([{"Split": "test"}], r"0\.Track Name: song has no name"),
-        ([{"Track Name": "../x", "Split": "test"}], "name cannot be a folder's"),
-        ([{"Track Name": "..", "Split": "test"}], "name cannot be a folder's"),
+        ([{"Split": "test"}], r"0\.Track Name: is not a name: it is no text"),
+        ([{"Track Name": "../x", "Split": "test"}], "is not a name: it has a path separator"),
+        ([{"Track Name": "..", "Split": "test"}], "is not a name: it begins with a dot"),
         ([{"Track Name": "x", "Split": "dev"}], r"0\.Split: song has no split \(found dev, wanted one of train"),
         ([{"Track Name": "x", "Split": "test"}] * 2, r"1\.Track Name: song is listed twice \(found x"),
     ],

@@ -333,7 +333,7 @@ def test_no_room(metadata: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (lambda room: room.pop("name"), r"rooms: \[1\]\.name: room has no name"),
+        (lambda room: room.pop("name"), r"rooms: \[1\]\.name: is not a name: it is no text"),
         (lambda room: room.update(name="R00001"), r"rooms: \[1\]\.name: two rooms have the same name"),
         (lambda room: room.pop("listener"), r"rooms: R00002\.listener\.position"),
         (lambda room: room["target"].update(position=[1, 2]), r"rooms: R00002\.target\.position: .*\[1, 2\]"),

@@ -12,6 +12,7 @@ import soundfile
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS, CadenzaData
 from hearlab.errors import InputError
 from hearlab.files import read_json
+from hearlab.names import safe_name
 
 SPLITS = ("train", "valid", "test")
 EVALUATIONS = ("objective_evaluation", "subjective_evaluation")
@@ -44,11 +45,9 @@ def read_songs(path: Path) -> list[Song]:
         raise InputError(path, "must hold a list of songs", found=type(content).__name__)
     songs: dict[str, Song] = {}
     for index, entry in enumerate(content):
-        name = entry.get("Track Name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name:
-            raise InputError(path, "song has no name", field=f"{index}.Track Name", found=name, wanted="a text")
-        if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
-            raise InputError(path, "song's name cannot be a folder's", field=f"{index}.Track Name", found=name)
+        if not isinstance(entry, dict):
+            raise InputError(path, "must be an object", field=str(index), found=type(entry).__name__)
+        name = safe_name(entry.get("Track Name"), path, f"{index}.Track Name")
         split = entry.get("Split")
         if split not in SPLITS:
             raise InputError(

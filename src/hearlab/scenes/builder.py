@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hearlab.errors import InputError
+from hearlab.names import safe_name
 from hearlab.scenes.scene_config import WHERE, InterfererConfig, ListenerConfig, SceneConfig, parse_config
 from hearlab.scenes.scene_json import rounded
 from hearlab.scenes.source_lists import Recording, read_recordings, read_targets
@@ -191,8 +192,7 @@ def _check_rooms(rooms: Sequence[Mapping[str, Any]]) -> None:
     names = set()
     for index, room in enumerate(rooms):
         name = room.get("name") if isinstance(room, Mapping) else None
-        if not isinstance(name, str):
-            raise InputError("rooms", "room has no name", field=f"[{index}].name", found=repr(name))
+        name = safe_name(name, "rooms", f"[{index}].name")
         if name in names:
             raise InputError("rooms", "two rooms have the same name", field=f"[{index}].name", found=name)
         names.add(name)
@@ -207,7 +207,11 @@ def _check_position(name: str, place: str, holder: Any) -> None:
     values = position if isinstance(position, Sequence) and len(position) == 3 else [None]
     if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
         raise InputError(
-            "rooms", "is not a position", field=f"{name}.{place}.position", found=repr(position), wanted="three numbers"
+            "rooms",
+            "is not a position",
+            field=f"{name}.{place}.position",
+            found=repr(position)[:80],
+            wanted="three numbers",
         )
 
 

@@ -62,11 +62,11 @@ def head_rotation(
         )
     origin = np.arctan2(view_vector[1], view_vector[0])
     first, last = (math.radians(point["angle"]) - origin for point in rotation)
-    if first == last:
+    increment = (np.abs(first - last) / duration) * np.sign(last - first)
+    if increment == 0:
         return HeadRotation(np.full(duration, first), 0, 0)
     # The published renderer tabulates the way from the first to the last angle in as many steps as the scene has
     # samples and reads the table at the (rounded down) smoothed position.
-    increment = (np.abs(first - last) / duration) * np.sign(last - first)
     table = np.arange(first, last, increment)
     turn = slice(math.floor(start), min(math.ceil(end), duration))
     x = np.clip((np.arange(turn.start, turn.stop) - start) / (end - start), 0, 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 
 from hearlab.arrays import Array
 from hearlab.errors import InputError
@@ -18,6 +19,7 @@ from hearlab.scenes.ambisonics import decoding_filters
 
 # The published data set has 3 heads with 4 pairs of microphones; a pair's filters take 0.2 MB.
 KEPT_PAIRS = 16
+MOST_VALUES = 20_000_000  # of the responses; the published data set's have 0.1 million
 
 
 def microphone_filters(responses: Path, metadata: Path, order: int) -> Array:
@@ -56,10 +58,14 @@ def _identity(path: Path) -> tuple[str, tuple[int, ...]]:
 def _filters(responses: tuple[str, Any], metadata: tuple[str, Any], order: int) -> Array:
     path, metadata_path = Path(responses[0]), Path(metadata[0])
     try:
-        data = loadmat(path, variable_names=["M_data"]).get("M_data")
+        # A MAT file is compressed: the shape is read first.
+        large = any(name == "M_data" and math.prod(shape) > MOST_VALUES for name, shape, _ in whosmat(path))
+        data = None if large else loadmat(path, variable_names=["M_data"]).get("M_data")
     except Exception as error:  # scipy raises many kinds for a damaged file
         raise InputError(path, "cannot be read as a MAT file", found=str(error) or type(error).__name__) from None
-    if data is None or data.ndim != 3 or data.shape[2] != 2:
+    if large:
+        raise InputError(path, "is too large", field="M_data", wanted=f"at most {MOST_VALUES} values")
+    if data is None or data.ndim != 3 or data.shape[2] != 2 or data.dtype.kind not in "fiu":
         raise InputError(
             path,
             "has not the shape of head-related responses",
@@ -68,7 +74,12 @@ def _filters(responses: tuple[str, Any], metadata: tuple[str, Any], order: int) 
             wanted="(taps, directions, 2)",
         )
     selected, matrix = _loudspeakers(metadata)
-    if selected.size != data.shape[1] or matrix.ndim != 2 or matrix.shape[0] != int(selected.sum()):
+    if (
+        selected.ndim != 1
+        or selected.size != data.shape[1]
+        or matrix.ndim != 2
+        or matrix.shape[0] != int(selected.sum())
+    ):
         raise InputError(
             metadata_path,
             f"does not fit {path.name}",
@@ -86,8 +97,13 @@ def _loudspeakers(metadata: tuple[str, Any]) -> tuple[NDArray[np.bool_], Array]:
     path = Path(metadata[0])
     fields = read_json(path)
     values = []
-    for field in ("selected_channels", "matrix"):
+    for field, kind in (("selected_channels", "b"), ("matrix", "fi")):
         if not isinstance(fields, dict) or field not in fields:
             raise InputError(path, "field is missing", field=field)
-        values.append(fields[field])
-    return np.array(values[0], dtype=bool), np.array(values[1], dtype=np.float64)
+        try:
+            values.append(np.array(fields[field]))
+        except ValueError:  # rows of different lengths
+            values.append(np.array(None))
+        if values[-1].dtype.kind not in kind:
+            raise InputError(path, "is no list of one kind of values", field=field)
+    return values[0], values[1].astype(np.float64)

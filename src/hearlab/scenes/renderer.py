@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.arrays import Array
-from hearlab.audio import read_audio, resample, rms, write_wav
+from hearlab.audio import MOST_SAMPLES, read_audio, resample, rms, write_wav
 from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scene_file
 from hearlab.errors import InputError
+from hearlab.names import safe_name
 from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
 from hearlab.scenes.binaural import Source, render_groups
 from hearlab.scenes.head_rotation import head_rotation
@@ -28,6 +30,8 @@ from hearlab.scenes.speech_snr import better_ear_ratio
 
 log = logging.getLogger(__name__)
 
+LONGEST_SCENE = 300 * SAMPLE_RATE  # the challenge's last 6 to 10 s
+SNRS = (-200.0, 200.0)  # dB
 SPEED_OF_SOUND = 344.0  # m/s, as the published renderer uses it for the delay of the anechoic reference
 
 
@@ -106,7 +110,7 @@ def scene_inputs(
         InputError: a field of the scene is missing.
     """
     checked, data = _checked(scene), ClarityData(Path(data_root))
-    files = [data.hrir_metadata, *(data.hrir(microphone) for microphone in checked["listener.hrir_filename"])]
+    files = [data.hrir_metadata, *(data.hrir(microphone) for microphone in _microphones(checked))]
     for recording in _recordings(checked, data, options or RenderOptions()):
         files += [recording.path, recording.response]
     return list(dict.fromkeys(files))
@@ -134,17 +138,47 @@ class _Record:
             value = value[key]
         return value
 
-    def integer(self, path: str) -> int:
-        """A nested number, without what follows the decimal point."""
+    def number(self, path: str, least: float = -math.inf, most: float = math.inf) -> float:
+        """A nested number."""
         try:
-            return int(self[path])
+            number = float(self[path])
         except (TypeError, ValueError, OverflowError):
-            raise InputError(self.where, "is no number", field=path, found=repr(self[path])[:60]) from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(self.where, "is no number", field=path, found=repr(self[path])[:60])
+        if not least <= number <= most:
+            wanted = f"from {least:g} to {most:g}"
+            raise InputError(self.where, "is out of range", field=path, found=number, wanted=wanted)
+        return number
+
+    def integer(self, path: str, least: float = -LONGEST_SCENE, most: float = LONGEST_SCENE) -> int:
+        """A nested number (of samples), without what follows the decimal point."""
+        return int(self.number(path, least, most))
+
+    def name(self, path: str, *, folders: bool = False) -> str:
+        """A nested name of a file, or a part of one."""
+        return safe_name(self[path], self.where, path, folders=folders)
+
+    def items(self, path: str) -> Sequence[Any]:
+        """A nested list."""
+        if not isinstance(self[path], list | tuple):
+            raise InputError(self.where, "is not a list", field=path, found=type(self[path]).__name__)
+        return self[path]
+
+    def records(self, path: str, called: str) -> Sequence[_Record]:
+        """A nested list of records; each is `called` so in errors."""
+        entries = enumerate(self.items(path), start=1)
+        return [_Record(entry, f"{self.where} {called} {place}") for place, entry in entries]
+
+    def vector(self, path: str) -> list[float]:
+        """Three nested numbers."""
+        parts = _Record(dict(zip("xyz", self.items(path), strict=False)), f"{self.where} {path}")
+        return [parts.number(part) for part in "xyz"]
 
 
 def _checked(scene: Mapping[str, Any]) -> _Record:
     """The scene under its own name."""
-    return _Record(scene, str(_Record(scene, "scene")["scene"]))
+    return _Record(scene, _Record(scene, "scene").name("scene"))
 
 
 @dataclass(frozen=True)
@@ -159,31 +193,38 @@ class _Recording:
     length: int
 
 
+def _microphones(scene: _Record) -> list[str]:
+    field = "listener.hrir_filename"
+    return [safe_name(name, scene.where, field) for name in scene.items(field)]
+
+
 def _recordings(scene: _Record, data: ClarityData, options: RenderOptions) -> list[_Recording]:
     """The target and the interferers."""
-    split, room = scene["dataset"], str(scene["room"])
+    split, room = scene.name("dataset"), scene.name("room")
     if split not in SOURCE_SPLIT:
         raise InputError(scene.where, "unknown split", field="dataset", found=split, wanted=" or ".join(SOURCE_SPLIT))
-    path, start = data.target(split, str(scene["target.name"])), scene.integer("target.time_start")
+    path, start = data.target(split, scene.name("target.name")), scene.integer("target.time_start")
     length = scene.integer("target.time_end") - start
     recordings = [_Recording(path, data.room_response(split, room, "t"), 0, start, length)]
-    for index, entry in enumerate(scene["interferers"], start=1):
-        interferer = _Record(entry, f"{scene.where} interferer {index}")
-        path = data.interferer(split, str(interferer["type"]), str(interferer["name"]))
+    for index, interferer in enumerate(scene.records("interferers", "interferer"), start=1):
+        # Music is named 48/948.low.mp3.
+        path = data.interferer(split, interferer.name("type"), interferer.name("name", folders=True))
         number = interferer.integer("position") if options.interferer_response == "position" else index
         response = data.room_response(split, room, f"i{number}")
-        offset, start = interferer.integer("offset"), interferer.integer("time_start")
+        offset, start = interferer.integer("offset", 0, MOST_SAMPLES), interferer.integer("time_start")
         recordings.append(_Recording(path, response, offset, start, interferer.integer("time_end") - start))
     return recordings
 
 
 def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOptions) -> dict[str, NDArray[Any]]:
-    name, duration = scene.where, scene.integer("duration")
-    rotation = head_rotation(scene["listener.rotation"], room["listener.view_vector"], duration, name)
+    name, duration = scene.where, scene.integer("duration", 1)
+    points = scene.records("listener.rotation", "rotation")
+    turn = [{key: point.number(key) for key in ("sample", "angle")} for point in points]
+    rotation = head_rotation(turn, room.vector("listener.view_vector"), duration, name)
     target, *interferers = _recordings(scene, data, options)
     sources = _target_sources(target, scene, room, options)
     interfering = _interferer_sources(interferers, name, duration, options)
-    microphones = scene["listener.hrir_filename"]
+    microphones = _microphones(scene)
     if len(microphones) != len(options.channel_norms):
         raise InputError(
             name,
@@ -203,7 +244,7 @@ def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOpt
     if not 0 < ratio < np.inf:
         silent = "target is" if ratio == 0 else "interferers are"
         raise InputError(name, f"the {silent} silent while the target speaks", field="SNR", found=ratio)
-    gain = ratio * 10 ** (-0.05 * float(scene["SNR"]))
+    gain = ratio * 10 ** (-0.05 * scene.number("SNR", *SNRS))
 
     files: dict[str, NDArray[Any]] = {}
     for channel, norm in enumerate(options.channel_norms):
@@ -239,7 +280,7 @@ def _mono(samples: Array) -> Array:
 def _target_sources(target: _Recording, scene: _Record, room: _Record, options: RenderOptions) -> tuple[Source, Source]:
     """The target in its room, and the target from straight ahead with the room's delay but no room."""
     signal = _mono(read_audio(target.path, rate=SAMPLE_RATE, silence=False)[0])
-    duration, order = int(scene["duration"]), options.ambisonic_order
+    duration, order = scene.integer("duration", 1), options.ambisonic_order
     if target.length <= 0 or not 0 <= target.start < duration:
         raise InputError(
             scene.where,
@@ -250,7 +291,7 @@ def _target_sources(target: _Recording, scene: _Record, room: _Record, options: 
         )
     _check_length(target, scene.where, signal.size, options)
     response = _room_response(target.response, order)
-    distance = np.linalg.norm(np.subtract(room["target.position"], room["listener.position"]))
+    distance = np.linalg.norm(np.subtract(room.vector("target.position"), room.vector("listener.position")))
     delay = int(distance / SPEED_OF_SOUND * SAMPLE_RATE)
     return (
         Source(signal, response, target.start),

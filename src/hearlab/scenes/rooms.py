@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
+from hearlab.files import read_bytes
 
 # A room is named by five digits; the simulator's file name and the model inside of it both hold the name.
 LAST_ROOM = 99999
+MOST_BYTES = 1_000_000  # of a project file; the challenges' have some 20 kB
 _ROOM_NAME = re.compile(r"R\d{5}(?!\d)")
 _DIMENSIONS = re.compile(r"\d+(\.\d+)?(x\d+(\.\d+)?){2}")
 
@@ -74,13 +76,8 @@ class ProjectFile:
 
     def __init__(self, path: Path, room: str) -> None:
         self.path = path
-        try:
-            # The needed fields are ASCII; a degree sign in a comment may have any encoding.
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            raise InputError(path, "no such file", wanted="a RAVEN project file") from None
-        except OSError as error:
-            raise InputError(path, "cannot be read", found=error.strerror) from None
+        # The needed fields are ASCII; a degree sign in a comment may have any encoding.
+        text = read_bytes(path, most=MOST_BYTES, wanted="a RAVEN project file").decode("utf-8", errors="replace")
         self._fields: dict[str, str] = {}
         for line in text.splitlines():
             key, equals, value = line.partition("=")
@@ -109,7 +106,7 @@ class ProjectFile:
         except ValueError:
             numbers = []
         if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-            raise InputError(self.path, "is not a vector", field=field, found=repr(text), wanted="three numbers")
+            raise InputError(self.path, "is not a vector", field=field, found=repr(text)[:80], wanted="three numbers")
         return numbers
 
     def dimensions(self) -> str:

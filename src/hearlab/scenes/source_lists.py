@@ -8,6 +8,7 @@ from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import read_json
+from hearlab.names import safe_name
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def _entries(path: Path, texts: tuple[str, ...]) -> list[dict[str, Any]]:
             place, value = f"[{index}].{field}", entry.get(field)
             if field not in entry:
                 raise InputError(path, "field is missing", field=place)
-            if field in texts and not (isinstance(value, str) and value):
-                raise InputError(path, "is not a text", field=place, found=repr(value), wanted="a text")
+            if field in texts:
+                safe_name(value, path, place, folders=True)  # music is named 48/948.low.mp3
             if field == "nsamples" and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
                 wanted = "a number of samples above 0"
-                raise InputError(path, "is not a length", field=place, found=repr(value), wanted=wanted)
+                raise InputError(path, "is not a length", field=place, found=repr(value)[:80], wanted=wanted)
     return content

@@ -16,6 +16,7 @@ from hearlab.datasets.song_lists import Segments, Song, read_segments, read_song
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
+from hearlab.names import safe_name
 from hearlab.params import Params
 
 # Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
@@ -36,8 +37,9 @@ def read_list(path: Path, key: str) -> list[dict[str, Any]]:
     if not isinstance(content, list):
         raise InputError(path, "must hold a list", found=type(content).__name__)
     for index, entry in enumerate(content):
-        if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
-            raise InputError(path, "entry has no name", field=f"{index}.{key}", wanted="a text")
+        if not isinstance(entry, dict):
+            raise InputError(path, "must be an object", field=str(index), found=type(entry).__name__)
+        safe_name(entry.get(key), path, f"{index}.{key}")
     return content
 
 

@@ -1,0 +1,63 @@
+"""Names that come from files of others: of scenes, listeners, songs, rooms, recordings, teams and systems.
+
+They become names of files, lines on terminals and parts of pages, so every reader checks them here, once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import unicodedata
+from typing import Any
+
+from hearlab.errors import InputError
+from hearlab.text import hidden
+
+LONGEST_NAME = 200  # bytes of UTF-8: file systems take 255, and what is made of a name adds to it
+TOO_LONG = f"it is longer than {LONGEST_NAME} bytes"
+RULES = "one line of text that can be a file's name"
+
+
+def safe_name(name: Any, where: str | os.PathLike[str], field: str | None = None, *, folders: bool = False) -> str:
+    """A name as it was found in `field` of the file `where`.
+
+    Args:
+        name: what was found.
+        where, field: its place, for the error.
+        folders: whether it may be a path below a folder: names with / between them.
+
+    Raises:
+        InputError: it is no name.
+    """
+    fault = name_fault(name, folders=folders)
+    if fault is not None:
+        # Escaped: what cannot be seen is seen.
+        found = ascii(name[: LONGEST_NAME + 1]) if isinstance(name, str) else type(name).__name__
+        raise InputError(where, f"is not a name: {fault}", field=field, found=found, wanted=RULES)
+    return str(name)
+
+
+@functools.lru_cache(maxsize=4096)  # a table of scores names each listener a thousand times
+def _fault(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if any(hidden(letter) for letter in name):
+        return "it has control characters or characters that are not seen"
+    if len(name.encode()) > LONGEST_NAME:
+        return TOO_LONG
+    if "/" in name or "\\" in name:
+        return "it has a path separator"
+    if name.startswith((".", "-", " ")) or name.endswith((".", " ")):
+        return "it begins with a dot, a dash or a space, or ends in a dot or a space"
+    if not unicodedata.is_normalized("NFC", name):
+        return "it is not in Unicode's form NFC, so that two of the same look could be two files"
+    return None
+
+
+def name_fault(name: Any, *, folders: bool = False) -> str | None:
+    """Why something is no name; None if it is one."""
+    if not isinstance(name, str):
+        return "it is no text"
+    if len(name) > (10 if folders else 1) * LONGEST_NAME:
+        return TOO_LONG
+    return next(filter(None, map(_fault, name.split("/") if folders else [name])), None)
