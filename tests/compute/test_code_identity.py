@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hearlab.compute.code.definitions import Reached
 from hearlab.compute.code_identity import code_identity
 from hearlab.scores.tracks import METRICS
 from hearlab.separation.openunmix import load as load_openunmix
@@ -116,16 +118,11 @@ def test_classes_loaded_by_name_belong_to_it(package: Path) -> None:
 
 def test_stages_depend_on_their_own_code_only() -> None:
     """Seen through HearLab itself: HASPI takes no part in rendering, nor the renderer in scoring."""
-    from hearlab.compute.code_identity import _mentioned
 
-    def modules(function: object) -> set[str]:
-        pending, seen = [(function.__module__, function.__qualname__)], set()  # type: ignore[attr-defined]
-        while pending:
-            definition = pending.pop()
-            if definition not in seen and definition[0].startswith("hearlab"):
-                seen.add(definition)
-                pending += _mentioned(*definition)
-        return {module for module, _ in seen}
+    def modules(function: Any) -> set[str]:
+        reached = Reached()
+        reached.add([(function.__module__, function.__qualname__)])
+        return {module for module, _ in reached.definitions}
 
     haspi, hasqi = (METRICS[name].load() for name in ("haspi", "hasqi"))
     rendering, enhancing = modules(render_unit), modules(enhance_unit)
@@ -147,7 +144,7 @@ def test_stages_depend_on_their_own_code_only() -> None:
 
 
 def test_packaged_constants_belong_to_it() -> None:
-    from hearlab.compute.code_identity import _data_files, _text
-
-    ensemble = _data_files()["haspi_v2_ensemble.json"]
-    assert ensemble in _text("hearlab.metrics.haspi", "_load_ensemble")
+    reached = Reached()
+    reached.add([("hearlab.metrics.haspi", "_load_ensemble")])
+    assert any(line.startswith("hearlab.metrics.haspi:_load_ensemble:") for line in reached.lines())
+    assert any(path.endswith("/hearlab/data/haspi_v2_ensemble.json") for path in reached.files)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hearlab.audio import write_wav
-from hearlab.compute.code_identity import _reached
+from hearlab.compute.code.definitions import Reached
 from hearlab.compute.engine import UnitsFailed
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
@@ -241,6 +241,7 @@ def test_the_key_of_a_pair_covers_its_metrics_and_no_others(paired: Path, reposi
             (unit.function.__module__, unit.function.__qualname__),
             *(tuple(name.split(":")) for name in unit.code),
         )
-        reached = _reached(start)
-        assert {tuple(scorer.split(":")) for scorer in scorers} <= reached
-        assert ("hearlab.scores.tracks", "TRACKS") not in reached
+        reached = Reached()
+        reached.add(start)
+        assert {tuple(scorer.split(":")) for scorer in scorers} <= reached.definitions
+        assert ("hearlab.scores.tracks", "TRACKS") not in reached.definitions

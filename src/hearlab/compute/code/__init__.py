@@ -1,0 +1,1 @@
+"""Reading source code: what a function reaches, and what a package is."""

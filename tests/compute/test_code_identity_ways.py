@@ -1,0 +1,260 @@
+"""The ways of the language to reach code: an own system's identity covers each, HearLab's rule sees or refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from source_rules import unseen
+
+import hearlab
+from hearlab.compute.code.definitions import Reached
+from hearlab.compute.code_identity import code_of
+
+SYSTEM = "class System:\n    def speech(self):\n        return {}\n"
+GAIN = "GAIN = 1.0\n"
+DSP = "def gain():\n    return 1.0\n"
+
+
+def way(imports: str, value: str, **others: str) -> dict[str, str]:
+    """A package `lab` whose module `net` has the system; other files by name, with `__` for a slash."""
+    files = {f"{name.replace('__', '/').strip('/')}.py": text for name, text in others.items()}
+    return {"lab/__init__.py": "", "lab/net.py": f"{imports}\n{SYSTEM.format(value)}", **files}
+
+
+# Each has one place with 1.0, which is changed.
+WAYS: dict[str, dict[str, str]] = {
+    "a constant of the module": way(GAIN, "GAIN"),
+    "a function of another module": way("from lab.dsp import gain", "gain()", lab__dsp=DSP),
+    "a relative import": way("from .dsp import gain", "gain()", lab__dsp=DSP),
+    "a submodule from its package": way("from lab import dsp", "dsp.gain()", lab__dsp=DSP),
+    "import P.dsp": way("import lab.dsp", "lab.dsp.gain()", lab__dsp=DSP),
+    "import P.deep.dsp": way("import lab.deep.dsp", "lab.deep.dsp.gain()", lab__deep__dsp=DSP),
+    "import P.dsp as d": way("import lab.dsp as d", "d.gain()", lab__dsp=DSP),
+    "a star import": way("from lab.dsp import *", "gain()", lab__dsp=DSP),
+    "a star of a star": way("from lab.more import *", "gain()", lab__more="from lab.dsp import *", lab__dsp=DSP),
+    "an alias of a function": way("from lab.dsp import gain\nlouder = gain", "louder()", lab__dsp=DSP),
+    "an alias of a module": way("import lab.dsp\nd = lab.dsp", "d.gain()", lab__dsp=DSP),
+    "a module as an argument": way("import lab.dsp\ndef run(m):\n    return m.gain()", "run(lab.dsp)", lab__dsp=DSP),
+    "getattr of a module": way("from lab import dsp", "getattr(dsp, 'ga' + 'in')()", lab__dsp=DSP),
+    "a name of the package": {**way("import lab", "lab.GAIN"), "lab/__init__.py": GAIN},
+    "re-exported by the package": {
+        **way("import lab", "lab.gain()", lab__dsp=DSP),
+        "lab/__init__.py": "from .dsp import *",
+    },
+    "re-exported under another name": {
+        **way("from lab import g", "g()", lab__dsp=DSP),
+        "lab/__init__.py": "from lab.dsp import gain as g",
+    },
+    "shadowing a module's name": {
+        **way("from lab import dsp", "dsp()", lab__dsp="x = 0", lab__other="def dsp():\n    return 1.0\n"),
+        "lab/__init__.py": "from lab.other import dsp",
+    },
+    "the package's __getattr__": {
+        **way("import lab", "lab.anything"),
+        "lab/__init__.py": "def __getattr__(name):\n    return 1.0\n",
+    },
+    "an import inside a function": way("", "__import__('lab.dsp').dsp.gain()", lab__dsp=DSP),
+    "an import in a function": way("def f():\n    from lab.dsp import gain\n    return gain()", "f()", lab__dsp=DSP),
+    "a global import in a function": way(
+        "def load():\n    global dsp\n    import lab.dsp as dsp\nload()", "dsp.gain()", lab__dsp=DSP
+    ),
+    "one import or another": way(
+        "try:\n    from lab.fast import gain\nexcept ImportError:\n    from lab.dsp import gain", "gain()", lab__dsp=DSP
+    ),
+    "a table filled afterwards": way("TABLE = {}\nTABLE['gain'] = 1.0", "TABLE['gain']"),
+    "a table updated": way("TABLE = {}\nTABLE.update(gain=1.0)", "TABLE['gain']"),
+    "a table filled in a loop": way("TABLE = {}\nfor k in range(3):\n    TABLE[k] = 1.0", "TABLE[0]"),
+    "a table filled by a function": way("TABLE = {}\ndef fill(x):\n    TABLE['a'] = x\nfill(1.0)", "TABLE['a']"),
+    "an attribute set after the class": way("class A:\n    pass\nA.gain = 1.0", "A.gain"),
+    "setattr after the class": way("class A:\n    pass\nsetattr(A, 'gain', 1.0)", "A.gain"),
+    "a decorator that registers": way(
+        "TABLE = {}\ndef register(f):\n    TABLE['gain'] = f\n@register\ndef gain():\n    return 1.0", "TABLE['gain']()"
+    ),
+    "a decorator in another module": way(
+        "import lab.dsp\nfrom lab.table import TABLE",
+        "TABLE['gain']()",
+        lab__table="TABLE = {}\ndef register(f):\n    TABLE['gain'] = f\n",
+        lab__dsp="from lab.table import register\n@register\ndef gain():\n    return 1.0\n",
+    ),
+    "singledispatch": way(
+        "from functools import singledispatch\n@singledispatch\ndef gain(x):\n    return 0\n"
+        "@gain.register(int)\ndef _(x):\n    return 1.0",
+        "gain(1)",
+    ),
+    "a monkeypatch": way(
+        "import lab.patch\nfrom lab.dsp import gain",
+        "gain()",
+        lab__dsp="def gain():\n    return 0\n",
+        lab__patch="import lab.dsp\nlab.dsp.gain = lambda: 1.0\n",
+    ),
+    "a global set by a function": way("GAIN = 0\ndef load():\n    global GAIN\n    GAIN = 1.0\nload()", "GAIN"),
+    "globals()": way("globals()['GAIN'] = 1.0", "GAIN"),
+    "a base class": way(
+        "from lab.dsp import Base\nclass A(Base):\n    pass", "A.gain", lab__dsp="class Base:\n    gain = 1.0\n"
+    ),
+    "a metaclass": way(
+        "from lab.dsp import Meta\nclass A(metaclass=Meta):\n    pass",
+        "A.gain",
+        lab__dsp="class Meta(type):\n    gain = 1.0\n",
+    ),
+    "a base class that knows its heirs": way(
+        "import lab.dsp\nfrom lab.base import Base",
+        "Base.heirs[0].gain",
+        lab__base="class Base:\n    heirs = []\n    def __init_subclass__(cls):\n        Base.heirs.append(cls)\n",
+        lab__dsp="from lab.base import Base\nclass A(Base):\n    gain = 1.0\n",
+    ),
+    "a default argument": way("from lab.dsp import GAIN\ndef f(g=GAIN):\n    return g", "f()", lab__dsp=GAIN),
+    "importlib": way("import importlib", "importlib.import_module('lab.dsp').gain()", lab__dsp=DSP),
+    "importlib of a name made at run time": way(
+        "import importlib", "importlib.import_module('lab.' + 'dsp').gain()", lab__dsp=DSP
+    ),
+    "exec": way("exec('GAIN = 1.0')", "GAIN"),
+    "sys.modules": way("import sys, lab.dsp\nsys.modules['fast'] = lab.dsp", "__import__('fast').gain()", lab__dsp=DSP),
+    "a data file": {
+        **way("import json\nfrom pathlib import Path", "json.loads(Path(__file__).with_name('gain.json').read_text())"),
+        "lab/gain.json": "1.0",
+    },
+    "a data file found by a pattern": {
+        **way("from pathlib import Path", "next(Path(__file__).parent.glob('*.txt')).read_text()"),
+        "lab/gain.txt": "1.0",
+    },
+    "a data file deeper down": {
+        **way("from pathlib import Path", "(Path(__file__).parent / 'a' / 'b.bin').read_bytes()"),
+        "lab/a/b.bin": "1.0",
+    },
+    "another name of a library": way("from math import floor as f\nx = 1.0", "f(x)"),
+}
+OUTSIDE = {
+    "a sibling module": way("import helpers", "helpers.gain()", helpers=DSP),
+    "a sibling package, by a chain": way(
+        "import helpers.dsp", "helpers.dsp.gain()", helpers__dsp=DSP, helpers____init__=""
+    ),
+    "a sibling of a sibling": way("import helpers", "helpers.gain()", helpers="from more import gain", more=DSP),
+    "a sibling in a function": way("def f():\n    import helpers\n    return helpers.gain()", "f()", helpers=DSP),
+    "a sibling by importlib": way("import importlib", "importlib.import_module('helpers').gain()", helpers=DSP),
+    "a sibling named in a text": way("NAME = 'helpers.dsp:gain'", "load(NAME)", helpers__dsp=DSP),
+    "a namespace package's portion": way("from helpers.dsp import gain", "gain()", helpers__dsp=DSP),
+    "a sibling's data file": {**way("import helpers", "helpers.x", helpers="x = open('gain.txt')"), "gain.txt": "1.0"},
+    "a sibling's data in a folder": {
+        **way("import helpers", "helpers.x", helpers="x = Path(__file__).parent / 'weights' / 'gain.txt'"),
+        "weights/gain.txt": "1.0",
+    },
+}
+
+
+Write = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def files(named: dict[str, str]) -> None:
+        for name, text in named.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+
+    return files
+
+
+def own() -> str:
+    return code_of(None, ("lab.net:System",)).identity
+
+
+def fine() -> list[str]:
+    reached = Reached({"lab"})
+    reached.add([("lab.net", "System")])
+    return list(reached.lines())
+
+
+@pytest.mark.parametrize("name", [*WAYS, *OUTSIDE])
+def test_every_way_changes_an_own_system_s_identity(write: Write, tmp_path: Path, name: str) -> None:
+    files = {**WAYS, **OUTSIDE}[name]
+    write(files)
+    before, seen = own(), fine()
+    assert own() == before
+    (place,) = (place for place, text in files.items() if "1.0" in text)
+    write({place: files[place].replace("1.0", "0.5")})
+    assert own() != before
+    if name in WAYS:
+        refused = [line for file in files if file.endswith(".py") for line in unseen(tmp_path / file)]
+        assert fine() != seen or refused
+    write(files)
+    assert own() == before
+
+
+def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
+    write(way("from math import floor as f", "f(1)"))
+    before = fine()
+    write(way("from math import ceil as f", "f(1)"))
+    assert fine() != before
+
+
+# Why each module may do what the follower cannot see.
+REASONS = {
+    "hearlab.__main__ effect": "the command",
+    "hearlab.cli effect": "the command",
+    "hearlab.cli loads by name": "the commands, none of which a unit runs",
+    "hearlab.versions.launcher effect": "the command in another environment",
+    "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
+    "hearlab.named loads by name": "what Unit.code names",
+    "hearlab.scores.tracks loads by name": "what Unit.code names",
+    "hearlab.stages.score_speech loads by name": "what Unit.code names",
+    "hearlab.stages.separate_music loads by name": "what Unit.code names",
+    "hearlab.systems.base loads by name": "what Unit.code names",
+    "hearlab.separation.loading loads by name": "gives the name that Unit.code names",
+    "hearlab.separation.weights loads by name": "the downloads; a unit's key holds the weights' contents",
+    "hearlab.stages.__init__ loads by name": "the stage itself, whose functions are looked at by it",
+    "hearlab.separation.torch_audio loads by name": "libraries",
+    "hearlab.separation.torch_audio changes what is imported": "a library that cannot be loaded whole",
+    "hearlab.compute.code.definitions loads by name": "finds, and loads nothing",
+    "hearlab.compute.code.own_code loads by name": "finds, and loads nothing",
+    "hearlab.compute.code.definitions files by computed names": "the data folder",
+    "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
+    "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",
+    "hearlab.source files by computed names": "where the source is",
+    "hearlab.compute.process changes what is imported": "Ray's variables in the environment",
+    "hearlab.progress changes what is imported": "the progress line",
+    "hearlab.scenes.pcm16 changes what is imported": "numpy.add",
+}
+# No unit and no stage computes with these.
+REPORTS = ("hearlab.report.", "hearlab.tracking.", "hearlab.versions.dvc")
+
+
+def test_hearlab_is_written_so_that_everything_can_be_followed() -> None:
+    root = Path(hearlab.__file__).parent.parent
+    found = set()
+    for path in sorted((root / "hearlab").rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        if not module.startswith(REPORTS):
+            found |= {f"{module} {line.partition(':')[0]}": line for line in unseen(path)}.items()
+    assert {what: line for what, line in found if what not in REASONS} == {}
+    assert set(REASONS) <= {what for what, _ in found}  # none is out of date
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from os.path import *",
+        "register('x', 1)",
+        "@app.route('/')\ndef f(): pass",
+        "import other\nother.x = 1",
+        "import other\ndef f():\n    other.TABLE['x'] = 1",
+        "import other\ndef f():\n    other.TABLE.append(1)",
+        "def f(a):\n    setattr(a, 'x', 1)",
+        "import importlib\ndef f(a):\n    return importlib.import_module(a)",
+        "def f(a):\n    return __import__(a)",
+        "def f(a):\n    exec(a)",
+        "def f(a):\n    return eval(a)",
+        "def f():\n    return globals()",
+        "class A:\n    def __init_subclass__(cls): pass",
+        "class A(metaclass=B): pass",
+        "import sys\nsys.modules['x'] = 1",
+        "from pathlib import Path\ndef f(a):\n    return Path(__file__).with_name(a).read_text()",
+        "from importlib import resources\ndef f(a):\n    return resources.files('hearlab').joinpath(a).read_text()",
+    ],
+)
+def test_what_cannot_be_followed_is_refused(tmp_path: Path, source: str) -> None:
+    assert list(unseen(tmp_path / "module.py", source))
