@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hearlab.errors import ParameterError
 from hearlab.separation.torch_audio import require_torch
@@ -13,7 +16,9 @@ from hearlab.separation.torch_audio import require_torch
 if TYPE_CHECKING:
     import torch
 
-KINDS = "auto, cpu, cuda or cuda:N"
+WANTED = "auto, cpu, cuda or cuda:N"
+KINDS = ("cpu", "cuda")
+TINY = 1e-40  # not a normal number in single precision
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,7 +30,7 @@ def choose_device(name: str) -> torch.device:
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", name) if isinstance(name, str) else None
     if match is None:
-        raise ParameterError("device", "is unknown", found=repr(name), wanted=KINDS)
+        raise ParameterError("device", "is unknown", found=repr(name), wanted=WANTED)
     torch = require_torch()
     if name == "cpu":
         return torch.device("cpu")
@@ -43,18 +48,36 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def repeatable(threads: int | None) -> Iterator[None]:
-    """Inside, the same input gives the same bytes: a fixed number of threads, and no algorithm chosen by timing.
+    """Inside, the same input gives the same bytes, whatever ran before in this process; after it all is as it was.
 
-    The order in which sums are split over threads changes the last bits (of Hybrid Demucs, for one), so `threads`
-    fixes it; None leaves torch's number as it is. On CUDA the convolutions are deterministic, in full single precision.
+    Everything that torch keeps for the whole process and that arithmetic depends on is set, also where it seems to be
+    set already: when another library limits OpenMP, torch reports one thread while its MKL still takes several. The
+    threads between operations are not among it: torch lets a process set them only once, and nothing here uses them.
+    On CUDA the convolutions are deterministic, in full single precision. The global generator may be drawn from.
+
+    Args:
+        threads: the order in which sums are split over threads changes the last bits (of Hybrid Demucs, for one), so
+            this fixes their number; None leaves torch's number as it is.
     """
     torch = require_torch()
     before = torch.get_num_threads()
-    if threads is not None and threads != before:
-        torch.set_num_threads(threads)
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
+    settings: list[tuple[Callable[[Any], None], Any, Any]] = [  # how each is set, what is wanted, and what it was
+        (torch.set_num_threads, before if threads is None else threads, before),
+        (torch.set_default_dtype, torch.float32, torch.get_default_dtype()),
+        (torch.set_deterministic_debug_mode, "default", torch.get_deterministic_debug_mode()),
+        (torch.set_float32_matmul_precision, "highest", torch.get_float32_matmul_precision()),
+        (torch.backends.mkldnn.set_flags, True, torch.backends.mkldnn.enabled),
+        (torch.set_flush_denormal, False, bool(np.float32(TINY) * np.float32(1) == 0)),
+        *((partial(torch.set_autocast_enabled, kind), False, torch.is_autocast_enabled(kind)) for kind in KINDS),
+    ]
+    with contextlib.ExitStack() as stack:
+        for change, wanted, was in settings:
+            stack.callback(change, was)
+            change(wanted)
+        stack.enter_context(torch.random.fork_rng([]))
+        stack.enter_context(
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        )
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
