@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearlab.commands import Commands
 from hearlab.scores.tracks import ENHANCED, TRACKS
+
+if TYPE_CHECKING:
+    from hearlab.report.leaderboard.entries import LeaderboardEntry
 
 
 def add(commands: Commands) -> None:
@@ -34,15 +38,20 @@ def add(commands: Commands) -> None:
 
     verify = actions.add_parser(
         "verify",
-        help="check an entry out elsewhere, pull or recompute its scores, and confirm or deny its number",
-        description="Exit code 0: confirmed; 1: denied, naming what differs.",
+        help="pull an entry's scores and signals, score pairs again, and confirm or deny its number",
+        description="Exit code 0: confirmed; 1: denied, naming what differs, or nothing can be said. "
+        "Nothing of the entry's revision is run without --recompute.",
     )
     verify.add_argument("entry", metavar="ENTRY", help="its name in `hearlab leaderboard`, or its file")
     verify.add_argument("--units", type=int, default=20, metavar="N", help="pairs to score again (default: 20)")
     verify.add_argument("--all", action="store_true", help="score all pairs again")
     verify.add_argument("--seed", type=int, help="of the draw of pairs (default: another one each time)")
     verify.add_argument(
-        "--recompute", action="store_true", help="run the whole pipeline of that revision, with its own code"
+        "--recompute", action="store_true", help="run the whole pipeline of that revision, with its own code, confined"
+    )
+    verify.add_argument("--yes", action="store_true", help="run that code without a question")
+    verify.add_argument(
+        "--unconfined", action="store_true", help="run that code with your network and files, as any program of yours"
     )
     verify.add_argument(
         "--tolerance", type=float, default=1e-6, metavar="X", help="of a score made again (default: 1e-6)"
@@ -50,12 +59,16 @@ def add(commands: Commands) -> None:
     verify.set_defaults(run=_verify)
 
 
-def _show(options: argparse.Namespace) -> None:
+def _show(options: argparse.Namespace) -> int:
     from hearlab.report.leaderboard.entries import FOLDER, load_entries
     from hearlab.report.leaderboard.text import leaderboard_text
 
     tracks = (options.track,) if options.track else tuple(TRACKS)
-    print(leaderboard_text(load_entries(Path(FOLDER)), tracks))
+    board = load_entries(Path(FOLDER))
+    print(leaderboard_text(board.entries, tracks))
+    for fault in board.faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    return 1 if board.faults else 0
 
 
 def _add(options: argparse.Namespace) -> None:
@@ -86,11 +99,18 @@ def _verify(options: argparse.Namespace) -> int:
     from hearlab.errors import ParameterError
     from hearlab.report.leaderboard.entries import FOLDER, find_entry
     from hearlab.report.leaderboard.verify import verify
+    from hearlab.versions.checkout import clear_checkouts
 
     for name, wrong in (("--units", options.units < 1), ("--tolerance", not 0 <= options.tolerance < 1)):
         if wrong:
             raise ParameterError(name, "wrong value", found=getattr(options, name.removeprefix("--")))
+    for name in ("--yes", "--unconfined"):
+        if getattr(options, name.removeprefix("--")) and not options.recompute:
+            raise ParameterError(name, "goes with --recompute")
     entry = find_entry(Path(FOLDER), options.entry)
+    clear_checkouts(Path.cwd())
+    if options.recompute:
+        _ask(entry, yes=options.yes, confined=not options.unconfined)
     with sigterm_interrupts():
         found = verify(
             entry,
@@ -98,8 +118,35 @@ def _verify(options: argparse.Namespace) -> int:
             units=None if options.all else options.units,
             seed=options.seed,
             recompute=options.recompute,
+            confined=not options.unconfined,
             tolerance=options.tolerance,
             tell=lambda check: print(check, flush=True),
         )
     print(found)
     return 0 if found.confirmed else 1
+
+
+def _ask(entry: LeaderboardEntry, *, yes: bool, confined: bool) -> None:
+    """Show what would be run and how it is confined, and have the user agree.
+
+    Raises:
+        InputError: it cannot be confined, or the user does not agree.
+    """
+    from hearlab.errors import InputError
+    from hearlab.report.leaderboard.entries import Origin
+    from hearlab.versions.confinement import CANNOT, ENFORCED, NOTHING, UNCONFINED, confiner
+    from hearlab.versions.difference import difference
+
+    if not isinstance(entry.origin, Origin):
+        return  # there is nothing to run, as `verify` says
+    program = confiner() if confined else None
+    if confined and program is None:
+        raise InputError("--recompute", CANNOT, advice=UNCONFINED)
+    print(difference(Path.cwd(), entry.origin.commit))
+    print(f"the code of {entry.source} is run: {ENFORCED.format(program) if program else NOTHING}", flush=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("--recompute", "runs a stranger's code, and there is no terminal to ask", advice="say --yes")
+    if input("run it? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise InputError("--recompute", "was not agreed to: nothing was run")

@@ -6,27 +6,19 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def run_dvc(
-    root: Path, *arguments: str, environment: Mapping[str, str] | None = None, shown: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """Run the `dvc` of this Python in a folder.
+def dvc_line(*arguments: str) -> list[str]:
+    """The command line of this Python's `dvc`."""
+    # -P: no module of the folder where it runs takes the place of one of DVC's.
+    return [sys.executable, "-P", "-m", "dvc", *arguments]
 
-    Args:
-        root: the folder.
-        arguments: the command and its options.
-        environment: variables beside those of this process.
-        shown: print its output to standard error instead of returning it.
-    """
-    # -P: no module of that folder takes the place of one of DVC's.
-    command = (sys.executable, "-P", "-m", "dvc", *arguments)
-    stream = 2 if shown else subprocess.PIPE
-    variables = {**os.environ, **(environment or {})}
-    return subprocess.run(command, cwd=root, env=variables, text=True, check=False, stdout=stream, stderr=stream)
+
+def run_dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `dvc` in a folder, the user's own."""
+    return subprocess.run(dvc_line(*arguments), cwd=root, text=True, check=False, capture_output=True)
 
 
 def repository(root: Path) -> Any:
@@ -39,34 +31,6 @@ def repository(root: Path) -> Any:
     return importlib.import_module("dvc.repo").Repo(os.fspath(root))
 
 
-def full_config(root: Path) -> dict[str, Any]:
-    """DVC's whole configuration here, that of the user and the machine included. Raises as `repository`."""
-    with repository(root) as repo:
-        return dict(repo.config)
-
-
-def set_local_config(root: Path, values: Mapping[str, Any]) -> None:
-    """Set sections of DVC's configuration in .dvc/config.local, which only this user can read: it may hold passwords.
-
-    The keys of .dvc/config are not checked: an old revision may have some that this DVC does not know. DVC's object for
-    the repository would check them, and leave a folder in DVC's site cache.
-
-    Raises:
-        ImportError: DVC is not installed.
-        ValueError: the configuration cannot be read.
-    """
-    config = importlib.import_module("dvc.config").Config
-    folder = root / ".dvc"
-    (folder / "config.local").touch(mode=0o600)
-    try:
-        with config(dvc_dir=os.fspath(folder), validate=False).edit("local", validate=False) as local:
-            local |= values
-    except OSError:
-        raise
-    except Exception as error:  # of DVC and of the libraries by which it reads
-        raise ValueError(" ".join(str(error).split())[:200]) from error
-
-
 def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
     """Why a remote cannot be used, passwords included; None if it answers whether it has one object of no remote."""
     program = (
@@ -74,7 +38,7 @@ def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
         "with Repo(sys.argv[1]) as repo:\n"
         "  odb = repo.cloud.get_remote_odb(sys.argv[2]); odb.fs.exists(odb.path)\n"
     )
-    command = (sys.executable, "-c", program, str(root), remote)
+    command = (sys.executable, "-P", "-c", program, str(root), remote)
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:

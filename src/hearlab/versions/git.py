@@ -6,6 +6,10 @@ import subprocess
 from pathlib import Path
 
 from hearlab.errors import InputError
+from hearlab.secrets import hide
+from hearlab.text import size_text
+
+MOST = 1 << 26  # bytes of a file in git that is read at once
 
 
 def git(root: Path, *arguments: str) -> bytes | None:
@@ -16,6 +20,26 @@ def git(root: Path, *arguments: str) -> bytes | None:
     """
     done = _run(root, *arguments)
     return done.stdout if done.returncode == 0 else None
+
+
+def git_bounded(root: Path, *arguments: str, most: int = MOST) -> bytes | None:
+    """What git printed, or None if it failed, where a stranger's commit decides how much that is.
+
+    Raises:
+        InputError: more than `most` bytes, or git is not installed.
+    """
+    try:
+        with subprocess.Popen(_command(root, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            content = process.stdout.read(most + 1)
+            process.kill() if len(content) > most else process.wait()
+    except ValueError:  # NUL in a name
+        return None
+    except OSError:
+        raise InputError("git", "is not installed", advice="install git") from None
+    if len(content) > most:
+        raise InputError("git", f"{arguments[0]} gives more than {size_text(most)}", field=arguments[-1])
+    return content if process.returncode == 0 else None
 
 
 def git_text(root: Path, *arguments: str) -> str:
@@ -35,11 +59,18 @@ def run_git(root: Path, *arguments: str) -> None:
     done = _run(root, *arguments)
     if done.returncode != 0:
         last = (done.stderr.decode("utf-8", errors="replace").strip().splitlines() or ["no reason"])[-1]
-        raise InputError("git", f"{arguments[0]} failed", found=last[:200])
+        raise InputError("git", f"{arguments[0]} failed", found=hide(last)[:200])
+
+
+def _command(root: Path, *arguments: str) -> tuple[str, ...]:
+    return "git", "-C", str(root), *arguments
 
 
 def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = _command(root, *arguments)
     try:
-        return subprocess.run(("git", "-C", str(root), *arguments), capture_output=True, check=False)
+        return subprocess.run(command, capture_output=True, check=False)
+    except ValueError:  # NUL in a name that comes from a file
+        return subprocess.CompletedProcess(command, 128, b"", b"NUL in an argument")
     except OSError:
         raise InputError("git", "is not installed", advice="install git") from None

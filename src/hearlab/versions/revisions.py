@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes
-from hearlab.versions.dvc_command import full_config
 from hearlab.versions.dvc_files import cache_folder, cached_object
-from hearlab.versions.git import git, git_text
+from hearlab.versions.git import git, git_bounded, git_text
 from hearlab.versions.lock import LOCK_FILE, all_outs, listing, lock_stages, parse_lock
+from hearlab.versions.objects import Absent, Altered, Objects
 
 # DVC keeps the commit of an experiment as refs/exps/<its baseline's hash in two pieces>/<name>; its queue and stash
 # have other names.
@@ -119,35 +118,32 @@ class RevisionFiles:
         return content if md5_of_bytes(content) == identity.removesuffix(".dir") else None
 
     def _from_git(self, path: str) -> bytes | None:
-        return git(self.root, "show", f"{self.commit}:./{path}")
+        return git_bounded(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
+
+    @cached_property
+    def _objects(self) -> Objects:
+        return Objects(self.root)
 
     def _from_dvc(self, path: str, identity: str) -> bytes:
-        cached = self._cached(identity)
-        return self._from_remote(path, identity) if cached is None else cached
-
-    def _from_remote(self, path: str, identity: str) -> bytes:
         where = f"{self.name}: {path}"
+        again = f"dvc exp apply {self.name}" if self.experiment else f"git checkout {self.name}"
         try:
-            # With today's remotes, which the revision may not know.
-            config = full_config(self.root)
-            read = importlib.import_module("dvc.api").read
-            content: bytes = read(path, repo=str(self.root), rev=self.commit, mode="rb", config=config)
-        except ImportError:
-            advice = "install it, then dvc pull"
-            raise InputError(where, "is not in DVC's cache, and DVC is not installed", advice=advice) from None
-        except Exception as error:  # DVC's remotes raise errors of their own kinds
-            absent = type(error).__name__ in ("PathMissingError", "FileMissingError")
-            again = f"dvc exp apply {self.name}" if self.experiment else f"git checkout {self.name}"
-            raise InputError(
-                where,
-                "is neither in DVC's cache nor in its remote" if absent else "cannot be read from DVC's remote",
-                found=None if absent else (str(error).splitlines() or [type(error).__name__])[0][:120],
-                advice=f"dvc push it from where it was made, or {again} and dvc pull or dvc repro",
-            ) from None
-        if identity and md5_of_bytes(content) != identity:
+            identity = identity or self._remote_identity(path)
+            return self._objects.content(identity)
+        except Absent as absent:
+            advice = f"dvc push it from where it was made, or {again} and dvc pull or dvc repro"
+            raise InputError(where, str(absent), advice=advice) from None
+        except Altered as place:
             advice = "delete it there, then dvc pull or dvc repro"
-            raise InputError(where, "is damaged in DVC's cache", field=identity, advice=advice)
-        return content
+            raise InputError(where, f"is damaged in {place}", field=identity, advice=advice) from None
+
+    def _remote_identity(self, path: str) -> str:
+        """The md5 of a file in a folder whose listing only the remote has."""
+        folder = next(folder for folder in self._outs if path.startswith(f"{folder}/"))
+        listed = listing(self._objects.content(self._outs[folder]))
+        if path.removeprefix(f"{folder}/") not in listed:
+            raise Absent(f"{folder} has no such file")
+        return listed[path.removeprefix(f"{folder}/")]
 
 
 def find_revision(name: str, root: Path) -> RevisionFiles:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from hearlab.files import md5_of
+from hearlab.versions.confinement import confiner
 from pipeline_support import PAIRS, REPOSITORY, make_project, run
 
 SPEECH, MUSIC = "speech-tester-baseline-demo", "music-tester-baseline-openunmix-demo"
@@ -173,14 +181,116 @@ def test_history_altered_consistently(clone: Path, tmp_path: Path) -> None:
     assert out.count("differs  ") == 1
 
 
-def test_computed_again_where_nothing_can_be_pulled(clone: Path, in_remote: Callable[[str], Path]) -> None:
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_their_stages_run_only_when_asked_for_and_confined(
+    clone: Path, in_remote: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signals cannot be had, and dvc.yaml has a command of its own; the number is right."""
+    attack = f"touch {tmp_path}/ran; echo $TOKEN $SSH_AUTH_SOCK at $HOME; chmod -R a-w {tmp_path}/clone/.dvc; "
+    stages = clone / "dvc.yaml"
+    stages.write_text(stages.read_text().replace("hearlab stage score_speech", f"{attack}hearlab stage score_speech"))
+    commit(clone)
+    head = run(clone, "git", "rev-parse", "HEAD").strip()
+    text = (clone / f"leaderboard/{SPEECH}.yaml").read_text()
+    old = re.search(r"commit: (\w+)", text)
+    assert old is not None
+    (clone / "leaderboard/evil.yaml").write_text(text.replace(old[1], head))
+    run(clone, "git", "checkout", "--quiet", "HEAD~1", "dvc.yaml")
+    commit(clone)
+    for name in ("TOKEN", "SSH_AUTH_SOCK"):
+        monkeypatch.setenv(name, "secret-of-mine")
     in_remote("data/demo/enhanced").unlink()
-    out = verify(clone, SPEECH)
-    assert "the signals cannot be had (" in out
+
+    last = verify(clone, "evil", code=1).splitlines()[-1]
+    assert last.startswith(f"hearlab: {head[:7]}: data/demo/enhanced: is neither in DVC's cache nor in its remote; ")
+    assert "--recompute makes it again" in last
+    cache = contents(clone / ".dvc/cache")
+    last = verify(clone, "evil", "--recompute", code=1).splitlines()[-1]
+    assert last == "hearlab: --recompute: runs a stranger's code, and there is no terminal to ask; say --yes"
+    assert not (tmp_path / "ran").exists()
+
+    out = verify(clone, "evil", "--recompute", "--yes", *([] if confiner() else ["--unconfined"]))
+    assert f"+    cmd: {attack}hearlab stage score_speech" in out
+    assert f"the code of {head[:7]} is run: " in out
+    assert " at /" in out
+    assert "secret-of-mine" not in out
     assert f"computed again: {SCORES} is the same bytes" in out
-    assert f"{SPEECH}: confirmed: " in out
+    assert "evil: confirmed: " in out
     assert "score_speech: 9/9" in out
     assert "done before" not in out
+    assert contents(clone / ".dvc/cache") == cache, "the workspace's cache got what their code made"
+    if confiner():
+        assert not (tmp_path / "ran").exists()
+        assert (clone / ".dvc").stat().st_mode & 0o200
+
+
+def in_folder(in_remote: Callable[[str], Path], folder: str, name: str) -> Path:
+    """Where the remote has a file of a folder."""
+    listing = json.loads(in_remote(folder).read_text())
+    md5 = next(entry["md5"] for entry in listing if entry["relpath"] == name)
+    return in_remote(folder).parent.parent / md5[:2] / md5[2:]
+
+
+@pytest.mark.parametrize(
+    ("entry", "folder", "name"),
+    [
+        (SPEECH, "data/demo/clarity_data/metadata", "listeners.json"),
+        (SPEECH, "data/demo/clarity_data/metadata", "scenes_listeners.dev.json"),
+        (SPEECH, "data/demo/scene_lists/scenes.dev.json", ""),
+        (MUSIC, "data/demo/cadenza_data", "listeners"),
+        (MUSIC, "data/demo/cadenza_data", "music"),
+    ],
+)
+def test_lists_altered_on_the_remote(
+    clone: Path, in_remote: Callable[[str], Path], entry: str, folder: str, name: str
+) -> None:
+    """Other audiograms or scenes say nothing of the entry: it is neither denied nor confirmed."""
+    if name:
+        listing = json.loads(in_remote(folder).read_text())
+        name = next(
+            one["relpath"]
+            for one in listing
+            if one["relpath"] == name or ("valid" in one["relpath"] and name in one["relpath"])
+        )
+    path = in_folder(in_remote, folder, name) if name else in_remote(folder)
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content.replace(b"0", b"1"))
+    try:
+        out = verify(clone, entry, "--units", "1", code=1)
+    finally:
+        path.unlink()
+        path.write_bytes(content)
+    full = f"{folder}/{name}".rstrip("/")
+    assert f"{full}: is not what dvc.lock says; nothing can be said of the entry" in out.splitlines()[-1]
+    assert "confirmed" not in out
+    assert "denied" not in out
+    cached = clone / ".dvc/cache/files/md5" / path.parent.name / path.name
+    assert not cached.exists()
+
+
+def test_killed_at_any_time(clone: Path) -> None:
+    """The next command clears what is left."""
+    program = shutil.which("hearlab", path=str(Path(sys.executable).parent)) or "hearlab"
+    source = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    seed = random.randrange(1 << 30)
+    draw = random.Random(seed)
+    for _ in range(4):
+        command = (program, "leaderboard", "verify", SPEECH, "--all")
+        with subprocess.Popen(command, cwd=clone, env=source, stdout=subprocess.DEVNULL) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(draw.uniform(1, 12))
+            process.kill()
+        board(clone)
+        assert list((clone / ".hearlab").glob("*")) == [], f"seed {seed}"
+        assert run(clone, "git", "worktree", "list").count("\n") == 1
+    for path in (clone / ".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            assert md5_of(path) == path.parent.name + path.name.removesuffix(".dir"), f"seed {seed}"
+    assert f"{SPEECH}: confirmed: " in verify(clone, SPEECH, "--units", "1")
 
 
 def test_an_entry_that_tells_another_score(clone: Path) -> None:

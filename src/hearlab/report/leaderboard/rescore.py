@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +12,14 @@ from hearlab.compute.engine import outcomes
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import DATA, Workspace
 from hearlab.errors import InputError
+from hearlab.files import parse_json
 from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.progress import UnitProgress
 from hearlab.scores.metadata import metadata_files
 from hearlab.scores.table import Pair, parse_scores
 from hearlab.scores.tracks import Track
 from hearlab.versions.checkout import Checkout
+from hearlab.versions.lock import overlap
 
 Cells: TypeAlias = dict[Pair, dict[str, float]]
 """Every score of a table: pair -> column -> value."""
@@ -68,8 +69,9 @@ def read_cells(content: bytes, where: str) -> Cells:
 def index_cells(content: bytes | None, track: Track) -> Cells:
     """What the index of units remembers of the scores; nothing where it is missing or foreign."""
     try:
-        return dict(_row(track, unit["result"]) for unit in json.loads(content or b"{}").get("units", []))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        index = parse_json(content or b"{}", track.scoring_stage)
+        return dict(_row(track, unit["result"]) for unit in index.get("units", []))
+    except (InputError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -113,16 +115,17 @@ def list_files(track: Track, values: Mapping[str, object]) -> list[str]:
     return [path.as_posix() for path in paths]
 
 
-def rescore(copy: Checkout, track: Track, units: Mapping[Pair, Unit]) -> Rescored | str:
-    """Score pairs again; gives DVC's complaint if their signals cannot be had."""
-    complaint = copy.pull(_targets(load_params(copy.path / PARAMS_FILE), track, list(units.values())))
-    if complaint:
-        return complaint
-    altered = set(copy.damaged([name for unit in units.values() for name in unit.inputs]))
+def rescore(copy: Checkout, track: Track, units: Mapping[Pair, Unit]) -> Rescored:
+    """Score pairs again.
+
+    Raises:
+        InputError: their signals cannot be had.
+    """
+    wrong = copy.pull(_targets(load_params(copy.path / PARAMS_FILE), track, list(units.values())))
     failed = {
-        pair: f"{wrong[0]} is not what dvc.lock says"
+        pair: f"{altered[0]} is not what dvc.lock says"
         for pair, unit in units.items()
-        if (wrong := [name for name in unit.inputs if name in altered])
+        if (altered := [name for name in unit.inputs if any(overlap(name, one) for one in wrong)])
     }
     pairs = {unit.id: pair for pair, unit in units.items()}
     todo = [unit for pair, unit in units.items() if pair not in failed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import secrets
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hearlab.errors import InputError
-from hearlab.files import md5_of_bytes
+from hearlab.files import md5_of_bytes, parse_json
+from hearlab.params import PARAMS_FILE
 from hearlab.report.leaderboard.add import further_averages, rounded_interval
 from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin
 from hearlab.report.leaderboard.origin import origin_of, result_of
@@ -28,12 +28,14 @@ from hearlab.report.leaderboard.rescore import (
 )
 from hearlab.scores.table import Pair, track_tables
 from hearlab.scores.tracks import TRACKS
-from hearlab.versions.checkout import Checkout
+from hearlab.text import printable
+from hearlab.versions.checkout import ADVICE, Checkout
 from hearlab.versions.lock import all_outs
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
 State = Literal["ok", "note", "differs"]
 SHOWN = 20  # cells that are named
+OTHER_LISTS = "nothing can be said of the entry: put it right in DVC's cache or remote"
 ROUNDING = 5e-9  # scores are written with 8 decimals
 
 
@@ -46,7 +48,7 @@ class Check:
     cell: bool = False
 
     def __str__(self) -> str:
-        return f"{self.state:9}{self.text}"
+        return printable(f"{self.state:9}{self.text}")
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Verification:
         line = f"{self.entry.name}: {verdict}: {self.entry.score:.4f} ({self.how})"
         # A score that differs says more than a hash that does.
         first = sorted(self.differences, key=lambda check: not check.cell)[:1]
-        return "; ".join([line, *(check.text for check in first)])
+        return printable("; ".join([line, *(check.text for check in first)]))
 
 
 def verify(
@@ -80,6 +82,7 @@ def verify(
     units: int | None = 20,
     seed: int | None = None,
     recompute: bool = False,
+    confined: bool = True,
     tolerance: float = 1e-6,
     tell: Callable[[Check], None] = lambda check: None,
 ) -> Verification:
@@ -89,20 +92,21 @@ def verify(
         root: a clone that has the entry's commit, and DVC's cache or remote.
         units: pairs to score again, drawn at random; None for all. Pairs that look wrong are always among them.
         seed: of the draw; None for an unpredictable one.
-        recompute: run the revision's whole pipeline with its own code. This is also done where its scores or signals
-            cannot be had from DVC.
+        recompute: run the revision's whole pipeline with its own code. Without it, nothing of the revision is run.
+        confined: then without network, and with nothing but its own folder to write to.
         tolerance: greatest difference of a score that is made again. The same signals give the same scores but for the
             last bits, in which processors differ.
         tell: gets each check as it is made.
 
     Raises:
-        InputError: the entry is a published one, the commit is not here, or nothing can be pulled or computed.
+        InputError: the entry is a published one, the commit is not here or holds links that leave it, the table, the
+            signals or the lists cannot be had, or are not what dvc.lock says, or the revision cannot be computed.
     """
     if not isinstance(entry.origin, Origin):
         problem = "is published: there is no revision to check out"
         raise InputError(entry.name, problem, advice="hearlab check-baseline compares it")
     with Checkout(root, entry.origin.commit) as copy:
-        found = _Verifier(entry, entry.origin, copy, root, tolerance, tell)
+        found = _Verifier(entry, entry.origin, copy, root, tolerance, confined, tell)
         found.run(units, secrets.randbelow(10**6) if seed is None else seed, recompute)
     return found.verification
 
@@ -115,10 +119,11 @@ class _Verifier:
         copy: Checkout,
         root: Path,
         tolerance: float,
+        confined: bool,
         tell: Callable[[Check], None],
     ) -> None:
         self.entry, self.origin, self.copy, self.root = entry, origin, copy, root
-        self.tolerance, self._tell = tolerance, tell
+        self.tolerance, self.confined, self._tell = tolerance, confined, tell
         self.track = TRACKS[entry.track]
         self.revision = find_revision(origin.commit, root)
         self.short = origin.commit[:7]
@@ -130,7 +135,10 @@ class _Verifier:
         content, place = self.copy.stored(self.origin.scores) or (None, "")
         altered = content is not None and md5_of_bytes(content) != self.origin.scores
         if content is None:
-            self.check("note", f"{self.result.scores} is neither in DVC's cache nor in its remote: it is computed")
+            absent = f"{self.result.scores}: is neither in DVC's cache nor in its remote"
+            if not recompute:
+                raise InputError(self.short, absent, advice=ADVICE)
+            self.check("note", f"{absent}: it is computed")
             self._recompute(None)
             return
         cells = read_cells(content, f"{self.short}: {self.result.scores}")
@@ -139,22 +147,20 @@ class _Verifier:
             self.check("differs", f"{self.result.scores}: what {place} gives is not what dvc.lock says")
         self._table(content)
         self._averages()
-        if not recompute:
-            complaint = self._sample(cells, suspects, None if altered and not suspects else units, seed)
-            recompute = complaint is not None
-            if complaint:
-                self.check("note", f"the signals cannot be had ({complaint}): everything is computed again")
         if recompute:
             self._recompute(cells)
+        else:
+            self._sample(cells, suspects, None if altered and not suspects else units, seed)
         if not altered:
             self._workspace(content)
 
     def _index(self) -> Cells:
         """What the scoring stage remembers of the scores; nothing where it cannot be had."""
-        index = self.result.index
-        if self.copy.pull([index]) or self.copy.damaged([index]):
+        try:
+            content = self.revision.read(self.result.index)
+        except InputError:
             return {}
-        return index_cells(self.copy.files.read(index), self.track)
+        return index_cells(content, self.track)
 
     def check(self, state: State, text: str, *, cell: bool = False) -> None:
         self.verification.checks.append(Check(state, text, cell))
@@ -204,19 +210,19 @@ class _Verifier:
     def _averages(self) -> None:
         """The average that is in git beside dvc.lock."""
         try:
-            content = json.loads(self.revision.read(self.result.averages) or b"")
+            content = parse_json(self.revision.read(self.result.averages) or b"", self.result.averages)
             average = float(content[self.track.headline.name][self.track.average_key()])
-        except (ValueError, KeyError, TypeError):
+        except (InputError, ValueError, KeyError, TypeError):
             self.check("note", f"{self.result.averages} cannot be read at {self.short}")
             return
         if abs(average - self.entry.score) > self.tolerance:
             self.check("differs", f"{self.result.averages}: says {average:.8f}, the entry {self.entry.score:.8f}")
 
-    def _sample(self, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int) -> str | None:
-        """Score pairs again; gives the complaint if their signals cannot be had."""
-        complaint = self.copy.pull(list_files(self.track, self.result.values))
-        if complaint:
-            return complaint
+    def _sample(self, cells: Cells, suspects: Sequence[Cell], units: int | None, seed: int) -> None:
+        """Score pairs again."""
+        wrong_lists = self.copy.pull([PARAMS_FILE, *list_files(self.track, self.result.values)])
+        if wrong_lists:  # other scenes or audiograms would give other scores: neither for the entry nor against it
+            raise InputError(f"{self.short}: {wrong_lists[0]}", "is not what dvc.lock says", advice=OTHER_LISTS)
         expected = scoring_units(self.copy.path, self.track)
         self._complete(cells, expected)
         doubted = {cell.pair for cell in suspects}
@@ -224,8 +230,6 @@ class _Verifier:
         drawn = set(pairs) if units is None else set(random.Random(seed).sample(pairs, min(units, len(pairs))))
         chosen = sorted(drawn | (doubted & set(pairs)))
         again = rescore(self.copy, self.track, {pair: expected[pair] for pair in chosen})
-        if isinstance(again, str):
-            return again
         for pair, cause in again.failed.items():
             self.check("differs", f"{' '.join(pair)} cannot be scored again: {cause}")
         wrong = differing({pair: cells[pair] for pair in again.cells}, again.cells, self.tolerance)
@@ -238,7 +242,6 @@ class _Verifier:
         self.verification.how = f"{len(again.cells)} of {len(expected)} pairs scored again{chance}"
         if not wrong and not again.failed:
             self.check("ok", f"{self.verification.how}: the same within {self.tolerance:g}")
-        return None
 
     def _complete(self, cells: Cells, expected: Collection[Pair]) -> None:
         for problem, pairs in (
@@ -250,8 +253,9 @@ class _Verifier:
 
     def _recompute(self, cells: Cells | None) -> None:
         """Make everything again with the revision's own code."""
-        self.copy.recompute(self.revision.lock, self.track.scoring_stage, self.result.dataset)
-        content = self.copy.files.read(self.result.scores)
+        stage = self.track.scoring_stage
+        self.copy.recompute(self.revision.lock, stage, self.result.dataset, confined=self.confined)
+        content = self.copy.made(self.result.scores)
         if content is None:
             raise InputError(self.short, "made no scores", wanted=self.result.scores)
         again = read_cells(content, self.result.scores)
