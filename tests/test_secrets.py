@@ -6,10 +6,12 @@ import sys
 import urllib.error
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearlab.secrets import hidden_output, hide, hide_within, login, remember, without_login
+from hearlab.cli import hidden_output
+from hearlab.errors import InputError
+from hearlab.secrets import hide, hide_within, login, remember, without_login
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,7 @@ def test_settings_that_were_read() -> None:
 LETTERS = st.text(st.characters(codec="ascii", exclude_characters=" \t\n\r\f\v\x1c\x1d\x1e\x1f/@:"), min_size=1)
 
 
+@settings(deadline=None)
 @given(user=LETTERS, password=LETTERS, more=LETTERS)
 def test_every_login_is_hidden_and_found(user: str, password: str, more: str) -> None:
     address = f"https://{user}:{password}@{more}@host.example:5000/x"
@@ -127,3 +130,10 @@ def test_all_that_a_process_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.out == "https://***@h\n"
     assert captured.err.splitlines()[0] == "https://***@h"
     assert "pw" not in captured.err
+
+
+def test_errors_hold_no_secret_even_if_they_are_cut() -> None:
+    error = InputError(
+        "https://u:pw1@h", "fails", found=290 * "x" + " https://u:pw2" + 300 * "y" + "@h", wanted="?token=pw3"
+    )
+    assert "pw" not in str(error)

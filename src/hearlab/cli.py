@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import logging
 import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 import hearlab.commands
 from hearlab.errors import InputError
-from hearlab.secrets import hidden_output
+from hearlab.secrets import hide
 from hearlab.source import run_checkout
+from hearlab.text import printable_lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +53,33 @@ def _run(arguments: Sequence[str] | None) -> int:
             print(*traces, f"hearlab: {error}", sep="\n", file=sys.stderr)
             return 1
         return _fail(error, options.debug, 1, f"{type(error).__name__}: {error} (a fault of HearLab; --debug shows it)")
+
+
+@contextlib.contextmanager
+def hidden_output() -> Iterator[None]:
+    """Inside the block nothing that this process prints holds a secret or controls the terminal."""
+    with (
+        contextlib.redirect_stdout(cast(TextIO, _Stream(sys.stdout))),
+        contextlib.redirect_stderr(cast(TextIO, _Stream(sys.stderr))),
+    ):
+        yield
+
+
+class _Stream:
+    """A text stream before another one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(printable_lines(hide(text)))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        self.write("".join(lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> int:

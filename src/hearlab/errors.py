@@ -6,13 +6,14 @@ import functools
 import os
 from typing import Any
 
+from hearlab.secrets import hide
 from hearlab.text import printable
 
 LONGEST = 300  # letters of what was found: a file can hold a name of a megabyte
 
 
 class InputError(Exception):
-    """Bad input, described in one line in which nothing can control a terminal.
+    """Bad input, described in one line without secrets, in which nothing can control a terminal.
 
     Args:
         where: the file (or argument) that is wrong.
@@ -47,7 +48,7 @@ class InputError(Exception):
         line = (
             f"{place}: {problem}" + (f" ({', '.join(details)})" if details else "") + (f"; {advice}" if advice else "")
         )
-        super().__init__(printable(" ".join(line.split())))
+        super().__init__(printable(hide(" ".join(line.split()))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling between worker processes.
@@ -57,7 +58,7 @@ class InputError(Exception):
 
 def _short(value: Any) -> str:
     try:
-        text = str(value)
+        text = hide(str(value))
     except ValueError:  # Python writes no number of more than 4300 digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -6,13 +6,11 @@ variables of the environment whose names say so, and as settings of that kind th
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
 import urllib.parse
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TextIO, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 HIDDEN = "***"
 # Letters of a secret that is looked for in any text: at least, as a word of its own; and for sure, wherever it stands.
@@ -97,33 +95,6 @@ def hide_within(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: hide_within(one) for name, one in value.items()}
     return [hide_within(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-@contextlib.contextmanager
-def hidden_output() -> Iterator[None]:
-    """Inside the block nothing that this process prints holds a secret: lines, logs, tracebacks, progress."""
-    with (
-        contextlib.redirect_stdout(cast(TextIO, _Stream(sys.stdout))),
-        contextlib.redirect_stderr(cast(TextIO, _Stream(sys.stderr))),
-    ):
-        yield
-
-
-class _Stream:
-    """A text stream before another one."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(hide(text))
-        return len(text)
-
-    def writelines(self, lines: list[str]) -> None:
-        self.write("".join(lines))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def _of(match: re.Match[str]) -> tuple[str, str]:

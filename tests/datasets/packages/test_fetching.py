@@ -92,9 +92,12 @@ def test_what_is_there_is_not_fetched_again(site: Site, get: Callable[..., Fetch
 def test_a_browser_download_is_verified_where_it_lies(site: Site, get: Callable[..., Fetched], tmp_path: Path) -> None:
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages" / "small.tgz").write_bytes(ARCHIVE)
-    done = get(checksum={"sha256": SHA256})
+    done = get("small.tgz?key=secret", checksum={"sha256": SHA256})
     check_right(done, tmp_path)
     assert (site.served, done.fetched, done.verified) == (0, 0, True)
+    note = read_archive_note(done.path)
+    assert note is not None
+    assert note.address == f"{site.address}/small.tgz"  # as shown: queries may hold keys
     (tmp_path / "packages" / "small.tgz").write_bytes(ARCHIVE[:-1] + b"?")
     with pytest.raises(InputError, match=r"has other bytes than small\.tgz should have .*move it away"):
         get(checksum={"sha256": SHA256})

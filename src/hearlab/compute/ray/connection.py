@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from hearlab.compute.ray.own_folder import own_folder
 from hearlab.errors import InputError
@@ -36,6 +37,7 @@ if not sys.stdin.read():
 """
 CONNECT_SECONDS = 60.0
 ADVICE = "check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS to run on this machine"
+LOCAL_VARIABLES = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -63,14 +65,10 @@ def connected(workers: int, stage: str) -> Iterator[None]:
             temporary = own_folder("hl-ray-", "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir())
             # Its workers find the modules that this process finds.
             common["runtime_env"]["env_vars"]["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=str(temporary),
-                **common,
-            )
+            # Ray lets everybody write into the folder that it is given: one in ours, which nobody else can enter.
+            folder = str(temporary / "r")
+            with _loopback_only():
+                ray.init(address="local", num_cpus=workers, include_dashboard=False, _temp_dir=folder, **common)
     except Exception as error:
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -88,6 +86,28 @@ def connected(workers: int, stage: str) -> Iterator[None]:
             ray.shutdown()
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """A Ray that is started inside the block is reached from this machine alone, and reports to nobody.
+
+    On Linux Ray listens on all interfaces, and replaces 127.0.0.1 by the machine's address, unless this setting says
+    that it is to be no cluster. It is read when Ray is imported.
+    """
+    before = {name: os.environ.get(name) for name in LOCAL_VARIABLES}
+    enabled = ray_constants.ENABLE_RAY_CLUSTER
+    os.environ.update(LOCAL_VARIABLES)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _knock(address: str) -> None:

@@ -18,6 +18,7 @@ from hearlab.datasets.packages.space import fetching_needs, require_space
 from hearlab.datasets.packages.zip_reader import END_MAGIC
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
+from hearlab.secrets import without_login
 
 ZIP_MAGIC = b"PK\x03\x04"
 TAR_MAGIC_AT = slice(257, 262)
@@ -78,7 +79,10 @@ def fetch(
     # Looking for the archive too: another process may be about to give it its name.
     with fetching(path):
         if path.exists():
-            note = _note_of(package, path, address or package.address or str(path), wanted, any_size, progress)
+            given = address or package.address or str(path)
+            # Queries may hold keys.
+            source = without_login(given).partition("?")[0] if "://" in given else given
+            note = _note_of(package, path, source, wanted, any_size, progress)
             return Fetched(package.name, path, note.size, note.md5, note.verified)
         done = download(
             _address(package, address),
