@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo site test test-slow lint format scores mlflow bench bench-scaling peer clean help mend
+.PHONY: demo site test test-slow soak lint format scores mlflow bench bench-scaling peer clean help mend
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -34,6 +34,10 @@ test: $(INSTALLED_DEV)
 
 test-slow: $(INSTALLED_DEV)
 	@pytest -n 2 --dist loadfile -m slow tests
+
+# Random actions, each followed by a run that is compared with one from nothing (docs/reliability.md).
+soak: $(INSTALLED_DEV)
+	@HEARLAB_SOAK_MINUTES=$(or $(MINUTES),15) HEARLAB_SOAK_SEED=$(SEED) pytest -q -s tests/soak
 
 lint: $(INSTALLED_DEV)
 	ruff format --check src tests benchmarks tools
@@ -75,6 +79,7 @@ help:
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
+	@echo "make soak    random actions against runs from nothing (MINUTES=60 SEED=7)"
 	@echo "make lint    format, lint, types, and the rules of docs/architecture.md"
 	@echo "make bench   speed and memory beside the published implementation"
 	@echo "make peer    agreement with the published implementation on random cases"

@@ -1,0 +1,359 @@
+"""What the soak does to a workspace between two runs: each action is a function that gives a line on what it did."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import soundfile
+from from_nothing import CADENZA, CLARITY
+from small_workspace import (
+    BRANCHES,
+    LAB,
+    LAB_FILES,
+    SPLIT,
+    TRACEBACK,
+    Fault,
+    change_number,
+    command,
+    environment,
+    must,
+    set_parameter,
+)
+
+Action = Callable[[Path, random.Random], str]
+
+# Few values each, so that runs from nothing are shared between steps.
+PARAMETERS: dict[str, tuple[object, ...]] = {
+    "enhance.params.gain_db": (0, 3, -6),
+    "enhance.system": ("my_lab:Aid", "my_lab.aid:Aid", "hearlab.systems.baseline:Baseline"),
+    "evaluate.level": (100, 95),
+    "render.equalise_loudness": (False, True),
+    "scenes.snr_range": ([-12, 6], [0, 6]),
+    "separate.overlap": (0.1, 0.2),
+    "separate.train.learning_rate": (0.01, 0.02),
+}
+NUMBERS = (0.55, 0.7)  # what the numbers of the own package become
+SOURCES = (
+    ("src/hearlab/ear/loss.py", "LOWER_KNEE_DB = 30.0", "LOWER_KNEE_DB = 31.0"),
+    ("src/hearlab/fitting/nalr.py", "OWN_SHARE = 0.31", "OWN_SHARE = 0.33"),
+)
+UNIT_FOLDERS = ("rendered", "enhanced", "separated", "separator", "enhanced_music")
+STAGES = (
+    *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
+    *("train_separator", "enhance_music", "score_music"),
+)
+WHOLE = 0.25  # of the runs make both tracks, the others speech alone, which takes a third of the time
+LONGEST = 15.0  # s after which a run is killed or disturbed, at most
+
+
+# --- changes of what decides the results --------------------------------------------------------------------------
+
+
+def change_parameter(folder: Path, rng: random.Random) -> str:
+    name = rng.choice(sorted(PARAMETERS))
+    value = rng.choice(PARAMETERS[name])
+    set_parameter(folder, name, value)
+    _fit_constructor(folder)
+    return f"{name} = {value}"
+
+
+def _fit_constructor(folder: Path) -> None:
+    """The baseline's constructor has no gain_db, and would refuse it."""
+    text = (folder / "params.yaml").read_text()
+    if "system: hearlab." in text:
+        set_parameter(folder, "enhance.params", {})
+    elif "gain_db" not in text:
+        set_parameter(folder, "enhance.params", {"gain_db": 0})
+
+
+def experiment(folder: Path, rng: random.Random) -> str:
+    level, loudness = rng.choice(PARAMETERS["evaluate.level"]), rng.choice(("true", "false"))
+    words = ("-S", f"evaluate.level={level}", "-S", f"render.equalise_loudness={loudness}")
+    return _said(folder, "dvc", "exp", "run", *words, "score_speech")
+
+
+def change_input(folder: Path, rng: random.Random) -> str:
+    """Replace a file of the user's data by another of a few versions; what DVC links to it stays as it is."""
+    kind = rng.choice(("target", "song", "pairs", "room"))
+    if kind == "pairs":
+        path = folder / CLARITY / "metadata" / f"scenes_listeners.{SPLIT}.json"
+        text = path.read_text()
+        change = ('"L0005"', '"L0007"') if '"L0005"' in text else ('"L0007"', '"L0005"')
+        _replace(path, text.replace(*change).encode())
+        return f"{path.name}: {' to '.join(change)}"
+    patterns = {
+        "target": (CLARITY, "dev/targets/*.wav"),
+        "room": (CLARITY, "dev/rooms/HOA_IRs/*_t.wav"),
+        "song": (CADENZA, "task1/audio/musdb18hq/train/*/*.wav"),
+    }
+    root, pattern = patterns[kind]
+    path = rng.choice(sorted((folder / root).glob(pattern)))
+    info = soundfile.info(path)
+    samples, rate = soundfile.read(path)
+    beside = path.with_name(f"new-{path.name}")
+    soundfile.write(beside, samples[::-1], rate, subtype=info.subtype)  # twice: what it was
+    os.replace(beside, path)
+    return f"{path.name} reversed"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f"new-{path.name}")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+def change_own_code(folder: Path, rng: random.Random) -> str:
+    files = [name for name in sorted(LAB_FILES) if name != "my_lab/__init__.py"]
+    name, value = rng.choice(files), rng.choice(NUMBERS)
+    if name == "my_lab/aid.py":
+        path = folder / LAB / name
+        path.write_text(path.read_text().replace("weight = 0.991", f"weight = {value}"))
+    else:
+        change_number(folder / LAB / name, value)
+    return f"{name}: {value}"
+
+
+def change_source(folder: Path, rng: random.Random) -> str:
+    name, published, other = rng.choice(SOURCES)
+    text = (folder / name).read_text()
+    new = other if published in text else published
+    (folder / name).write_text(text.replace(published, other) if new == other else text.replace(other, published))
+    return f"{name}: {new}"
+
+
+CHANGES: tuple[Action, ...] = (change_parameter, change_input, change_own_code, change_own_code, change_source)
+
+
+def _change(folder: Path, rng: random.Random) -> str:
+    action = rng.choice(CHANGES)
+    return f"{action.__name__} {action(folder, rng)}"
+
+
+# --- runs that are killed, doubled or disturbed -------------------------------------------------------------------
+
+
+def repro(rng: random.Random) -> tuple[str, ...]:
+    """`dvc repro` of both tracks, or of speech alone."""
+    return ("dvc", "repro") if rng.random() < WHOLE else ("dvc", "repro", "score_speech")
+
+
+def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    with (folder.parent / "output.txt").open("ab") as output:
+        return subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _stage_process(run: subprocess.Popen[bytes]) -> int | None:
+    """The `hearlab stage` that a `dvc repro` has started."""
+    try:
+        children = psutil.Process(run.pid).children(recursive=True)
+        return next((child.pid for child in children if "stage" in child.cmdline()), None)
+    except psutil.Error:
+        return None
+
+
+def _wait(run: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait that long; whether the run still goes on."""
+    try:
+        run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def kill(folder: Path, rng: random.Random) -> str:
+    change, seconds = _change(folder, rng), rng.uniform(0.5, LONGEST)
+    how = rng.choice((signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
+    whom = rng.choice(("group", "group", "stage", "dvc"))
+    run = _start(folder, *repro(rng))
+    if not _wait(run, seconds):
+        return f"{change}; it ended before {seconds:.1f} s"
+    stage = _stage_process(run)
+    if whom == "group":
+        os.killpg(run.pid, how)
+    else:
+        os.kill(stage if whom == "stage" and stage is not None else run.pid, how)
+    slow = _wait(run, 60)
+    if slow:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    return f"{change}; {how.name} to the {whom} after {seconds:.1f} s{', SIGKILL after 60 s more' if slow else ''}"
+
+
+def change_during_run(folder: Path, rng: random.Random) -> str:
+    change, seconds = _change(folder, rng), rng.uniform(0.5, LONGEST)
+    run = _start(folder, *repro(rng))
+    went_on = _wait(run, seconds)
+    if rng.random() < 0.3:
+        during = f"git checkout --force {rng.choice(BRANCHES)}"
+        must(folder, *during.split())
+    else:
+        during = _change(folder, rng)
+    code = run.wait()
+    when = f"after {seconds:.1f} s" if went_on else "after its end"
+    return f"{change}; {when}: {during}; it exited with {code}"
+
+
+def two_runs(folder: Path, rng: random.Random) -> str:
+    change, seconds = _change(folder, rng), rng.uniform(0, 6)
+    second = repro(rng) if rng.random() < 0.5 else ("hearlab", "stage", *rng.choice(STAGES).split())
+    runs = [_start(folder, *repro(rng))]
+    time.sleep(seconds)
+    runs.append(_start(folder, *second))
+    return f"{change}; after {seconds:.1f} s {' '.join(second)}; exits {[run.wait() for run in runs]}"
+
+
+def ignoring_memo(folder: Path, rng: random.Random) -> str:
+    stage = rng.choice(STAGES).replace(" ", "@")
+    return _said(folder, "dvc", "repro", "--force", "--single-item", stage, HEARLAB_MEMO="ignore")
+
+
+def by_hand(folder: Path, rng: random.Random) -> str:
+    """A stage without DVC, on whatever is there."""
+    return f"{_change(folder, rng)}; {_said(folder, 'hearlab', 'stage', *rng.choice(STAGES).split())}"
+
+
+# --- what happens to stored bytes and versions --------------------------------------------------------------------
+
+
+def collect_garbage(folder: Path, rng: random.Random) -> str:
+    words = rng.choice((("hearlab", "memo", "gc"), ("dvc", "gc", "--workspace", "--force")))
+    return _said(folder, *words)
+
+
+def push_and_pull(folder: Path, rng: random.Random) -> str:
+    said = [_said(folder, "dvc", "push")]
+    if rng.random() < 0.5:
+        shutil.rmtree(folder / ".dvc" / "cache")
+        said.append("the cache is removed")
+        if rng.random() < 0.5:
+            shutil.rmtree(folder / ".hearlab", ignore_errors=True)
+            said.append("and .hearlab")
+    said.append(_said(folder, "dvc", "pull", "--force"))
+    return ", ".join(said)
+
+
+def switch_branch(folder: Path, rng: random.Random) -> str:
+    said = []
+    if rng.random() < 0.5:
+        said.append(_said(folder, "git", "commit", "--all", "--message", "As it is", "--allow-empty", "--quiet"))
+    said.append(_said(folder, "git", "checkout", "--force", "--quiet", rng.choice(BRANCHES)))
+    if rng.random() < 0.5:
+        said.append(_said(folder, "dvc", "checkout", "--force"))
+    return ", ".join(said)
+
+
+def damage(path: Path, rng: random.Random) -> str:
+    """Change, cut, lengthen, replace or remove a file where it lies; other links to it see it, too."""
+    how = rng.choice(("a byte", "cut", "longer", "replaced", "removed"))
+    if how == "removed":
+        path.unlink()
+    elif how == "replaced":
+        _replace(path, bytes(path.stat().st_size))
+    else:
+        mode, size = path.stat().st_mode, path.stat().st_size
+        os.chmod(path, 0o644)
+        with path.open("r+b") as file:
+            if how == "cut":
+                file.truncate(rng.randrange(size) if size else 0)
+            elif how == "longer":
+                file.seek(size)
+                file.write(b"\0more")
+            elif size:
+                place = rng.randrange(size)
+                file.seek(place)
+                byte = file.read(1)[0]
+                file.seek(place)
+                file.write(bytes([byte ^ 1 << rng.randrange(8)]))
+        os.chmod(path, mode)
+    return how
+
+
+def alter_output(folder: Path, rng: random.Random) -> str:
+    data, metrics = folder / "data" / "clarity", folder / "metrics"
+    files = [path for name in (*UNIT_FOLDERS, "units", "scene_lists") for path in (data / name).rglob("*.*")]
+    files = sorted(path for path in (*files, *metrics.rglob("*.*")) if path.is_file() and path.name != ".gitignore")
+    if not files:
+        return "no outputs"
+    path = rng.choice(files)
+    return f"{path.relative_to(folder)}: {damage(path, rng)}"
+
+
+def alter_cache(folder: Path, rng: random.Random) -> str:
+    """Objects of inputs are left: other links to them are the user's files."""
+    inputs = {path.stat().st_ino for name in (CLARITY, CADENZA) for path in (folder / name).rglob("*")}
+    files = sorted(path for path in (folder / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
+    files = [path for path in files if path.stat().st_ino not in inputs]
+    said = []
+    for path in rng.sample(files, min(len(files), rng.choice((1, 5)))):
+        said.append(f"{path.parent.name}{path.name}: {damage(path, rng)}")
+    return ", ".join(said) or "no cache"
+
+
+def alter_unseen(folder: Path, rng: random.Random) -> str:
+    """A byte flips and all times stay: only `hearlab memo verify`, which reads everything, can see it."""
+    files = sorted(p for name in UNIT_FOLDERS for p in (folder / "data/clarity" / name).rglob("*.*") if p.is_file())
+    if not files:
+        return "no outputs"
+    path = rng.choice(files)
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1
+    os.chmod(path, 0o644)
+    with path.open("r+b") as file:
+        file.write(content)
+    os.chmod(path, status.st_mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return f"{path.relative_to(folder)}, {_said(folder, 'hearlab', 'memo', 'verify')}"
+
+
+def alter_notes(folder: Path, rng: random.Random) -> str:
+    """Damage what HearLab notes in .hearlab."""
+    files = sorted(path for path in (folder / ".hearlab").rglob("*") if path.is_file())
+    if not files:
+        return "no notes"
+    favourites = [path for path in files if path.name in ("journal.jsonl", "identities.json")]
+    path = rng.choice(favourites if favourites and rng.random() < 0.7 else files)
+    if path.name == "journal.jsonl" and rng.random() < 0.5:
+        lines = path.read_bytes().splitlines(keepends=True)
+        rng.shuffle(lines)
+        path.write_bytes(b"".join(lines[rng.randrange(len(lines) + 1) :]))
+        return f"{path.name}: lines shuffled and lost"
+    return f"{path.name}: {damage(path, rng)}"
+
+
+def nothing(folder: Path, rng: random.Random) -> str:
+    return ""
+
+
+def _said(folder: Path, *words: str, **more: str) -> str:
+    """Run a command, which may fail, and give its exit code; HearLab's own never shows a traceback."""
+    code, output = command(folder, *words, **more)
+    with (folder.parent / "output.txt").open("a") as file:
+        file.write(f"$ {' '.join(words)}\n{output}")
+    if words[0] == "hearlab" and TRACEBACK in output:
+        raise Fault(f"{' '.join(words)} shows a traceback:\n{output}")
+    return f"{' '.join(words)}: {code}"
+
+
+# Each as often as it is listed.
+ACTIONS: tuple[Action, ...] = (
+    *(change_parameter, change_input, change_own_code, change_own_code, change_source, experiment),
+    *(kill, kill, kill, change_during_run, change_during_run, two_runs, ignoring_memo, by_hand),
+    *(collect_garbage, push_and_pull, switch_branch, switch_branch),
+    *(alter_output, alter_output, alter_cache, alter_unseen, alter_notes, nothing),
+)
