@@ -46,7 +46,7 @@ for path in /usr/new /new /etc/new; do (echo x > $path) && echo WROTE $path; don
 cat {readable} && echo x >> {readable} && echo WROTE readable
 mount -o remount,rw,bind /usr && echo REMOUNTED
 unshare --user --map-root-user --mount umount -l /usr && echo UNMOUNTED
-echo 1 > /proc/sys/kernel/sysrq && echo WROTE kernel
+old=$(cat /proc/sys/kernel/core_pattern); (echo "$old" > /proc/sys/kernel/core_pattern) && echo WROTE kernel
 kill -9 {outside} && echo KILLED
 env
 {python} -c 'import socket; socket.create_connection(("127.0.0.1", {port}), 3); print("CONNECTED")'
@@ -70,6 +70,10 @@ def test_outside_its_folder_it_reads_and_writes_nothing(
         path.write_text("TOKEN-OF-MINE")
     (tmp_path / "given").write_text("data")
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f".{os.pathsep}{os.environ['PATH']}")
+    for name in ("bwrap", "setpriv", "unshare"):  # their own, where a relative part of the PATH would find it
+        (folder / name).write_text(f"#!/bin/sh\necho x > {tmp_path}/new\n")
+        (folder / name).chmod(0o755)
     for name in (
         "SSH_AUTH_SOCK",
         "AWS_SECRET_ACCESS_KEY",

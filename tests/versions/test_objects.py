@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.versions.objects import Absent, Altered, Objects
+from hearlab.versions.revisions import RevisionFiles
 
 CONTENT = b"audiograms"
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -85,11 +86,18 @@ def test_altered_in_the_cache_and_right_on_the_remote(root: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "identity", ["", "../../../etc/passwd", "0" * 31, "0" * 33, "/etc/passwd", "A" * 32, f"{MD5}\n"]
+    "identity",
+    ["", "../../../etc/passwd", "aa/dev/zero", "../made", "0" * 31, "0" * 33, "/etc/passwd", "A" * 32, f"{MD5}\n"],
 )
 def test_what_is_no_md5_names_no_file(root: Path, identity: str) -> None:
+    objects = Objects(root, root / "quarantine")
     with pytest.raises(Absent):
-        Objects(root).content(identity)
+        objects.content(identity)
+    assert isinstance(objects.fetch({identity: 1})[identity], Absent)
+    assert list((root / "quarantine").iterdir()) == []
+    revision = RevisionFiles(root, "x", "0" * 40)
+    revision.__dict__["_outs"] = {"file": identity}
+    assert revision.cached("file") is None
 
 
 def test_without_a_remote(root: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,7 @@ def add(commands: Commands) -> None:
         description="Without an action: the entries of leaderboard/*.yaml, ranked by the average over all examples.",
     )
     parser.add_argument("--track", choices=tuple(TRACKS), help="default: both")
-    parser.set_defaults(run=_show)
+    parser.set_defaults(run=functools.partial(_run, _show))
     actions = parser.add_subparsers(metavar="ACTION")
 
     new = actions.add_parser(
@@ -34,7 +37,7 @@ def add(commands: Commands) -> None:
     new.add_argument("--team", help="default: git's user.name")
     new.add_argument("--system", help="its name (default: the class named in enhance.system)")
     new.add_argument("--name", help="of the file in leaderboard/ (default: made of track, team and system)")
-    new.set_defaults(run=_add)
+    new.set_defaults(run=functools.partial(_run, _add))
 
     verify = actions.add_parser(
         "verify",
@@ -56,7 +59,14 @@ def add(commands: Commands) -> None:
     verify.add_argument(
         "--tolerance", type=float, default=1e-6, metavar="X", help="of a score made again (default: 1e-6)"
     )
-    verify.set_defaults(run=_verify)
+    verify.set_defaults(run=functools.partial(_run, _verify))
+
+
+def _run(action: Callable[[argparse.Namespace], int | None], options: argparse.Namespace) -> int | None:
+    from hearlab.versions.checkout import clear_checkouts
+
+    clear_checkouts(Path.cwd())  # what a killed verification left
+    return action(options)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -99,7 +109,6 @@ def _verify(options: argparse.Namespace) -> int:
     from hearlab.errors import ParameterError
     from hearlab.report.leaderboard.entries import FOLDER, find_entry
     from hearlab.report.leaderboard.verify import verify
-    from hearlab.versions.checkout import clear_checkouts
 
     for name, wrong in (("--units", options.units < 1), ("--tolerance", not 0 <= options.tolerance < 1)):
         if wrong:
@@ -108,7 +117,6 @@ def _verify(options: argparse.Namespace) -> int:
         if getattr(options, name.removeprefix("--")) and not options.recompute:
             raise ParameterError(name, "goes with --recompute")
     entry = find_entry(Path(FOLDER), options.entry)
-    clear_checkouts(Path.cwd())
     if options.recompute:
         _ask(entry, yes=options.yes, confined=not options.unconfined)
     with sigterm_interrupts():
@@ -148,5 +156,8 @@ def _ask(entry: LeaderboardEntry, *, yes: bool, confined: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InputError("--recompute", "runs a stranger's code, and there is no terminal to ask", advice="say --yes")
-    if input("run it? [y/N] ").strip().casefold() not in ("y", "yes"):
+    answer = ""
+    with contextlib.suppress(EOFError):
+        answer = input("run it? [y/N] ").strip().casefold()
+    if answer not in ("y", "yes"):
         raise InputError("--recompute", "was not agreed to: nothing was run")

@@ -18,6 +18,8 @@ from hearlab.text import printable
 # Of the user's environment nothing else is handed on: tokens, sockets of agents and servers' addresses are not here.
 PASSED = ("LANG", "LANGUAGE", "TZ", "COLUMNS", "HEARLAB_WORKERS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/nix", "/sys")
+# The machine's own root, if it is the user, could write there without any right; the launcher has the same list.
+OF_THE_MACHINE = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 ENFORCED = "it has no network, sees only the system, this Python and its own folder, and writes only there ({})"
 NOTHING = (
@@ -30,15 +32,16 @@ UNCONFINED = "install bubblewrap; or read that code, then --unconfined runs it a
 def scrubbed(folder: Path) -> dict[str, str]:
     """The variables for a stranger's code: a few of the user's, and folders of its own below `folder`."""
     kept = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)  # of a relative one, the checkout could be meant
     home = folder / "home"
     own = {"HOME": home, "TMPDIR": folder / "tmp", "DVC_SITE_CACHE_DIR": home / "site"}
     own |= {f"XDG_{kind.upper()}_HOME": home / kind for kind in ("config", "cache", "data", "state")}
-    for path in own.values():
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in own.values():
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         **kept,
-        **{name: str(path) for name, path in own.items()},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        **{name: str(place) for name, place in own.items()},
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *filter(os.path.isabs, path)]),
         "GIT_CEILING_DIRECTORIES": str(folder),  # the workspace's repository, above it, is not its own
         "DVC_NO_ANALYTICS": "1",
     }
@@ -85,7 +88,7 @@ def run_foreign(
     whole = _command(name, command, folder, readable, place) if name else command
     process = subprocess.Popen(
         whole,
-        cwd=place,
+        cwd="/" if name else place,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -123,6 +126,8 @@ def _command(
             "--dev",
             "/dev",
         ]
+        for path in filter(os.path.exists, OF_THE_MACHINE):
+            options += ["--ro-bind", path, path]
         options += ["--tmpfs", "/dev/shm", "--tmpfs", "/tmp"]
         for path in shown:
             link = os.path.islink(path)

@@ -24,6 +24,7 @@ from hearlab.versions.dvc_files import cache_folder, cached_object
 
 IDENTITY = re.compile(r"[0-9a-f]{32}(\.dir)?")
 CACHE, REMOTE = "DVC's cache", "the remote"
+NO_IDENTITY = "has no md5 in dvc.lock"
 MOST = 1 << 28  # bytes of an object that is read at once, such as the listing of a folder
 MOST_STORED = 1 << 40  # of one whose size dvc.lock does not tell
 AT_ONCE, PIECE = 8, 1 << 20
@@ -107,7 +108,12 @@ class Objects:
     def _pulled(self, identity: str, size: int | None) -> Path | Absent | Altered:
         """An object of the remote, checked before the cache gets it."""
         assert self.quarantine is not None
-        path, cached = self.quarantine / identity, self._cached(identity)
+        cached = self._cached(identity)
+        if cached is None:
+            return Absent(NO_IDENTITY)
+        path = self.quarantine / identity
+        if path.is_file():  # right, and the cache could not take it
+            return path
         try:
             with path.open("xb") as file:
                 md5 = self._copy(identity, file, MOST_STORED if size is None else size)
@@ -118,11 +124,10 @@ class Objects:
         except Absent as absent:
             path.unlink(missing_ok=True)
             return absent
-        if cached is not None:
-            with contextlib.suppress(OSError):  # another disk, or not ours to write to
-                cached.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, cached)
-                return cached
+        with contextlib.suppress(OSError):  # another disk, or not ours to write to
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, cached)
+            return cached
         return path
 
     def _remote_content(self, identity: str, most: int) -> bytes:
@@ -136,7 +141,7 @@ class Objects:
         if isinstance(remote, Absent):
             raise remote
         if not IDENTITY.fullmatch(identity):
-            raise Absent("has no md5 in dvc.lock")
+            raise Absent(NO_IDENTITY)
         found, count = hashlib.md5(usedforsecurity=False), 0
         try:
             with remote.fs.open(remote.oid_to_path(identity), "rb") as source:

@@ -14,7 +14,7 @@ from hearlab.files import md5_of_bytes
 from hearlab.versions.dvc_files import cache_folder, cached_object
 from hearlab.versions.git import git, git_bounded, git_text
 from hearlab.versions.lock import LOCK_FILE, all_outs, listing, lock_stages, parse_lock
-from hearlab.versions.objects import Absent, Altered, Objects
+from hearlab.versions.objects import IDENTITY, Absent, Altered, Objects
 
 # DVC keeps the commit of an experiment as refs/exps/<its baseline's hash in two pieces>/<name>; its queue and stash
 # have other names.
@@ -109,7 +109,7 @@ class RevisionFiles:
     def _cached(self, identity: str | None) -> bytes | None:
         """An object of DVC's cache, if it is there and undamaged."""
         cache = cache_folder(self.root)
-        if cache is None or not identity:
+        if cache is None or not identity or not IDENTITY.fullmatch(identity):
             return None
         try:
             content = cached_object(cache, identity).read_bytes()
