@@ -26,6 +26,7 @@ MINUTES = float(os.environ.get("HEARLAB_SOAK_MINUTES") or MINUTES_AMONG_TESTS)
 SEED = int(os.environ.get("HEARLAB_SOAK_SEED") or random.SystemRandom().randrange(10**6))
 TRIES = 3  # of a run: it may stop with one line that says what changed meanwhile
 REASON = re.compile(r"^(hearlab: .*|.*: \d+ of \d+ units failed|ERROR: (?!.*failed to run: hearlab).*)$", re.MULTILINE)
+SHOWN = 12  # files that a fault names
 LATEST = 8  # actions that a fault names
 
 
@@ -47,7 +48,15 @@ class Soak:
         self.story: deque[str] = deque(maxlen=LATEST)
         self.counts: Counter[str] = Counter()
 
-    def step(self, number: int) -> None:
+    def step(self, number: int) -> str:
+        """Do a step and give the fault that it found, or nothing."""
+        try:
+            self._step(number)
+        except (Fault, RunFailed) as fault:
+            return str(fault)
+        return ""
+
+    def _step(self, number: int) -> None:
         rng = random.Random(f"{SEED} {number}")
         action = rng.choice(ACTIONS) if number else ACTIONS[-1]
         name = action.__name__
@@ -64,7 +73,8 @@ class Soak:
         wrong = differences(self.workspace, self.right.expected(self.workspace, music=music), music=music)
         say(f"step {self.story[-1]} in {ran:.1f} s, compared after {time.monotonic() - started:.1f} s")
         if wrong:
-            raise Fault("\n".join(("outputs differ from those of a run from nothing:", *wrong)))
+            more = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+            raise Fault("\n".join(("outputs differ from those of a run from nothing:", *wrong[:SHOWN], *more)))
 
     def _run(self, words: tuple[str, ...]) -> None:
         """Run, again if it says that something changed meanwhile, and with good inputs if they are bad."""
@@ -97,13 +107,13 @@ def test_soak() -> None:
     say(f"\nsoak: seed {SEED}, {MINUTES:g} minutes, in {folder}")
     soak = Soak(folder)
     end, number = time.monotonic() + 60 * MINUTES, 0
-    try:
-        while number == 0 or time.monotonic() < end:
-            soak.step(number)
-            number += 1
-    except (Fault, RunFailed) as fault:
-        story = "\n".join(soak.story)
-        pytest.fail(f"seed {SEED}, step {number}: {fault}\nthe last actions:\n{story}\nkept in {folder}", pytrace=False)
+    while number == 0 or time.monotonic() < end:
+        fault = soak.step(number)
+        if fault:
+            story = "\n".join(soak.story)
+            text = f"seed {SEED}, step {number}: {fault}\nthe last actions:\n{story}\nkept in {folder}"
+            pytest.fail(text, pytrace=False)
+        number += 1
     counts = ", ".join(f"{name} {count}" for name, count in sorted(soak.counts.items()))
     say(f"soak: {number} steps, {soak.right.runs} runs from nothing, no difference; {counts}")
     shutil.rmtree(folder)
