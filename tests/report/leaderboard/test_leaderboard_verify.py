@@ -215,7 +215,7 @@ def test_their_stages_run_only_when_asked_for_and_confined(
     out = verify(clone, "evil", "--recompute", "--yes", *([] if confiner() else ["--unconfined"]))
     assert f"+    cmd: {attack}hearlab stage score_speech" in out
     assert f"the code of {head[:7]} is run: " in out
-    assert " at /" in out
+    assert "\nat /" in out
     assert "secret-of-mine" not in out
     assert f"computed again: {SCORES} is the same bytes" in out
     assert "evil: confirmed: " in out
@@ -227,49 +227,35 @@ def test_their_stages_run_only_when_asked_for_and_confined(
         assert (clone / ".dvc").stat().st_mode & 0o200
 
 
-def in_folder(in_remote: Callable[[str], Path], folder: str, name: str) -> Path:
-    """Where the remote has a file of a folder."""
-    listing = json.loads(in_remote(folder).read_text())
-    md5 = next(entry["md5"] for entry in listing if entry["relpath"] == name)
-    return in_remote(folder).parent.parent / md5[:2] / md5[2:]
-
-
 @pytest.mark.parametrize(
     ("entry", "folder", "name"),
     [
         (SPEECH, "data/demo/clarity_data/metadata", "listeners.json"),
-        (SPEECH, "data/demo/clarity_data/metadata", "scenes_listeners.dev.json"),
-        (SPEECH, "data/demo/scene_lists/scenes.dev.json", ""),
-        (MUSIC, "data/demo/cadenza_data", "listeners"),
-        (MUSIC, "data/demo/cadenza_data", "music"),
+        (SPEECH, "data/demo/scene_lists/scenes.dev.json", None),
+        (MUSIC, "data/demo/cadenza_data", "task1/metadata/musdb18hq/musdb18.valid.json"),
     ],
 )
 def test_lists_altered_on_the_remote(
-    clone: Path, in_remote: Callable[[str], Path], entry: str, folder: str, name: str
+    clone: Path, in_remote: Callable[[str], Path], entry: str, folder: str, name: str | None
 ) -> None:
     """Other audiograms or scenes say nothing of the entry: it is neither denied nor confirmed."""
+    path = in_remote(folder)
     if name:
-        listing = json.loads(in_remote(folder).read_text())
-        name = next(
-            one["relpath"]
-            for one in listing
-            if one["relpath"] == name or ("valid" in one["relpath"] and name in one["relpath"])
-        )
-    path = in_folder(in_remote, folder, name) if name else in_remote(folder)
+        md5 = next(one["md5"] for one in json.loads(path.read_text()) if one["relpath"] == name)
+        path = path.parent.parent / md5[:2] / md5[2:]
     content = path.read_bytes()
     path.unlink()
-    path.write_bytes(content.replace(b"0", b"1"))
+    path.write_bytes(content + b" ")
     try:
         out = verify(clone, entry, "--units", "1", code=1)
     finally:
         path.unlink()
         path.write_bytes(content)
-    full = f"{folder}/{name}".rstrip("/")
+    full = f"{folder}/{name}" if name else folder
     assert f"{full}: is not what dvc.lock says; nothing can be said of the entry" in out.splitlines()[-1]
     assert "confirmed" not in out
     assert "denied" not in out
-    cached = clone / ".dvc/cache/files/md5" / path.parent.name / path.name
-    assert not cached.exists()
+    assert not (clone / ".dvc/cache/files/md5" / path.parent.name / path.name).exists()
 
 
 def test_killed_at_any_time(clone: Path) -> None:
@@ -278,7 +264,7 @@ def test_killed_at_any_time(clone: Path) -> None:
     source = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     seed = random.randrange(1 << 30)
     draw = random.Random(seed)
-    for _ in range(4):
+    for _ in range(3):
         command = (program, "leaderboard", "verify", SPEECH, "--all")
         with subprocess.Popen(command, cwd=clone, env=source, stdout=subprocess.DEVNULL) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
