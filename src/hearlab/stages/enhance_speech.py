@@ -12,9 +12,10 @@ from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.listeners import listener_from_entry
+from hearlab.metrics import unit_seed
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, workspace
-from hearlab.systems.base import check_speech_output, shared_system, system_arguments
+from hearlab.systems.base import check_speech_output, seed_generators, shared_system, system_arguments
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,9 @@ def enhance_unit(
         name: read_audio(scene_file(root / scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
         for k, name in enumerate(CHANNELS)
     }
-    output = check_speech_output(shared_system(system, constructor).speech(microphones, SAMPLE_RATE, person), system)
+    enhancer = shared_system(system, constructor)
+    seed_generators(unit_seed(f"{scene} {person.id}"))
+    output = check_speech_output(enhancer.speech(microphones, SAMPLE_RATE, person), system)
     path = enhanced_file(out, scene, person.id)
     clipped = int(np.sum(np.abs(output) > 1.0))
     if clipped:

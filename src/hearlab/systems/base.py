@@ -7,7 +7,9 @@ import functools
 import importlib
 import inspect
 import json
+import random
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,7 +115,19 @@ def shared_system(system: str, constructor: str) -> EnhancementSystem:
 
     Raises as `load_system`.
     """
+    seed_generators(0)
     return load_system(system, json.loads(constructor))
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of Python, numpy and, if it is loaded, torch, from which a system may draw.
+
+    What a system draws then depends on its unit, and not on what ran before in the process.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 def _find_class(dotted: str) -> type[Any]:

@@ -1,0 +1,38 @@
+"""The threads of numeric libraries in the process that runs units."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# A unit that loads torch, and the units after it.
+LATE = """
+import os, re
+from hearlab.compute.process import OneThread
+def threads():
+    import torch
+    return {int(n) for n in re.findall(r"(?:omp|mkl)_get_max_threads\\(\\) : (\\d+)", torch.__config__.parallel_info())}
+if "before" in os.environ["ORDER"]:
+    import torch
+    torch.set_num_threads(2)
+with OneThread() as one:
+    for unit in range(3):
+        one.limit()
+        assert threads() == {1}, (unit, threads())
+assert "OMP_NUM_THREADS" not in os.environ
+assert os.environ["MKL_NUM_THREADS"] == "2"
+if "before" in os.environ["ORDER"]:
+    assert threads() == {2}
+"""
+
+
+@pytest.mark.parametrize("order", ["before", "by the first unit"])
+def test_every_unit_has_one_thread(order: str) -> None:
+    pytest.importorskip("torch", reason="needs hearlab[music]")
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment |= {"ORDER": order, "MKL_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", LATE], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
