@@ -51,7 +51,7 @@ STAGES = (
     *("train_separator", "enhance_music", "score_music"),
 )
 WHOLE = 0.25  # of the runs make both tracks, the others speech alone, which takes a third of the time
-LONGEST = 15.0  # s after which a run is killed or disturbed, at most
+LONGEST = 3.0  # s of a stage, after which it is killed or disturbed, at most
 
 
 # --- changes of what decides the results --------------------------------------------------------------------------
@@ -167,6 +167,19 @@ def _stage_process(run: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
+def _within_a_stage(run: subprocess.Popen[bytes], rng: random.Random) -> str:
+    """Wait until the first, second or third stage of a run has worked for a moment, if there is one; say which."""
+    number, seconds = rng.choice((1, 1, 2, 3)), rng.uniform(0, LONGEST)
+    seen: set[int] = set()
+    while len(seen) < number:
+        if not _wait(run, 0.03):
+            return "after its end"
+        stage = _stage_process(run)
+        if stage is not None:
+            seen.add(stage)
+    return f"{seconds:.1f} s after the start of stage {number}" if _wait(run, seconds) else "after its end"
+
+
 def _wait(run: subprocess.Popen[bytes], seconds: float) -> bool:
     """Wait that long; whether the run still goes on."""
     try:
@@ -177,12 +190,13 @@ def _wait(run: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def kill(folder: Path, rng: random.Random) -> str:
-    change, seconds = _change(folder, rng), rng.uniform(0.5, LONGEST)
+    change = _change(folder, rng)
     how = rng.choice((signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
     whom = rng.choice(("group", "group", "stage", "dvc"))
     run = _start(folder, *repro(rng))
-    if not _wait(run, seconds):
-        return f"{change}; it ended before {seconds:.1f} s"
+    when = _within_a_stage(run, rng)
+    if run.poll() is not None:
+        return f"{change}; not killed"
     stage = _stage_process(run)
     if whom == "group":
         os.killpg(run.pid, how)
@@ -192,21 +206,19 @@ def kill(folder: Path, rng: random.Random) -> str:
     if slow:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-    return f"{change}; {how.name} to the {whom} after {seconds:.1f} s{', SIGKILL after 60 s more' if slow else ''}"
+    return f"{change}; {how.name} to the {whom} {when}{', SIGKILL after 60 s more' if slow else ''}"
 
 
 def change_during_run(folder: Path, rng: random.Random) -> str:
-    change, seconds = _change(folder, rng), rng.uniform(0.5, LONGEST)
+    change = _change(folder, rng)
     run = _start(folder, *repro(rng))
-    went_on = _wait(run, seconds)
+    when = _within_a_stage(run, rng)
     if rng.random() < 0.3:
         during = f"git checkout --force {rng.choice(BRANCHES)}"
         must(folder, *during.split())
     else:
         during = _change(folder, rng)
-    code = run.wait()
-    when = f"after {seconds:.1f} s" if went_on else "after its end"
-    return f"{change}; {when}: {during}; it exited with {code}"
+    return f"{change}; {when}: {during}; it exited with {run.wait()}"
 
 
 def two_runs(folder: Path, rng: random.Random) -> str:
@@ -260,7 +272,7 @@ def switch_branch(folder: Path, rng: random.Random) -> str:
 
 def damage(path: Path, rng: random.Random) -> str:
     """Change, cut, lengthen, replace or remove a file where it lies; other links to it see it, too."""
-    how = rng.choice(("a byte", "cut", "longer", "replaced", "removed"))
+    how = rng.choice(("a byte", "a byte", "cut", "longer", "replaced", "removed"))
     if how == "removed":
         path.unlink()
     elif how == "replaced":
