@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,6 +172,116 @@ def blocks(folder: Path) -> int:
 def shared_extents(path: Path) -> bool:
     """Whether the file system keeps a file's bytes together with another's."""
     return "shared" in run(path.parent, "filefrag", "-v", path.name)
+
+
+MAKE, SUM = "data/demo/made", "data/demo/units"
+PROGRAM = f"""
+import sys
+from pathlib import Path
+
+from hearlab.compute.engine import run
+from hearlab.compute.outputs import set_aside_wrong_objects
+from hearlab.compute.units import Unit
+
+FOLDER = Path("{MAKE}")
+
+
+def make(root, out, *, name):
+    (out / name).write_bytes((root / "in.txt").read_bytes() + name.encode() * 1000)
+
+
+def add(root, out, *, name):
+    return sum((root / FOLDER / name).read_bytes())
+
+
+if __name__ == "__main__":
+    import program
+
+    index = Path("{SUM}", sys.argv[1] + ".json")
+    if sys.argv[1] == "make":
+        run("make", [Unit(n, program.make, {{"name": n}}, ("in.txt",), (n,)) for n in "abc"], FOLDER, index)
+    else:
+        sums = run("sum", [Unit(n, program.add, {{"name": n}}, (f"{MAKE}/{{n}}",)) for n in "abc"], None, index)
+        Path("table.txt").write_text(str(sums))
+    set_aside_wrong_objects(Path.cwd(), sys.argv[1], FOLDER)
+"""
+PIPELINE = f"""
+stages:
+  make:
+    cmd: {sys.executable} code/program.py make
+    deps: [in.txt]
+    outs: [{MAKE}, {SUM}/make.json: {{persist: true}}]
+  sum:
+    cmd: {sys.executable} code/program.py sum
+    deps: [{MAKE}]
+    outs: [table.txt, {SUM}/sum.json: {{persist: true}}]
+"""
+
+
+def silence_half(path: Path) -> None:
+    """In place, the time of change as it comes; read-only modes do not hold root."""
+    os.chmod(path, 0o644)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size // 2))
+    os.chmod(path, 0o444)
+
+
+@pytest.mark.parametrize(
+    ("disk", "kind"),
+    [(kind, kind) for kind in ("hardlink", "symlink", "copy", "reflink")],
+    indirect=["disk"],
+)
+def test_what_was_altered_in_place_is_made_again(disk: Path, kind: str) -> None:
+    root = disk / "small"
+    root.mkdir()
+    (root / "in.txt").write_text("text")
+    (root / "code").mkdir()  # what lies beside a module of one's own and is named in it counts as its code
+    (root / "code" / "program.py").write_text(PROGRAM)
+    (root / "dvc.yaml").write_text(PIPELINE)
+    run(root, "dvc", "init", "--quiet", "--no-scm")
+    run(root, "dvc", "config", "cache.type", kind)
+    run(root, "dvc", "repro")
+    wanted = {name: (root / name).read_bytes() for name in ("dvc.lock", "table.txt", f"{MAKE}/b", f"{SUM}/make.json")}
+    file, table = root / MAKE / "b", root / "table.txt"
+    md5 = {path: hashlib.md5(path.read_bytes()).hexdigest() for path in (file, table)}
+    cached = {path: root / ".dvc/cache/files/md5" / name[:2] / name[2:] for path, name in md5.items()}
+    for path in md5:
+        silence_half(path)
+        if not os.path.samefile(path, cached[path]):
+            silence_half(cached[path])
+    output = run(root, "dvc", "repro")
+    aside = root / ".hearlab/set-aside"
+    assert f"make: b: b: its bytes in the cache were altered; they are now {aside}/{md5[file]}" in output
+    assert f"sum: table.txt: its bytes in DVC's cache were altered; they are now {aside}/{md5[table]}" in output
+    assert "2 done before" in output
+    assert {name: (root / name).read_bytes() for name in wanted} == wanted
+    for path in md5:
+        assert hashlib.md5(cached[path].read_bytes()).hexdigest() == md5[path]
+        assert (aside / md5[path]).read_bytes() != path.read_bytes()
+    assert "up to date" in run(root, "dvc", "status")
+    # Only right objects are pushed.
+    run(root, "dvc", "remote", "add", "--default", "lab", str(disk / "remote"))
+    run(root, "dvc", "push")
+    for path in (disk / "remote").rglob("*"):
+        if path.is_file():
+            assert hashlib.md5(path.read_bytes()).hexdigest() == path.parent.name + path.name.removesuffix(".dir")
+
+
+def test_a_scene_silenced_in_place_is_rendered_again(project: Path) -> None:
+    path = project / "data" / "demo" / "rendered" / "dev" / "S06002_mix_CH1.wav"
+    right, lock = path.read_bytes(), (project / "dvc.lock").read_bytes()
+    for altered in (path, project / SCENES, project / "metrics" / "speech.csv"):
+        silence_half(altered)
+    output = run(project, "dvc", "repro")
+    assert ran(output)["render_scenes dev"] == 1
+    assert "render_scenes dev: S06002: S06002_mix_CH1.wav: its bytes in the cache were altered" in output
+    assert set(ran(output).values()) <= {0, 1}
+    assert path.read_bytes() == right
+    assert (project / "dvc.lock").read_bytes() == lock
+    for cached in (project / ".dvc" / "cache" / "files" / "md5").glob("??/*"):
+        assert hashlib.md5(cached.read_bytes()).hexdigest() == cached.parent.name + cached.name.removesuffix(".dir")
+    assert len(list((project / ".hearlab" / "set-aside").iterdir())) == 3
+    assert run(project, "git", "status", "--porcelain") == ""
 
 
 def test_a_flipped_byte_in_the_cache_is_made_again(project: Path) -> None:

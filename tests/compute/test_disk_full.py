@@ -132,7 +132,7 @@ class Disk:
             "params.yaml",
             "units.json",
             ".hearlab/journal.jsonl",
-            ".hearlab/identities.json",
+            ".hearlab/identities.txt",
             ".hearlab/disk.lock",
             ".hearlab/timings.jsonl",
             ".hearlab/unit-times.json",

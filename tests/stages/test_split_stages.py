@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hearlab.compute import identity, object_store
+from hearlab.compute import notes, object_store
 from hearlab.compute.memo import Memo
 from hearlab.compute.timings import unit_seconds
 from hearlab.datasets.demo.speech.room_files import rpf_text
@@ -216,7 +216,7 @@ def test_packaged_scenes_are_linked(
 ) -> None:
     put(OUT / "old.wav", "surplus")
     read: list[str] = []
-    monkeypatch.setattr(identity, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
+    monkeypatch.setattr(notes, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
     monkeypatch.setattr(object_store, "md5_of", lambda path: read.append(str(path)) or md5_of(path))
     found = link_all()
     assert [path.name for path in found] == sorted(name for scene in ("S1", "S2") for name in scene_outputs(scene))

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute import timings
+from hearlab.compute.entries import Entry
 from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
-from hearlab.compute.memo import Entry, Memo
-from hearlab.compute.object_store import stored_files
+from hearlab.compute.memo import Memo
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
@@ -66,6 +66,7 @@ def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, roo
     root = (root or Path.cwd()).resolve()
     _check_unique(stage, units)
     memo = Memo(root)
+    memo.check_inside(out, index)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
         return _Run(stage, units, memo, staging, root, out).run(root / index)
@@ -128,7 +129,8 @@ class _Run:
             except InputError as error:
                 self._fail(Failure(unit.id, str(error), traceback.format_exc()))
                 continue
-            entry = None if ignore else self.memo.find(self.keys[unit.id][0])
+            promise = self.stage, unit.id, "" if self.out is None else self.out.as_posix(), unit.outputs
+            entry = None if ignore else self.memo.find(self.keys[unit.id][0], promise)
             if entry is None:
                 pending.append(unit)
                 continue
@@ -170,9 +172,8 @@ class _Run:
             self._fail(outcome.failure)
             return
         key, inputs = self.keys[unit.id]
-        known = {os.path.join(self.root, name): md5 for name, md5 in zip(unit.inputs, inputs, strict=True)}
         try:
-            files = stored_files(staged, unit.outputs, unit.id, known)
+            files = self.memo.store.stored_files(staged, unit.outputs, unit.id, self.root, unit.inputs)
         except InputError as error:
             self._fail(Failure(unit.id, str(error), str(error)))
             return
@@ -199,7 +200,7 @@ class _Run:
             return
         files = [file for key, _ in self.keys.values() for file in self.memo.entries[key].files]
         if sum(file.size for file in files) >= dvc_state.LEAST_BYTES:
-            dvc_state.note_md5(self.root, {f"{self.out.as_posix()}/{file.name}": file.md5 for file in files})
+            dvc_state.note_md5(self.root, self.memo.known_files(self.out, [key for key, _ in self.keys.values()]))
 
     def _fail(self, failure: Failure) -> None:
         self.failures[failure.id] = failure

@@ -12,92 +12,30 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from hearlab.compute.entries import Entries, Entry, one_line
 from hearlab.compute.identity import Identities
-from hearlab.compute.object_store import ObjectStore, StoredFile
-from hearlab.files import write_text
+from hearlab.compute.notes import Notes
+from hearlab.compute.object_store import ObjectStore
+from hearlab.errors import InputError
+from hearlab.files import read_bytes, write_text
 from hearlab.versions.dvc_files import cache_folder
 from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
 INDEX_VERSION = 1
+SET_ASIDE = "set-aside"
 # A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
 COMMIT_SECONDS = 0.25
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished unit.
-
-    Attributes:
-        key: see `Unit.key`.
-        stage, id: what made it.
-        out: the stage's output folder, relative to the workspace.
-        inputs: md5 of what it read.
-        files: what it wrote.
-        result: what it returned.
-    """
-
-    key: str
-    stage: str
-    id: str
-    out: str
-    inputs: tuple[str, ...]
-    files: tuple[StoredFile, ...]
-    result: Any
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Entry:
-        files = tuple(StoredFile(**file) for file in record["files"])
-        plain = {name: record[name] for name in ("key", "stage", "id", "out", "result")}
-        return cls(inputs=tuple(record["inputs"]), files=files, **plain)
-
-    def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
-        return {**vars(self), "files": [vars(file) for file in self.files]}
-
-
-class Entries(Mapping[str, Entry]):
-    """Finished units by their keys, each kept as the line of text that the journal holds.
-
-    An entry of 13 files takes six times as much memory as its line; a driver knows tens of thousands of them.
-    """
-
-    def __init__(self) -> None:
-        self._lines: dict[str, bytes] = {}
-
-    def __getitem__(self, key: str) -> Entry:
-        return Entry.from_json(json.loads(self._lines[key]))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._lines)
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def line(self, key: str) -> str:
-        """The entry as one line of JSON."""
-        return self._lines[key].decode()
-
-    def note(self, entry: Entry) -> None:
-        """Add an entry, or replace that of the same key."""
-        self._lines[entry.key] = _line(entry.to_json()).encode()
-
-    def drop(self, key: str) -> bool:
-        """Remove an entry; whether it was there."""
-        return self._lines.pop(key, None) is not None
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, separators=(",", ":"))
+_log = logging.getLogger(__name__)
 
 
 class Memo:
@@ -105,45 +43,103 @@ class Memo:
 
     Args:
         root: the workspace, the root of the repository.
+        journal: whether to read it, which takes seconds where there are many units.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, journal: bool = True) -> None:
         self.root = root.resolve()
         self.folder = self.root / FOLDER
         self.cache = cache_folder(self.root)
-        self.store = ObjectStore(self.cache or self.folder / "objects")
+        self.notes = Notes(self.folder / "identities.txt")
+        self.store = ObjectStore(self.cache or self.folder / "objects", self.notes, self.folder / SET_ASIDE)
         self.journal = self.folder / "journal.jsonl"
         self.entries = Entries()
         # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
         self.unfinished: dict[str, set[str]] = {}
         self._kept: list[tuple[Entry, Path]] = []
         self._committed = time.monotonic()
-        self._load_journal()
+        if journal:
+            self._load_journal()
 
     def identities(self, *, may_read: bool = True) -> Identities:
         """Content identities of this workspace's files."""
-        notes, records = self.folder / "identities.json", lock_records(self.root, self.cache)
-        return Identities(self.root, notes, self.cache, records, may_read=may_read)
+        store = None if self.cache is None else self.store
+        return Identities(self.root, self.notes, store, lock_records(self.root, self.cache), may_read=may_read)
+
+    def check_inside(self, out: Path | None, index: Path) -> None:
+        """Refuse a stage's output folder, or the folder of its index, that a symbolic link leads somewhere else.
+
+        Raises:
+            InputError: the folder is a link, or a link above it leads out of the workspace.
+        """
+        for folder in (index.parent, out):
+            path = self.root / (folder or "")
+            if path != self.root and (path.is_symlink() or not path.resolve().is_relative_to(self.root)):
+                problem = "is reached through a symbolic link: what is in it would be written, replaced or deleted"
+                raise InputError(path, problem, wanted="a folder of the workspace", advice="remove the link")
 
     # --- finding ----------------------------------------------------------------------------------------------
 
     def load_index(self, index: Path) -> set[str]:
         """Learn what the versioned index of a stage holds, and give its keys; a missing or foreign file is no error."""
         keys: set[str] = set()
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(index.read_text(encoding="utf-8"))
-            if content["version"] == INDEX_VERSION:
-                for record in content["units"]:
-                    entry = Entry.from_json(record)
-                    keys.add(entry.key)
-                    if entry.key not in self.entries:
-                        self.entries.note(entry)
+        if not os.path.lexists(index):
+            return keys
+        try:
+            content = json.loads(read_bytes(index))
+            records = content["units"] if content["version"] == INDEX_VERSION else []
+            wrong = 0 if isinstance(records, list) else 1
+        except (InputError, ValueError, KeyError, TypeError, RecursionError):
+            records, wrong = [], 1
+        for record in records if not wrong else []:
+            try:
+                entry = Entry.from_json(record)
+            except ValueError:
+                wrong += 1
+                continue
+            keys.add(entry.key)
+            if entry.key not in self.entries:
+                self.entries.note(entry)
+        _warn_of_wrong_entries(index, wrong)
         return keys
 
-    def find(self, key: str) -> Entry | None:
-        """The finished unit of this key, if all its bytes are still there (by their number; `verify` reads them)."""
+    def find(
+        self, key: str, promise: tuple[str, str, str, tuple[str, ...]] | None = None, *, may_read: bool = True
+    ) -> Entry | None:
+        """The finished unit of this key, if all its bytes are still there.
+
+        Each object is read once in a workspace, and again when its time of change is another. Wrong ones are set aside.
+
+        Args:
+            key: the unit's key.
+            promise: what the entry must be for, see `Entry.promise`; None for any.
+            may_read: whether objects may be read and set aside; if not, the number of their bytes is believed.
+        """
         entry = self.entries.get(key)
-        return entry if entry is not None and all(map(self.store.holds, entry.files)) else None
+        if entry is None or promise not in (None, entry.promise):
+            return None
+        if not may_read:
+            return entry if all(map(self.store.has, entry.files)) else None
+        whole = True
+        for file in entry.files:
+            wrong = self.store.is_wrong(file.md5)
+            whole &= not wrong and self.store.has(file)
+            if wrong:
+                aside = self.store.set_aside(file.md5)
+                problem = "its bytes in the cache were altered; they are now %s, and the unit runs again"
+                _log.warning(f"%s: %s: %s: {problem}", entry.stage, entry.id, file.name, aside)
+        return entry if whole else None
+
+    def known_files(self, out: Path, keys: Iterable[str]) -> dict[str, tuple[str, os.stat_result]]:
+        """md5 and status of units' files in the output folder that are links to objects of known bytes, by path."""
+        known = {}
+        for file in (file for key in keys for file in self.entries[key].files):
+            name = f"{out.as_posix()}/{file.name}"
+            with contextlib.suppress(OSError):
+                status = os.stat(self.root / name)
+                if self.store.is_known(file.md5, status):
+                    known[name] = file.md5, status
+        return known
 
     # --- keeping ----------------------------------------------------------------------------------------------
 
@@ -170,6 +166,7 @@ class Memo:
                 self.entries.note(entry)
             self._append(*(self.entries.line(entry.key) for entry, _ in kept))
             del self._kept[: len(kept)]
+            self.notes.save()
         self._committed = time.monotonic()
         return kept
 
@@ -191,9 +188,13 @@ class Memo:
             text = self.journal.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return
-        for line in text.splitlines():
+        wrong = 0
+        for line in text.split("\n"):
             try:
                 record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue  # a torn line: that unit is simply not done
+            try:
                 if "drop" in record:
                     self.entries.drop(record["drop"])
                 elif "finished" in record:
@@ -202,14 +203,15 @@ class Memo:
                     entry = Entry.from_json(record)
                     self.entries.note(entry)
                     self.unfinished.setdefault(entry.stage, set()).add(entry.key)
-            except (ValueError, KeyError, TypeError):
-                continue  # a torn line: that unit is simply not done
+            except (ValueError, TypeError):
+                wrong += 1
+        _warn_of_wrong_entries(self.journal, wrong)
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget finished units."""
         for key in keys:
             if self.entries.drop(key):
-                self._append(_line({"drop": key}))
+                self._append(one_line({"drop": key}))
 
     def write_index(self, index: Path, keys: Mapping[str, str]) -> None:
         """Write the index that is versioned with a stage's result: the same bytes for the same units.
@@ -223,7 +225,7 @@ class Memo:
 
     def finish(self, stage: str) -> None:
         """Note that a run of the stage came to its end: its index holds all that is current."""
-        self._append(_line({"finished": stage}))
+        self._append(one_line({"finished": stage}))
 
     # --- one run at a time ------------------------------------------------------------------------------------
 
@@ -247,3 +249,8 @@ class Memo:
                 yield staging
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+
+
+def _warn_of_wrong_entries(file: Path, wrong: int) -> None:
+    if wrong:
+        _log.warning("%s: %d entries are wrong and not used; their units run again", file, wrong)

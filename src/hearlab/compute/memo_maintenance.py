@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearlab.compute.memo import Entry, Memo
-from hearlab.files import md5_of
+from hearlab.compute.entries import Entry
+from hearlab.compute.memo import Memo
+from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
 from hearlab.text import size_text, table
 from hearlab.versions.lock import listing, lock_records
@@ -41,7 +41,9 @@ class VerifyResult:
 def open_memo(root: Path) -> tuple[Memo, dict[Path, set[str]]]:
     """The memo with all versioned indexes read, and the keys in each index."""
     memo = Memo(root)
-    return memo, {path: memo.load_index(path) for path in sorted(memo.root.glob(INDEX_PATTERN))}
+    # Through a link to somewhere else `verify` would replace a file there.
+    paths = (path for path in memo.root.glob(INDEX_PATTERN) if path.parent.resolve().is_relative_to(memo.root))
+    return memo, {path: memo.load_index(path) for path in sorted(paths)}
 
 
 def status(root: Path) -> list[StageStatus]:
@@ -66,6 +68,9 @@ def collect_garbage(root: Path, *, dry_run: bool = False) -> tuple[int, int]:
 
     Returns:
         number of objects deleted (or, for a dry run, to be deleted) and their bytes.
+
+    Raises:
+        InputError: a folder's listing in DVC's cache is damaged, so that it is not known what it needs.
     """
     memo, indexes = open_memo(root)
     # What an interrupted run has finished is in no index yet.
@@ -78,7 +83,7 @@ def collect_garbage(root: Path, *, dry_run: bool = False) -> tuple[int, int]:
     if not dry_run:
         memo.drop([entry.key for entry in old])
         for md5 in present:
-            Path(memo.store.path(md5)).unlink(missing_ok=True)
+            memo.store.delete(md5)
     return len(present), sum(present.values())
 
 
@@ -87,8 +92,12 @@ def _known_to_dvc(memo: Memo) -> set[str]:
         return set()
     known = set(lock_records(memo.root, memo.cache).values())
     for folder in memo.cache.glob("??/*.dir"):
-        with contextlib.suppress(OSError):
-            known |= set(listing(folder.read_bytes()).values())
+        content = folder.read_bytes() if folder.is_file() else b""
+        files = set(listing(content).values())
+        if not files and content.strip() != b"[]":
+            problem = "is no listing of a folder by DVC: nothing is deleted, since what it should list would be"
+            raise InputError(folder, problem, advice="remove it; dvc pull, or dvc repro, brings it back")
+        known |= files
     return known
 
 
@@ -103,24 +112,19 @@ def verify(root: Path) -> VerifyResult:
     progress = UnitProgress("memo verify", len(sizes))
     wrong = []
     for md5 in sorted(sizes):
-        path = memo.store.path(md5)
-        bad = os.path.exists(path) and md5_of(path) != md5
+        bad = memo.store.is_wrong(md5, again=True)
         if bad:
             wrong.append(md5)
         progress.advance(failed=bad)
     progress.finish()
     dropped = _dependents(memo, set(wrong))
-    for md5 in wrong:
-        aside = memo.folder / "set-aside" / md5
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(memo.store.path(md5), aside)
-    identities = memo.identities()
     for entry in dropped:
-        paths = [f"{entry.out}/{file.name}" for file in entry.files]
-        identities.forget(paths)
-        for name in paths:
-            (memo.root / name).unlink(missing_ok=True)
-    identities.save()
+        for file in entry.files:
+            _remove_link(memo, memo.root / entry.out / file.name, file.md5)
+    for md5 in wrong:
+        memo.store.set_aside(md5)
+    memo.notes.forget(wrong)
+    memo.notes.save()
     keys = {entry.key for entry in dropped}
     for index, index_keys in indexes.items():
         if index_keys & keys:
@@ -130,6 +134,13 @@ def verify(root: Path) -> VerifyResult:
             memo.write_index(index, kept)
     memo.drop(keys)
     return VerifyResult(len(sizes), tuple(wrong), tuple(f"{entry.stage}: {entry.id}" for entry in dropped))
+
+
+def _remove_link(memo: Memo, path: Path, md5: str) -> None:
+    """Remove a file of the workspace if it is a link to that object; what an entry names could be any other file."""
+    with contextlib.suppress(OSError):
+        if path.parent.resolve().is_relative_to(memo.root) and os.path.samefile(path, memo.store.path(md5)):
+            path.unlink()
 
 
 def _dependents(memo: Memo, wrong: set[str]) -> list[Entry]:

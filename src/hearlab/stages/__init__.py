@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute import engine
+from hearlab.compute.outputs import set_aside_wrong_objects
 from hearlab.compute.timings import timed
 from hearlab.compute.units import Unit
 from hearlab.errors import ParameterError
@@ -72,6 +73,8 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             _run_units(name, params, *arguments)
         else:
             _module(name).run(params, *arguments)
+        folder = _optional(name, "folder", params, *arguments) if has_units(name) else None
+        set_aside_wrong_objects(Path.cwd(), "@".join((name, *arguments)), folder)
 
 
 def _run_units(name: str, params: Params, *arguments: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hearlab.files import parse_yaml
-from hearlab.versions.dvc_files import cached_object
+from hearlab.errors import InputError
+from hearlab.files import parse_json, parse_yaml, read_bytes
+from hearlab.versions.dvc_files import cached_object, is_md5
 
 LOCK_FILE = "dvc.lock"
 
@@ -22,14 +22,23 @@ def parse_lock(content: bytes | None) -> dict[str, dict[str, Any]]:
     stages = lock.get("stages") if isinstance(lock, dict) else None
     if not isinstance(stages, dict):
         return {}
-    return {str(name): stage for name, stage in stages.items() if isinstance(stage, dict)}
+    return {str(name): _sound(stage) for name, stage in stages.items() if isinstance(stage, dict)}
+
+
+def _sound(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage without lists that are none, and without parameters that are not by file and name."""
+    wrong = {kind for kind in ("deps", "outs") if not isinstance(stage.get(kind), list)}
+    params = stage.get("params")
+    if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
+        wrong.add("params")
+    return {name: value for name, value in stage.items() if name not in wrong}
 
 
 def lock_stages(root: Path) -> dict[str, dict[str, Any]]:
     """The stages of the dvc.lock that lies in `root`; none where there is no such file."""
     try:
-        return parse_lock((root / LOCK_FILE).read_bytes())
-    except OSError:
+        return parse_lock(read_bytes(root / LOCK_FILE))
+    except InputError:
         return {}
 
 
@@ -59,18 +68,18 @@ def lock_records(root: Path, cache: Path | None) -> dict[str, str]:
     for path, identity in all_outs(lock_stages(root)).items():
         if not identity.endswith(".dir"):
             records[path] = identity
-        elif cache is not None:
+        elif cache is not None and is_md5(identity.removesuffix(".dir")):
             with contextlib.suppress(OSError):
                 files = listing(cached_object(cache, identity).read_bytes())
                 records |= {f"{path}/{name}": md5 for name, md5 in files.items()}
-    return records
+    return {path: md5 for path, md5 in records.items() if is_md5(md5)}
 
 
 def listing(content: bytes) -> dict[str, str]:
     """What DVC notes of a folder: md5 of each file in it, by its path there; nothing where that cannot be read."""
     try:
-        return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
-    except (ValueError, KeyError, TypeError):
+        return {str(entry["relpath"]): str(entry["md5"]) for entry in parse_json(content, "")}
+    except (InputError, KeyError, TypeError):
         return {}
 
 

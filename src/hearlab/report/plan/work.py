@@ -107,7 +107,7 @@ class Workload:
         """How many units the memo has; None if a unit's inputs are not all there, or would have to be read."""
         self.memo.load_index(index)
         try:
-            return sum(self.memo.find(unit.key(self._identities)[0]) is not None for unit in units)
+            return sum(self.memo.find(unit.key(self._identities)[0], may_read=False) is not None for unit in units)
         except (InputError, NotRead):
             return None
 
