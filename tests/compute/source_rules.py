@@ -31,16 +31,19 @@ def unseen(path: Path, source: str | None = None) -> Iterator[str]:
                 yield f"{name}: {_first_line(node)}"
             case ast.Call(func=ast.Name(id="vars")) if node.args and _root(node.args[0]) in imported:
                 yield f"vars: {_first_line(node)}"
-            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()) if (
-                _root(node) in imported
-            ):
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()) if _root(
+                node
+            ) in imported and not ast.unparse(node).startswith("os.environ["):
                 yield f"changes what is imported: {_first_line(node)}"
             case ast.ClassDef(keywords=[_, *_]):
                 yield f"class keywords: {node.name}"
             case ast.FunctionDef(name=name) | ast.Attribute(attr=name) | ast.Name(id=name) if name in DUNDERS:
                 yield f"classes that know their heirs: {name}"
             case ast.Call(func=ast.Attribute(attr=name, value=value)) if (
-                name in MUTATORS and isinstance(value, ast.Attribute | ast.Name) and _root(value) in imported
+                name in MUTATORS
+                and isinstance(value, ast.Attribute | ast.Name)
+                and _root(value) in imported
+                and ast.unparse(value) != "os.environ"
             ):
                 yield f"changes what is imported: {_first_line(node)}"
     for node in tree.body:

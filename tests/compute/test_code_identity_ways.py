@@ -194,7 +194,6 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 
 # Why each module may do what the follower cannot see.
 REASONS = {
-    "hearlab.__main__ effect": "the command",
     "hearlab.cli effect": "the command",
     "hearlab.cli loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
@@ -215,7 +214,7 @@ REASONS = {
     "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
     "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",
     "hearlab.source files by computed names": "where the source is",
-    "hearlab.compute.process changes what is imported": "Ray's variables in the environment",
+    "hearlab.compute.ray.connection changes what is imported": "a switch of Ray",
     "hearlab.progress changes what is imported": "the progress line",
     "hearlab.scenes.pcm16 changes what is imported": "numpy.add",
 }

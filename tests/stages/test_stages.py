@@ -116,7 +116,7 @@ def test_lists_of_the_wrong_form(paired: Path) -> None:
     with pytest.raises(InputError, match=r"scenes\.dev\.json: must hold a list"):
         run_stage("render_scenes", ["dev"])
     put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", [{"name": "S1"}])
-    with pytest.raises(InputError, match=r"scenes\.dev\.json: 0\.scene: entry has no name"):
+    with pytest.raises(InputError, match=r"scenes\.dev\.json: 0\.scene: is not a name: it is no text"):
         run_stage("render_scenes", ["dev"])
     put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", "[{]")
     with pytest.raises(InputError, match=r"scenes\.dev\.json: line 1 column 3: is not valid JSON"):

@@ -24,6 +24,7 @@ from hearlab.compute.entries import Entry
 from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
 from hearlab.compute.memo import Memo
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
+from hearlab.compute.unchanged import CodeWatch, changed, check_inputs, place
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
@@ -48,7 +49,16 @@ class UnitsFailed(Exception):
         super().__init__("\n".join(lines))
 
 
-def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, root: Path | None = None) -> list[Any]:
+def run(
+    stage: str,
+    units: Sequence[Unit],
+    out: Path | None,
+    index: Path,
+    *,
+    root: Path | None = None,
+    code: CodeWatch | None = None,
+    unchanged: Callable[[], None] = lambda: None,
+) -> list[Any]:
     """Run all units and return their results in the order of `units`.
 
     Args:
@@ -58,8 +68,11 @@ def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, roo
             None if units write no files.
         index: file of the versioned index, relative to `root`.
         root: the workspace; the current folder by default.
+        code: the units' code as it was before any of it was loaded.
+        unchanged: called before the index is written; raises if what the caller began with has changed.
 
     Raises:
+        InputError: code or inputs have changed meanwhile; what was finished before is kept.
         UnitsFailed: one or more units failed (after all others were run).
         KeyboardInterrupt: interrupted; what was finished is kept.
     """
@@ -69,7 +82,7 @@ def run(stage: str, units: Sequence[Unit], out: Path | None, index: Path, *, roo
     memo.check_inside(out, index)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
-        return _Run(stage, units, memo, staging, root, out).run(root / index)
+        return _Run(stage, units, memo, staging, root, out, code or CodeWatch()).run(root / index, unchanged)
 
 
 def _check_unique(stage: str, units: Sequence[Unit]) -> None:
@@ -84,24 +97,39 @@ def _check_unique(stage: str, units: Sequence[Unit]) -> None:
 
 class _Run:
     def __init__(
-        self, stage: str, units: Sequence[Unit], memo: Memo, staging: Path, root: Path, out: Path | None
+        self,
+        stage: str,
+        units: Sequence[Unit],
+        memo: Memo,
+        staging: Path,
+        root: Path,
+        out: Path | None,
+        code: CodeWatch,
     ) -> None:
         self.stage, self.units, self.memo, self.staging, self.root, self.out = stage, units, memo, staging, root, out
+        self.code = code
+        self.identities = memo.identities()
         self.progress = UnitProgress(stage, len(units))
         self.results: dict[str, Any] = {}
         self.failures: dict[str, Failure] = {}
         self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.places: dict[str, list[tuple[int, int, int]]] = {}  # of the inputs of units that are to run
         self.shown: Counter[str] = Counter()
         self.seconds: list[float] = []
 
-    def run(self, index: Path) -> list[Any]:
+    def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
         try:
             pending = self._done_before()
             self._clear_surplus()
             with self.progress:
-                for unit, outcome in outcomes(pending, self.root, self.staging, self.stage, idle=self._commit):
+                for unit, outcome in outcomes(
+                    pending, self.root, self.staging, self.stage, idle=self._commit, code=self.code.identity
+                ):
                     timings.unit_ran(0.0 if outcome.here else outcome.core)
                     self._finish(unit, outcome)
+        except InputError:
+            self.code.check_all()  # a worker that saw a change of code says less
+            raise
         finally:
             for template, count in self.shown.items():
                 if count > REPEATED_WARNINGS:
@@ -112,6 +140,12 @@ class _Run:
         if self.failures:
             failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
             raise UnitsFailed(self.stage, failures, len(self.units))
+        inputs = {
+            name: md5 for unit in self.units for name, md5 in zip(unit.inputs, self.keys[unit.id][1], strict=True)
+        }
+        check_inputs(inputs, self.identities.of)
+        self.code.check_all()
+        unchanged()
         self.memo.write_index(index, {unit.id: self.keys[unit.id][0] for unit in self.units})
         self.memo.finish(self.stage)
         self._note_md5()
@@ -121,23 +155,25 @@ class _Run:
     def _done_before(self) -> list[Unit]:
         """Put what is done into place; the rest is still to do."""
         ignore = os.environ.get("HEARLAB_MEMO") == "ignore"  # compute everything again, to check it
-        identities = self.memo.identities()
         pending = []
         for unit in self.units:
+            code = self.code.identity(unit)
             try:
-                self.keys[unit.id] = unit.key(identities)
+                self.keys[unit.id] = unit.key(self.identities, code)
             except InputError as error:
                 self._fail(Failure(unit.id, str(error), traceback.format_exc()))
                 continue
             promise = self.stage, unit.id, "" if self.out is None else self.out.as_posix(), unit.outputs
             entry = None if ignore else self.memo.find(self.keys[unit.id][0], promise)
             if entry is None:
-                pending.append(unit)
+                self.places[unit.id] = [place(os.path.join(self.root, name)) for name in unit.inputs]
+                known = {"key": self.keys[unit.id][0]} if unit.resumes and not ignore else {}
+                pending.append(replace(unit, arguments={**unit.arguments, **known}))
                 continue
             self._place(entry)
             self.results[unit.id] = entry.result
             self.progress.advance(remembered=True)
-        identities.save()
+        self.identities.save()
         return pending
 
     def _place(self, entry: Entry) -> None:
@@ -172,7 +208,9 @@ class _Run:
             self._fail(outcome.failure)
             return
         key, inputs = self.keys[unit.id]
+        self.code.check(unit)
         try:
+            self._check_inputs(unit)
             files = self.memo.store.stored_files(staged, unit.outputs, unit.id, self.root, unit.inputs)
         except InputError as error:
             self._fail(Failure(unit.id, str(error), str(error)))
@@ -195,6 +233,15 @@ class _Run:
                 shutil.rmtree(staged, ignore_errors=True)
             self._place(entry)
 
+    def _check_inputs(self, unit: Unit) -> None:
+        """Raise InputError if a file was replaced, even if by the same bytes: the unit may have read others between."""
+        for name, was in zip(unit.inputs, self.places[unit.id], strict=True):
+            if place(os.path.join(self.root, name)) != was:
+                raise changed(name, "while the unit ran")
+        check_inputs(
+            dict(zip(unit.inputs, self.keys[unit.id][1], strict=True)), self.identities.of, "while the unit ran"
+        )
+
     def _note_md5(self) -> None:
         if self.out is None or self.memo.cache is None:
             return
@@ -208,11 +255,17 @@ class _Run:
 
 
 def outcomes(
-    units: Sequence[Unit], root: Path, staging: Path, stage: str, *, idle: Callable[[], None]
+    units: Sequence[Unit],
+    root: Path,
+    staging: Path,
+    stage: str,
+    *,
+    idle: Callable[[], None],
+    code: Callable[[Unit], str] = Unit.code_identity,
 ) -> Iterator[tuple[Unit, Outcome]]:
     """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders.
 
-    `idle` is called when there was nothing to give for a while.
+    `idle` is called when there was nothing to give for a while; `code` gives the identity of a unit's code.
     """
     pending = deque(units)
     workers = worker_count()
@@ -229,7 +282,7 @@ def outcomes(
         private_ray_token()
         from hearlab.compute.ray.driver import run_on_ray
 
-        yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle)
+        yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle, code=code)
 
 
 def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.unchanged import covered
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.files import synced_later
@@ -58,7 +59,7 @@ def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     result, failure = None, None
     started = time.process_time()
     try:
-        with synced_later():  # by the commit, all files of many units together
+        with synced_later(), covered(unit.code):  # synced by the commit, all files of many units together
             result = unit.function(root, out, **unit.arguments)
     except Exception as error:
         cause = str(error) if isinstance(error, InputError) else describe(error)

@@ -36,6 +36,8 @@ class Unit:
         memory: bytes it needs at most.
         gpus: graphics processors it needs (a part of one is possible).
         light: whether it takes less time than sending it to another process would: it never goes to Ray.
+        resumes: whether the function goes on from a checkpoint of its own. Then it gets the unit's key as the argument
+            `key`, to know it by; without that argument it must begin anew.
         group: neighbours in the list that name the same group share work and run one after the other in one process.
     """
 
@@ -48,14 +50,19 @@ class Unit:
     memory: int = GIBIBYTE
     gpus: float = 0.0
     light: bool = False
+    resumes: bool = False
     group: str | None = None
 
     def code_identity(self) -> str:
         """Hash of the code that this unit can reach."""
         return code_identity(self.function, self.code)
 
-    def key(self, identities: Identities) -> tuple[str, tuple[str, ...]]:
+    def key(self, identities: Identities, code: str | None = None) -> tuple[str, tuple[str, ...]]:
         """The key, and the md5 of each input.
+
+        Args:
+            identities: of the inputs.
+            code: `code_identity`, if it is known: it costs a stat for each file of the code.
 
         Raises:
             InputError: an input does not exist.
@@ -63,7 +70,7 @@ class Unit:
         contents = tuple(identities.of(name) for name in self.inputs)
         parts = {
             "function": f"{self.function.__module__}:{self.function.__qualname__}",
-            "code": self.code_identity(),
+            "code": code or self.code_identity(),
             "arguments": self.arguments,
             "inputs": dict(zip(self.inputs, contents, strict=True)),
             "outputs": self.outputs,

@@ -21,6 +21,7 @@ from typing import Any
 from hearlab.compute import engine
 from hearlab.compute.outputs import set_aside_wrong_objects
 from hearlab.compute.timings import timed
+from hearlab.compute.unchanged import StageWatch, covered
 from hearlab.compute.units import Unit
 from hearlab.errors import ParameterError
 from hearlab.params import Params, load_params
@@ -49,6 +50,7 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
 
     Raises:
         ParameterError: unknown stage, wrong arguments, or anything wrong in params.yaml.
+        InputError: what the stage reads is wrong, or has changed while it ran: parameters, data or code.
         UnitsFailed: units of the stage failed, after all others were run.
     """
     if name not in STAGES:
@@ -67,20 +69,28 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             found=len(arguments),
             wanted=" or ".join(map(str, STAGES[name])),
         )
+    parts = [part for part in ("units", "folder", "check", "finish", "run") if hasattr(_module(name), part)]
+    began = StageWatch(name, *arguments[:1], functions=[f"{_module(name).__name__}:{part}" for part in parts])
     params = load_params()
     with timed("@".join((name, *arguments)), params.dataset, Path.cwd()):
         if has_units(name):
-            _run_units(name, params, *arguments)
+            _run_units(name, params, began, *arguments)
         else:
-            _module(name).run(params, *arguments)
+            with covered([params.enhance.system]):
+                _module(name).run(params, *arguments)
+        began.check()
         folder = _optional(name, "folder", params, *arguments) if has_units(name) else None
         set_aside_wrong_objects(Path.cwd(), "@".join((name, *arguments)), folder)
 
 
-def _run_units(name: str, params: Params, *arguments: str) -> None:
-    _optional(name, "check", params, *arguments)
+def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) -> None:
+    with covered([params.enhance.system]):
+        _optional(name, "check", params, *arguments)
     units, folder = stage_units(name, params, *arguments), _optional(name, "folder", params, *arguments)
-    results = engine.run(" ".join((name, *arguments)), units, folder, index_file(name, params, *arguments))
+    began.inputs.update(path for unit in units for path in unit.inputs)
+    index = index_file(name, params, *arguments)
+    stage = " ".join((name, *arguments))
+    results = engine.run(stage, units, folder, index, code=began.code, unchanged=began.check)
     _optional(name, "finish", params, results, *arguments)
 
 

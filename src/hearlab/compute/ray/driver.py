@@ -35,11 +35,18 @@ SAME_CODE = "install the same version of HearLab (and of your system) on all; wh
 
 
 def run_on_ray(
-    units: Sequence[Unit], root: Path, staging: Path, stage: str, *, workers: int, idle: Callable[[], None]
+    units: Sequence[Unit],
+    root: Path,
+    staging: Path,
+    stage: str,
+    *,
+    workers: int,
+    idle: Callable[[], None],
+    code: Callable[[Unit], str],
 ) -> Iterator[tuple[Unit, Outcome]]:
     """Run units on Ray and give their outcomes as they come; files are then in their staging folders.
 
-    `idle` is called when there was nothing to give for a while.
+    `idle` is called when there was nothing to give for a while; `code` gives the identity of a unit's code.
 
     Raises:
         InputError: the cluster cannot be reached, or one of its nodes has other code.
@@ -65,7 +72,7 @@ def run_on_ray(
                         "memory": max(unit.memory for unit in group),
                         "max_retries": RETRIES,
                     }
-                    codes = [unit.code_identity() for unit in group]
+                    codes = [code(unit) for unit in group]
                     running[work.options(**options).remote(group, codes, job, server)] = group
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
                 if not ready:

@@ -69,8 +69,14 @@ def work(group: list[Unit], codes: list[str], job: Job, server: Any) -> list[Rep
 
 
 def _reply(unit: Unit, code: str, job: Job, server: Any) -> Reply:
-    if unit.code_identity() != code:
-        return Reply(None, refused_by=socket.gethostname())
+    if unit.code_identity() == code:
+        reply = _run(unit, job, server)
+        if unit.code_identity() == code:  # it may have changed before it was loaded
+            return reply
+    return Reply(None, refused_by=socket.gethostname())
+
+
+def _run(unit: Unit, job: Job, server: Any) -> Reply:
     if (job.staging / f"{MARK}.{job.mark}").exists():
         # A folder for each attempt: a worker given up for lost may still be writing.
         folder = unit_folder(job.staging, unit.id)

@@ -6,7 +6,6 @@ parameters. Costs are those of the units that ran here; where none did, those of
 
 from __future__ import annotations
 
-import json
 import statistics
 import tomllib
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from hearlab.compute.identity import NotRead
 from hearlab.compute.memo import Memo
 from hearlab.compute.timings import unit_seconds
+from hearlab.compute.unchanged import CodeWatch
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import STEMS
 from hearlab.datasets.song_lists import read_songs
@@ -107,7 +107,9 @@ class Workload:
         """How many units the memo has; None if a unit's inputs are not all there, or would have to be read."""
         self.memo.load_index(index)
         try:
-            return sum(self.memo.find(unit.key(self._identities)[0], may_read=False) is not None for unit in units)
+            code = CodeWatch()  # looks at the code once for all units
+            keys = (unit.key(self._identities, code.identity(unit))[0] for unit in units)
+            return sum(self.memo.find(key, may_read=False) is not None for key in keys)
         except (InputError, NotRead):
             return None
 
@@ -174,9 +176,9 @@ class Workload:
     def _scores_then(self, index: Path) -> int | None:
         """How many scores each pair of the last result has, whose time was measured."""
         try:
-            result = json.loads(index.read_text(encoding="utf-8"))["units"][0]["result"]
+            result = read_json(index)["units"][0]["result"]
             return len(result.keys() - {"scene", "listener"})
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (InputError, KeyError, TypeError, IndexError, AttributeError):
             return None
 
     @cached_property
@@ -195,9 +197,9 @@ class Workload:
     def _measured_bytes(self, index: Path) -> float | None:
         """Mean bytes of the units of the stage's last result."""
         try:
-            units = json.loads(index.read_text(encoding="utf-8"))["units"]
+            units = read_json(index)["units"]
             if any(unit["result"] == {"source": "packaged"} for unit in units):
                 return None
             return statistics.fmean(sum(file["size"] for file in unit["files"]) for unit in units)
-        except (OSError, ValueError, KeyError, TypeError):  # a StatisticsError, of no units, is a ValueError
+        except (InputError, ValueError, KeyError, TypeError):  # a StatisticsError, of no units, is a ValueError
             return None

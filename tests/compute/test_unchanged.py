@@ -1,0 +1,227 @@
+"""What changes while a stage runs: nothing gets a wrong label, and what was finished before is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hearlab.audio import read_audio, write_wav
+
+pytestmark = pytest.mark.slow
+REPOSITORY = Path(__file__).resolve().parents[2]
+AUDIOGRAM = {
+    "audiogram_cfs": [250, 500, 1000, 2000, 4000, 6000],
+    "audiogram_levels_l": [20] * 6,
+    "audiogram_levels_r": [30] * 6,
+}
+LISTENERS = ["L1", "L2", "L3"]
+SYSTEM = """
+from my_lab import dsp
+
+class MyEnhancer:
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def speech(self, microphones, rate, listener):
+        {during}
+        return self.scale * dsp.GAIN * microphones["CH1"]
+
+    def music(self, stems, rate, listener):
+        return stems
+"""
+# What happens outside while the second listener's unit runs, once.
+DURING = """
+        import pathlib, subprocess
+        script = pathlib.Path("during.sh")
+        if listener.id == "L2" and script.exists():
+            script.rename("happened.sh")
+            subprocess.run(["sh", "-e", "happened.sh"], check=True)
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A data set of one short scene and three listeners, and a system in a package of one's own; a git repository."""
+    folder = tmp_path / "workspace"
+    data = folder / "data" / "demo"
+    files = {
+        "clarity_data/metadata/listeners.json": dict.fromkeys(LISTENERS, AUDIOGRAM),
+        "clarity_data/metadata/scenes_listeners.dev.json": {"S1": LISTENERS},
+        "scene_lists/scenes.dev.json": [{"scene": "S1", "SNR": 1.0, "room": "R1"}],
+    }
+    for name, content in files.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(json.dumps(content))
+    noise = (3000 * np.random.RandomState(0).standard_normal((4000, 2))).astype(np.int16)
+    for channel in range(4):
+        write_wav(data / "rendered" / "dev" / f"S1_mix_CH{channel}.wav", noise, 44100)
+    params = (REPOSITORY / "params.yaml").read_text()
+    params = re.sub(r"system: .*", "system: my_lab:MyEnhancer", params)
+    (folder / "params.yaml").write_text(re.sub(r"(\n  params: )\{\}.*", r"\1{scale: 1.0}", params))
+    (folder / "dvc.yaml").write_text((REPOSITORY / "dvc.yaml").read_text())
+    lab = folder / "my_lab"
+    lab.mkdir()
+    (lab / "__init__.py").write_text("from my_lab.net import MyEnhancer\n")
+    (lab / "net.py").write_text(SYSTEM.format(during=DURING.strip()))
+    (lab / "dsp.py").write_text("GAIN = 1.0\n")
+    (folder / ".gitignore").write_text("data\n.hearlab\n*.sh\n__pycache__\n")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "first")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    subprocess.run(("git", *identity, *arguments), cwd=folder, check=True, capture_output=True)
+
+
+def stage(folder: Path, *arguments: str, code: int = 0, during: str | None = None) -> str:
+    """Run a stage in a process of its own, as DVC does."""
+    if during is not None:
+        (folder / "during.sh").write_text(during)
+    path = os.pathsep.join((str(REPOSITORY / "src"), str(folder)))
+    command = (sys.executable, "-m", "hearlab.cli", "stage", *(arguments or ("enhance_speech",)))
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "300", "HEARLAB_WORKERS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if during is not None:
+        assert (folder / "happened.sh").exists()
+    return done.stderr
+
+
+def level(folder: Path, listener: str) -> float:
+    samples, _ = read_audio(folder / f"data/demo/enhanced/S1_{listener}_HA-output.wav", rate=44100, channels=2)
+    return float(np.sqrt(np.mean(samples**2)))
+
+
+def done_before(text: str) -> int:
+    found = re.findall(r"(\d+) done before", text)
+    return int(found[-1]) if found else 0
+
+
+def index(folder: Path) -> Path:
+    return folder / "data" / "demo" / "units" / "enhance_speech.json"
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_another_gain_in_an_own_package_runs_every_unit_again(workspace: Path) -> None:
+    stage(workspace)
+    loud = level(workspace, "L1")
+    assert done_before(stage(workspace)) == 3
+    replace(workspace / "my_lab" / "dsp.py", "1.0", "0.05")
+    assert done_before(stage(workspace)) == 0
+    assert level(workspace, "L1") == pytest.approx(0.05 * loud, rel=0.01)
+    replace(workspace / "my_lab" / "dsp.py", "0.05", "1.0")
+    assert done_before(stage(workspace)) == 3
+    assert level(workspace, "L1") == loud
+
+
+def test_params_changed_while_the_stage_runs(workspace: Path) -> None:
+    shown = stage(workspace, code=1, during="sed -i 's/scale: 1.0/scale: 0.5/' params.yaml")
+    assert (
+        "params.yaml: enhance.params.scale: changed while the stage ran (found 0.5, wanted 1.0); "
+        "what was finished before is kept: run it again" in shown
+    )
+    assert not index(workspace).exists()
+    # With the new parameters all runs, with the old ones nothing.
+    assert done_before(stage(workspace)) == 0
+    halved = level(workspace, "L1")
+    replace(workspace / "params.yaml", "scale: 0.5", "scale: 1.0")
+    assert done_before(stage(workspace)) == 3
+    assert level(workspace, "L1") == pytest.approx(2 * halved, rel=0.01)
+
+
+def test_params_changed_and_changed_back(workspace: Path) -> None:
+    stage(workspace, during="cp params.yaml p.sh; sed -i 's/scale: 1.0/scale: 0.5/' params.yaml; mv p.sh params.yaml")
+    assert index(workspace).exists()
+    assert done_before(stage(workspace)) == 3
+
+
+@pytest.mark.parametrize("back", ["", "; cp -p data/old.wav data/demo/rendered/dev/S1_mix_CH1.wav"])
+def test_an_input_replaced_while_a_unit_reads_it(workspace: Path, back: str) -> None:
+    name = "data/demo/rendered/dev/S1_mix_CH1.wav"
+    during = f"mv {name} data/old.wav; cp data/demo/rendered/dev/S1_mix_CH2.wav {name}{back}"
+    noise = np.random.RandomState(1).standard_normal((4000, 2))
+    write_wav(workspace / name, (300 * noise).astype(np.int16), 44100)
+    shown = stage(workspace, code=1, during=during)
+    assert f"S1 L2: {name}: changed while the unit ran; what was finished before is kept" in shown
+    assert not index(workspace).exists()
+    if back:
+        assert done_before(stage(workspace)) == 1
+        return
+    assert done_before(stage(workspace)) == 0
+    replaced = level(workspace, "L1")
+    os.replace(workspace / "data/old.wav", workspace / name)
+    assert done_before(stage(workspace)) == 1
+    assert level(workspace, "L1") < replaced / 5
+    assert level(workspace, "L1") == level(workspace, "L2") == level(workspace, "L3")
+
+
+@pytest.mark.parametrize(
+    "during",
+    [
+        "echo > my_lab/new.py",
+        "sed -i 's/1.0/0.05/' my_lab/dsp.py; sleep 0.1; sed -i 's/0.05/1.0/' my_lab/dsp.py",
+        "git checkout --quiet other",
+    ],
+)
+def test_an_own_package_changed_while_units_run(workspace: Path, during: str) -> None:
+    git(workspace, "checkout", "--quiet", "-b", "other")
+    replace(workspace / "my_lab" / "dsp.py", "1.0", "0.05")
+    replace(workspace / "params.yaml", "scale: 1.0", "scale: 2.0")
+    git(workspace, "commit", "--quiet", "--all", "--message", "other")
+    git(workspace, "checkout", "--quiet", "main")
+    shown = stage(workspace, code=1, during=during)
+    (line,) = (line for line in shown.splitlines() if line.startswith("hearlab: "))
+    assert re.search(r"my_lab/(dsp|new)\.py: changed while the stage ran; what was finished before is kept", line)
+    assert not index(workspace).exists()
+    git(workspace, "checkout", "--quiet", "--force", "main")
+    (workspace / "my_lab" / "new.py").unlink(missing_ok=True)
+    # The first listener's unit ended before the change.
+    assert done_before(stage(workspace)) == 1
+    right = [level(workspace, name) for name in LISTENERS]
+    git(workspace, "checkout", "--quiet", "other")
+    assert done_before(stage(workspace)) == 0
+    assert level(workspace, "L1") == pytest.approx(0.1 * right[0], rel=0.01)
+    assert right[0] == right[1] == right[2]
+
+
+def test_a_list_that_dvc_yaml_names_changed_while_the_stage_runs(workspace: Path) -> None:
+    lists = "data/demo/clarity_data/metadata/listeners.json"
+    shown = stage(workspace, code=1, during=f"sed -i 's/30/40/' {lists}")
+    assert f"{lists}: changed while the stage ran" in shown
+    assert not index(workspace).exists()
+
+
+def test_a_stage_without_units(workspace: Path) -> None:
+    replace(workspace / "my_lab" / "net.py", "self.scale = scale", "open('params.yaml', 'a').write('\\nmore: 1\\n')")
+    assert "params.yaml: more: changed while the stage ran" in stage(workspace, "check_params", code=1)
+
+
+def test_code_that_the_keys_do_not_cover(workspace: Path) -> None:
+    (workspace / "late.py").write_text("GAIN = 1.0\n")
+    load = "import importlib\n        importlib.import_module('la' + 'te')"
+    net = workspace / "my_lab" / "net.py"
+    before = net.read_text()
+    told = r"my_lab:MyEnhancer: loads a module that the keys of its units do not cover \(found late in .*/late\.py\)"
+    net.write_text(before.replace("self.scale = scale", f"self.scale = scale\n        {load}"))
+    assert re.search(told + r"; import it plainly in your package \(import late\)", stage(workspace, code=1))
+    net.write_text(before.replace("return self.scale", f"{load}\n        return self.scale"))
+    shown = stage(workspace, code=1)
+    assert "3 of 3 units failed" in shown
+    assert len(re.findall(told, shown)) == 3
+    net.write_text("import late\n" + net.read_text())
+    stage(workspace)
