@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,8 @@ STAGES = (
     *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
     *("train_separator", "enhance_music", "score_music"),
 )
+JOURNAL = "journal.jsonl"
+NOTES = (JOURNAL, "identities.txt")
 WHOLE = 0.25  # of the runs make both tracks, the others speech alone, which takes a third of the time
 LONGEST = 3.0  # s of a stage, after which it is killed or disturbed, at most
 
@@ -297,9 +300,9 @@ def damage(path: Path, rng: random.Random) -> str:
 
 
 def alter_output(folder: Path, rng: random.Random) -> str:
-    data, metrics = folder / "data" / "clarity", folder / "metrics"
-    files = [path for name in (*UNIT_FOLDERS, "units", "scene_lists") for path in (data / name).rglob("*.*")]
-    files = sorted(path for path in (*files, *metrics.rglob("*.*")) if path.is_file() and path.name != ".gitignore")
+    data = folder / "data" / "clarity"
+    tops = [data / name for name in (*UNIT_FOLDERS, "units", "scene_lists")] + [folder / "metrics"]
+    files = sorted(path for path in rng.choice(tops).rglob("*.*") if path.is_file() and path.name != ".gitignore")
     if not files:
         return "no outputs"
     path = rng.choice(files)
@@ -334,18 +337,38 @@ def alter_unseen(folder: Path, rng: random.Random) -> str:
 
 
 def alter_notes(folder: Path, rng: random.Random) -> str:
-    """Damage what HearLab notes in .hearlab."""
+    """Damage what HearLab notes in .hearlab, and have a stage use it."""
     files = sorted(path for path in (folder / ".hearlab").rglob("*") if path.is_file())
     if not files:
         return "no notes"
-    favourites = [path for path in files if path.name in ("journal.jsonl", "identities.json")]
+    favourites = [path for path in files if path.name in NOTES]
     path = rng.choice(favourites if favourites and rng.random() < 0.7 else files)
-    if path.name == "journal.jsonl" and rng.random() < 0.5:
+    if path.name == JOURNAL and rng.random() < 0.3:
         lines = path.read_bytes().splitlines(keepends=True)
         rng.shuffle(lines)
         path.write_bytes(b"".join(lines[rng.randrange(len(lines) + 1) :]))
-        return f"{path.name}: lines shuffled and lost"
-    return f"{path.name}: {damage(path, rng)}"
+        how = "lines shuffled and lost"
+    elif path.name == JOURNAL and rng.random() < 0.5:
+        how = f"{_other_digits(path, rng)} other digits"
+    else:
+        how = damage(path, rng)
+    stage = rng.choice(STAGES).replace(" ", "@")
+    return f"{path.name}: {how}; {_said(folder, 'dvc', 'repro', '--force', '--single-item', stage)}"
+
+
+def _other_digits(path: Path, rng: random.Random) -> int:
+    """Change a tenth of all decimal places: numbers stay numbers, and JSON stays JSON."""
+    text, count = path.read_bytes(), 0
+
+    def other(match: re.Match[bytes]) -> bytes:
+        nonlocal count
+        if rng.random() > 0.1:
+            return match[0]
+        count += 1
+        return match[0][:-1] + str(9 - int(match[0][-1:])).encode()
+
+    path.write_bytes(re.sub(rb"\d\.\d+", other, text))
+    return count
 
 
 def nothing(folder: Path, rng: random.Random) -> str:
