@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -160,23 +161,74 @@ def test_a_finished_run_is_not_trained_again(whole):
     assert states == []
 
 
-def test_a_checkpoint_of_another_run_is_ignored(whole):
-    _, checkpoints, _ = whole
+def warned(caplog):
+    told = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return told
+
+
+def test_a_checkpoint_of_another_run_is_discarded(whole, caplog):
+    trained, checkpoints, _ = whole
     other = dataclasses.replace(SETTINGS, learning_rate=2e-3)
-    assert train(other, resume=checkpoints[1]) == train(other)
     # Songs of the same names and lengths that sound different.
     songs = make_songs(5)
-    again = train_network("vocals", songs, VALID, SETTINGS, device="cpu", resume=checkpoints[1])
-    assert again == train_network("vocals", songs, VALID, SETTINGS, device="cpu")
-    bass = train_network("bass", TRAIN, VALID, SETTINGS, device="cpu", resume=checkpoints[1])
-    assert bass == train_network("bass", TRAIN, VALID, SETTINGS, device="cpu")
+
+    def bass(**options):
+        return train_network("bass", TRAIN, VALID, SETTINGS, device="cpu", **options)
+
+    def other_songs(**options):
+        return train_network("vocals", songs, VALID, SETTINGS, device="cpu", **options)
+
+    for run in (partial(train, other), bass, other_songs):
+        assert run(resume=checkpoints[1]) == run()
+        assert warned(caplog) == ["a checkpoint is of another training and is discarded; training begins anew"]
+    # Of other code, which only the key knows.
+    assert train(key="other", resume=checkpoints[1]) == trained
+    assert len(warned(caplog)) == 1
+    assert train(resume=checkpoints[1]) == trained
+    assert warned(caplog) == []
 
 
-def test_a_damaged_checkpoint_is_one_line(whole):
-    _, checkpoints, _ = whole
-    for damaged in (b"", b"nothing", checkpoints[0][:-100], b"PK" + bytes(100)):
-        with pytest.raises(InputError, match=r"^checkpoint: vocals: cannot be read; delete it$"):
-            train(resume=damaged)
+def test_a_damaged_checkpoint_is_discarded(whole, caplog):
+    trained, checkpoints, _ = whole
+    one = checkpoints[1]
+    middle = bytearray(one)
+    middle[len(one) // 2] ^= 1  # in some tensor: torch itself reads it without complaint
+    version = one.replace(b"checkpoint 1", b"checkpoint 0", 1)
+    for damaged in (b"", b"\n", b"nothing", one[:40], one[:-100], one + b"x", b"PK" + bytes(100), middle, version):
+        states = []
+        assert train(resume=bytes(damaged), progress=states.append) == trained
+        assert len(states) == 4  # from the beginning
+        assert warned(caplog) == [
+            "a checkpoint is damaged or of another version and is discarded; training begins anew"
+        ]
+
+
+@pytest.mark.parametrize("change", ["threads", "dtype", "flags", "gradient"])
+def test_what_the_process_did_before_does_not_matter(whole, change):
+    trained, _, _ = whole
+    threads = torch.get_num_threads()
+    try:
+        if change == "threads":
+            torch.set_num_threads(3)
+        elif change == "dtype":
+            torch.set_default_dtype(torch.float64)
+        elif change == "flags":
+            torch.set_flush_denormal(True)
+            torch.use_deterministic_algorithms(True)
+            torch.set_autocast_enabled("cpu", True)
+            np.seterr(all="raise")
+        else:
+            torch.set_grad_enabled(False)
+        assert train() == trained
+    finally:
+        np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(torch.float32)
+        torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(False)
+        torch.set_autocast_enabled("cpu", False)
+        torch.set_grad_enabled(True)
 
 
 def test_the_learning_rate_falls_and_training_ends_early_when_nothing_gets_better():

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from stage_params import write_params
 
 
 @pytest.fixture
@@ -17,16 +15,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     """`repository({"enhance.gain": 3})` writes params.yaml with changes into an empty folder and goes there."""
 
     def make(changes: dict[str, Any] | None = None) -> Path:
-        yaml = YAML()
-        params = yaml.load((REPOSITORY / "params.yaml").read_text())
-        for name, value in (changes or {}).items():
-            *parents, last = name.split(".")
-            section = params
-            for parent in parents:
-                section = section[parent]
-            section[last] = value
-        with (tmp_path / "params.yaml").open("w") as file:
-            yaml.dump(params, file)
+        write_params(tmp_path, changes or {})
         monkeypatch.chdir(tmp_path)
         return tmp_path
 

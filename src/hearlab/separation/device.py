@@ -67,7 +67,7 @@ def repeatable(threads: int | None) -> Iterator[None]:
         (torch.set_deterministic_debug_mode, "default", torch.get_deterministic_debug_mode()),
         (torch.set_float32_matmul_precision, "highest", torch.get_float32_matmul_precision()),
         (torch.backends.mkldnn.set_flags, True, torch.backends.mkldnn.enabled),
-        (torch.set_flush_denormal, False, bool(np.float32(TINY) * np.float32(1) == 0)),
+        (torch.set_flush_denormal, False, _flushes_denormals()),
         *((partial(torch.set_autocast_enabled, kind), False, torch.is_autocast_enabled(kind)) for kind in KINDS),
     ]
     with contextlib.ExitStack() as stack:
@@ -81,3 +81,8 @@ def repeatable(threads: int | None) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         yield
+
+
+def _flushes_denormals() -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.float32(TINY) * np.float32(1) == 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import ParameterError
-from hearlab.separation.device import choose_device
+from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.separator import Separator
 from hearlab.separators import SEPARATORS
 
@@ -44,7 +44,8 @@ def load_separator(
         InputError: missing, damaged or wrong weights; torch or what it needs is not installed.
     """
     module, chosen = _module(model), choose_device(device)
-    separator: Separator = module.load(weights, chosen, segment=segment, overlap=overlap, threads=threads)
+    with repeatable(threads):
+        separator: Separator = module.load(weights, chosen, segment=segment, overlap=overlap, threads=threads)
     return separator
 
 

@@ -3,8 +3,8 @@
 The loss is the mean squared error of the magnitude spectrum, the optimiser Adam. The learning rate falls when the
 validation loss stops falling, and training ends early when that lasts. The weights are those of the best validation.
 The budget is a number of steps, never a time, and every random number comes from the seed, the target and the step: so
-a run that was stopped and resumed from its checkpoint gives the same bytes as one that was not, on the same machine
-with the same number of threads.
+a run that was stopped and resumed from its checkpoint gives the same bytes as one that was not, whatever else the
+process has done, on the same machine with the same number of threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hearlab.errors import InputError, ParameterError
+from hearlab.separation.checkpoints import opened, sealed
 from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
 from hearlab.separation.spectra import Statistics, block_frames, magnitude, mixture_statistics
@@ -100,6 +100,7 @@ def train_network(
     statistics: Statistics | None = None,
     device: str = "auto",
     threads: int | None = 1,
+    key: str = "",
     resume: bytes | None = None,
     checkpoint: Callable[[bytes], None] | None = None,
     progress: Callable[[TrainingState], None] | None = None,
@@ -114,23 +115,30 @@ def train_network(
         statistics: of the training songs, if already known (see `mixture_statistics`).
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         threads: torch threads on the CPU; None leaves torch's number.
-        resume: a checkpoint to resume from; it is ignored if its settings or songs are others.
+        key: what else a checkpoint must agree with before it is resumed: it names the code, and all samples of the
+            songs, of which only some are compared here.
+        resume: a checkpoint to resume from. One that is damaged or of another training (key, settings, songs, torch,
+            threads or processor) is discarded with a warning.
         checkpoint: called with the bytes of a checkpoint after each validation.
         progress: called after each validation.
 
     Raises:
         ParameterError: impossible settings, unknown target or device.
-        InputError: no songs, songs that are too short, a damaged checkpoint, a loss that is not finite.
+        InputError: no songs, songs that are too short, a loss that is not finite.
     """
     torch = require_torch()
     _check(target, songs, validation, settings)
     chosen = choose_device(device)
-    identity = _identity(target, songs, validation, settings)
     frames = max(int(settings.mixing.excerpt * settings.shape.sample_rate), settings.shape.nfft)
-    with repeatable(threads), torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
-        torch.manual_seed(_seed(settings, target, -1))  # of the first weights
+    generators = torch.random.fork_rng([chosen] if chosen.type == "cuda" else [])
+    with repeatable(threads), generators, torch.enable_grad():
+        identity = _identity(key, target, songs, validation, settings, chosen)
+        _seed(settings, target, -1, chosen)  # of the first weights
         run = _Run(target, settings, chosen)
-        if resume is None or not run.restore(resume, identity):
+        content = None if resume is None else opened(resume, identity)
+        if content is not None:
+            run.restore(content)
+        else:
             run.prepare(statistics or mixture_statistics(songs, settings.shape))
         while not run.finished:
             losses = []
@@ -144,13 +152,13 @@ def train_network(
                     frames=frames,
                     seed=(settings.seed, step),
                 )
-                torch.manual_seed(_seed(settings, target, step))  # of the dropout
+                _seed(settings, target, step, chosen)  # of the dropout
                 losses.append(run.learn(*batch))
             run.validate(float(np.mean(losses)), blocks(validation, TARGETS, target, block_frames(settings.shape)))
             if progress:
                 progress(run.state())
             if checkpoint:
-                checkpoint(run.checkpoint(identity))
+                checkpoint(sealed(run.checkpoint(), identity))
     return run.result()
 
 
@@ -232,10 +240,9 @@ class _Run:
         losses = last["train_loss"], last["valid_loss"], self.best_loss
         return TrainingState(self.target, self.step, self.settings.steps, *losses, last["learning_rate"])
 
-    def checkpoint(self, identity: str) -> bytes:
+    def checkpoint(self) -> bytes:
         return _saved(
             {
-                "identity": identity,
                 "network": self._weights(),
                 "optimiser": self.optimiser.state_dict(),
                 "best": self.best,
@@ -243,19 +250,12 @@ class _Run:
             }
         )
 
-    def restore(self, checkpoint: bytes, identity: str) -> bool:
-        """Resume from a checkpoint, if it is of this very run."""
-        torch = require_torch()
-        try:
-            state = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
-            if state["identity"] != identity:
-                return False
-            self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.best, self.history = state["best"], json.loads(state["history"])
-        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError):
-            raise InputError("checkpoint", "cannot be read", field=self.target, advice="delete it") from None
-        return True
+    def restore(self, checkpoint: bytes) -> None:
+        """Resume from a checkpoint of this very training."""
+        state = require_torch().load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best, self.history = state["best"], json.loads(state["history"])
 
     def result(self) -> TrainedNetwork:
         # Fresh tensors: how these were made (trained here or read from a checkpoint) must not show in the bytes.
@@ -298,16 +298,31 @@ def _check(target: str, songs: SongSource, validation: SongSource, settings: Tra
             raise InputError(where, "no song is long enough", wanted=f"one of {settings.shape.nfft} samples or more")
 
 
-def _identity(target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings) -> str:
-    """What a checkpoint must agree with: settings and songs."""
+def _identity(
+    key: str,
+    target: str,
+    songs: SongSource,
+    validation: SongSource,
+    settings: TrainingSettings,
+    device: torch.device,
+) -> str:
+    """What a checkpoint must agree with: all that decides the bytes of the weights."""
+    torch = require_torch()
     fingerprints = [fingerprint(source, TARGETS) for source in (songs, validation)]
-    run = [target, list(TARGETS), dataclasses.asdict(settings), fingerprints]
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    machine = [torch.__version__, torch.get_num_threads(), device.type, name]
+    run = [key, target, list(TARGETS), dataclasses.asdict(settings), fingerprints, machine]
     return hashlib.sha256(json.dumps(run).encode()).hexdigest()
 
 
-def _seed(settings: TrainingSettings, target: str, step: int) -> int:
+def _seed(settings: TrainingSettings, target: str, step: int, device: torch.device) -> None:
+    """Seed the generators that this training draws from, and no others."""
     text = f"{settings.seed} {target} {step}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+    torch = require_torch()
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index].manual_seed(seed)
 
 
 def _saved(state: dict[str, Any]) -> bytes:

@@ -31,6 +31,15 @@ def workspace(params: Params) -> Workspace:
     return Workspace(Path(DATA) / params.dataset)
 
 
+def file_state(path: Path) -> tuple[int, ...]:
+    """What changes with every change of a file, for the keys of what a process keeps of it; empty without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def read_list(path: Path, key: str) -> list[dict[str, Any]]:
     """Read a rooms.*.json or scenes.*.json: a list of objects that each have `key`."""
     content = read_json(path)

@@ -22,7 +22,7 @@ from hearlab.metrics.speech import BinauralReference
 from hearlab.named import load_named
 from hearlab.params import Params
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
-from hearlab.stages.common import DECIMALS, read_list, scene_listener_pairs, workspace, write_table
+from hearlab.stages.common import DECIMALS, file_state, read_list, scene_listener_pairs, workspace, write_table
 
 TRACK = TRACKS["speech"]
 
@@ -93,7 +93,7 @@ def score_unit(
     """
     person = listener_from_entry(listener["name"], listener)
     files = _reference_files((root / scenes).resolve(), scene, reference_channel)
-    reference = _heard_reference(*files, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files), level)
+    reference = _heard_reference(*files, *map(file_state, files), level)
     scores: dict[str, Any] = {"scene": scene, "listener": person.id}
     for condition, scorers in conditions.items():
         path = _processed_file(condition, root / scenes, root / enhanced, scene, person.id, reference_channel)
@@ -121,9 +121,13 @@ def _reference_files(scenes: Path, scene: str, channel: int) -> tuple[Path, Path
 
 @functools.lru_cache(maxsize=1)
 def _heard_reference(
-    anechoic_file: Path, target_file: Path, anechoic_time: int, target_time: int, level: float
+    anechoic_file: Path,
+    target_file: Path,
+    anechoic_state: tuple[int, ...],
+    target_state: tuple[int, ...],
+    level: float,
 ) -> BinauralReference:
-    """A scene's reference in both ears, kept for its other listeners; the times of change are part of the key."""
+    """A scene's reference in both ears, kept for its other listeners; the state of its files is part of the key."""
     return BinauralReference(scene_reference(anechoic_file, target_file), SAMPLE_RATE, level=level)
 
 

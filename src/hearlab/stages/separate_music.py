@@ -16,9 +16,9 @@ from hearlab.datasets.song_lists import check_song
 from hearlab.named import load_named
 from hearlab.params import TRAINED, Params
 from hearlab.separation import Separator, weights_files
-from hearlab.separation.device import choose_device
+from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.loading import loader
-from hearlab.stages.common import songs_to_evaluate, workspace
+from hearlab.stages.common import file_state, songs_to_evaluate, workspace
 
 # What the networks and a chunk need, Hybrid Demucs on the CPU most of all: measured 2.6 GB, whatever the song's length.
 MEMORY = 3 * GIBIBYTE
@@ -73,13 +73,15 @@ def _gpus(device: str) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _separator(
-    load: str, weights: Path, changed: tuple[int, ...], device: str, segment: float, overlap: float
+    load: str, weights: Path, states: tuple[tuple[int, ...], ...], device: str, segment: float, overlap: float
 ) -> Separator:
-    """One for each process; the weights' times of change are part of the key.
+    """One for each process; the state of the weights' files is part of the key.
 
     One thread: workers share the cores song by song, and the last bits do not depend on how many there are.
     """
-    separator: Separator = load_named(load)(weights, choose_device(device), segment=segment, overlap=overlap, threads=1)
+    chosen = choose_device(device)
+    with repeatable(1):
+        separator: Separator = load_named(load)(weights, chosen, segment=segment, overlap=overlap, threads=1)
     return separator
 
 
@@ -102,8 +104,8 @@ def separate_unit(
     """
     path = root / mixture
     read_audio(path, rate=SAMPLE_RATE, channels=2, frames=1)  # the header, and whether the file is whole
-    changed = tuple((root / file).stat().st_mtime_ns for file in files)
-    separator = _separator(load, (root / weights).resolve(), changed, device, segment, overlap)
+    states = tuple(file_state(root / file) for file in files)
+    separator = _separator(load, (root / weights).resolve(), states, device, segment, overlap)
     with soundfile.SoundFile(path) as sound, contextlib.ExitStack() as stack:
 
         def read(start: int, stop: int):  # type: ignore[no-untyped-def]

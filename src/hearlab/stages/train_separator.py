@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song, check_song, read_songs
 from hearlab.errors import InputError
-from hearlab.files import atomic_path, write_json
+from hearlab.files import write_json
 from hearlab.params import TRAINED, Params
 from hearlab.separation.openunmix import TARGETS, UnmixShape
 from hearlab.separation.training import TrainingSettings, TrainingState, separator_description, train_network
@@ -68,10 +69,17 @@ def units(params: Params) -> list[Unit]:
             inputs=inputs,
             outputs=(f"{target}.pth", f"{target}.json"),
             memory=MEMORY,
+            resumes=True,
         )
         for target in TARGETS
     ]
     return [*networks, Unit("separator", describe_unit, {"train": train}, outputs=("separator.json",))]
+
+
+def finish(params: Params, results: Sequence[Any]) -> None:
+    """Remove the checkpoints: until now, when all results are kept, a killed run goes on from the last ones."""
+    for target in TARGETS if results else ():
+        _checkpoint(Path(), target).unlink(missing_ok=True)
 
 
 def _folder(params: Params, song: Song) -> str:
@@ -101,23 +109,26 @@ def train_unit(
     validation: Sequence[str],
     train: dict[str, Any],
     seed: int,
+    key: str | None = None,
 ) -> dict[str, Any]:
-    """Train the network of one stem; one that was interrupted goes on from its checkpoint."""
-    checkpoint = root / CHECKPOINTS / f"{target}.pt"
-    resume = checkpoint.read_bytes() if checkpoint.exists() else None
+    """Train the network of one stem; one that was interrupted goes on from its checkpoint, if it has the unit's key.
+
+    Without a key there are no checkpoints.
+    """
+    checkpoint = _checkpoint(root, target)
     trained = train_network(
         target,
         SongFiles(root, songs),
         SongFiles(root, validation),
         training_settings(train, seed),
         device=device,
-        resume=resume,
-        checkpoint=partial(_save, checkpoint),
+        key=key or "",
+        resume=checkpoint.read_bytes() if key and checkpoint.exists() else None,
+        checkpoint=partial(_save, checkpoint, out / "checkpoint") if key else None,
         progress=_show,
     )
     (out / f"{target}.pth").write_bytes(trained.weights)
     write_json(out / f"{target}.json", trained.description)
-    checkpoint.unlink(missing_ok=True)
     return trained.description
 
 
@@ -126,9 +137,18 @@ def describe_unit(root: Path, out: Path, *, train: dict[str, Any]) -> None:
     write_json(out / "separator.json", separator_description(training_settings(train, 0).shape))
 
 
-def _save(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+def _checkpoint(root: Path, target: str) -> Path:
+    return root / CHECKPOINTS / f"{target}.pt"
+
+
+def _save(path: Path, temporary: Path, content: bytes) -> None:
+    """Write a checkpoint and rename it; what a killed run leaves of `temporary` is removed with its staging folder."""
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(temporary, path)
 
 
 def _show(state: TrainingState) -> None:
