@@ -273,7 +273,7 @@ def one_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("foreign"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(FIELDS), JSON)
 def test_any_value_in_an_entry(one_place: Place, field: str, value: Any) -> None:
     one_place.put(changed(one_place.index, field, value))
@@ -286,7 +286,7 @@ def test_any_value_in_an_entry(one_place: Place, field: str, value: Any) -> None
     one_place.check()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(JSON, st.booleans())
 def test_any_value_as_an_index(one_place: Place, value: Any, inside: bool) -> None:
     one_place.put({"version": 1, "units": value} if inside else value)
