@@ -24,16 +24,17 @@ _SECRET_NAME = re.compile(rf"(?:{_NAME})s?(?:$|_)|(?:^|_)(?:key|pass)(?:$|_)|\w_
 _DATABASE = r"(?:postgres|mysql|mariadb|mssql|oracle|mongodb|redis)[\w+.-]*"
 
 
-def _login_pattern(end: str) -> re.Pattern[str]:
-    """For addresses that end before the characters `end`."""
+def _login_pattern(space: str) -> re.Pattern[str]:
+    """For addresses in which none of the letters `space` stands."""
+    letters = rf"(?:(?![{space}])(?s:.))*" if space else "(?s:.)*"
     return re.compile(
-        rf"(?P<before>\b{_DATABASE}://)(?P<login>[^{end}/:@]*:[^{end}]*|[^{end}/]*)@"
-        rf"|(?P<start>\b[a-z][\w+.-]*://)(?P<any>[^{end}/]*|[^{end}/:@]*:(?!\d+(?:/|$))[^{end}]*)@",
+        rf"(?P<before>\b{_DATABASE}://)(?P<login>[^{space}/:@]*:{letters}|[^{space}/]*)@"
+        rf"|(?P<start>\b[a-z][\w+.-]*://)(?P<any>[^{space}/]*|[^{space}/:@]*:(?!\d+(?:/|$)){letters})@",
         re.IGNORECASE,
     )
 
 
-_LOGIN, _WHOLE = _login_pattern(r"\s"), _login_pattern(r"\0")  # in free text, and in an address by itself
+_LOGIN, _WHOLE = _login_pattern(r"\s"), _login_pattern("")  # in free text, and in an address by itself
 _VALUES = (
     # ?token=...&sig=..., password=...
     re.compile(rf"(\b[\w.-]*(?:{_NAME})s?=)(?:\"[^\"]*\"|'[^']*'|[^\s&#;,\"')\]]+)", re.IGNORECASE),

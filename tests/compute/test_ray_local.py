@@ -57,7 +57,7 @@ def found() -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "HEARLAB_"))}
     environment["PYTHONPATH"] = str(REPOSITORY / "src")
     done = subprocess.run(
-        (sys.executable, "-c", PROGRAM), env=environment, capture_output=True, text=True, check=False, timeout=180
+        (sys.executable, "-c", PROGRAM), env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -90,5 +90,8 @@ def test_nobody_else_enters_its_folder(found: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_the_token_is_in_no_command_line_and_nothing_is_reported(found: dict[str, Any]) -> None:
     assert [one["name"] for one in found["processes"] if found["token"] in one["command"]] == []
-    assert {one["reports"] for one in found["processes"]} == {"0"}
+    # Some processes write their title over their environment: of those it cannot be read.
+    reports = {one["name"]: one["reports"] for one in found["processes"] if one["reports"] is not None}
+    assert set(reports.values()) == {"0"}
+    assert reports.keys() >= {"gcs_server", "raylet"}
     assert not found["changed"]

@@ -84,7 +84,7 @@ def command(root: Path, *arguments: str, **variables: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     return done.returncode, done.stdout
@@ -210,7 +210,7 @@ def test_no_process_has_a_login_as_an_argument(tmp_path: Path) -> None:
             break
         threading.Event().wait(0.05)
     started.terminate()
-    output, _ = started.communicate(timeout=60)
+    output, _ = started.communicate(timeout=300)
     assert any("mlflow" in command and "server" in command for command in seen), output
     assert [command for command in seen if "1f2e3d4c" in command] == []
     assert "1f2e3d4c" not in output
