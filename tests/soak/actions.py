@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -14,18 +13,19 @@ from pathlib import Path
 
 import psutil
 import soundfile
+from damage import alter_cache, alter_notes, alter_output, alter_unseen
 from from_nothing import CADENZA, CLARITY
 from small_workspace import (
     BRANCHES,
     LAB,
     LAB_FILES,
     SPLIT,
-    TRACEBACK,
-    Fault,
+    UNIT_STAGES,
     change_number,
-    command,
     environment,
     must,
+    replace,
+    said,
     set_parameter,
 )
 
@@ -46,13 +46,6 @@ SOURCES = (
     ("src/hearlab/ear/loss.py", "LOWER_KNEE_DB = 30.0", "LOWER_KNEE_DB = 31.0"),
     ("src/hearlab/fitting/nalr.py", "OWN_SHARE = 0.31", "OWN_SHARE = 0.33"),
 )
-UNIT_FOLDERS = ("rendered", "enhanced", "separated", "separator", "enhanced_music")
-STAGES = (
-    *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
-    *("train_separator", "enhance_music", "score_music"),
-)
-JOURNAL = "journal.jsonl"
-NOTES = (JOURNAL, "identities.txt")
 WHOLE = 0.25  # of the runs make both tracks, the others speech alone, which takes a third of the time
 LONGEST = 3.0  # s of a stage, after which it is killed or disturbed, at most
 
@@ -80,7 +73,7 @@ def _fit_constructor(folder: Path) -> None:
 def experiment(folder: Path, rng: random.Random) -> str:
     level, loudness = rng.choice(PARAMETERS["evaluate.level"]), rng.choice(("true", "false"))
     words = ("-S", f"evaluate.level={level}", "-S", f"render.equalise_loudness={loudness}")
-    return _said(folder, "dvc", "exp", "run", *words, "score_speech")
+    return said(folder, "dvc", "exp", "run", *words, "score_speech")
 
 
 def change_input(folder: Path, rng: random.Random) -> str:
@@ -90,7 +83,7 @@ def change_input(folder: Path, rng: random.Random) -> str:
         path = folder / CLARITY / "metadata" / f"scenes_listeners.{SPLIT}.json"
         text = path.read_text()
         change = ('"L0005"', '"L0007"') if '"L0005"' in text else ('"L0007"', '"L0005"')
-        _replace(path, text.replace(*change).encode())
+        replace(path, text.replace(*change).encode())
         return f"{path.name}: {' to '.join(change)}"
     patterns = {
         "target": (CLARITY, "dev/targets/*.wav"),
@@ -105,12 +98,6 @@ def change_input(folder: Path, rng: random.Random) -> str:
     soundfile.write(beside, samples[::-1], rate, subtype=info.subtype)  # twice: what it was
     os.replace(beside, path)
     return f"{path.name} reversed"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"new-{path.name}")
-    beside.write_bytes(content)
-    os.replace(beside, path)
 
 
 def change_own_code(folder: Path, rng: random.Random) -> str:
@@ -226,7 +213,7 @@ def change_during_run(folder: Path, rng: random.Random) -> str:
 
 def two_runs(folder: Path, rng: random.Random) -> str:
     change, seconds = _change(folder, rng), rng.uniform(0, 6)
-    second = repro(rng) if rng.random() < 0.5 else ("hearlab", "stage", *rng.choice(STAGES).split())
+    second = repro(rng) if rng.random() < 0.5 else ("hearlab", "stage", *rng.choice(UNIT_STAGES).split())
     runs = [_start(folder, *repro(rng))]
     time.sleep(seconds)
     runs.append(_start(folder, *second))
@@ -234,13 +221,13 @@ def two_runs(folder: Path, rng: random.Random) -> str:
 
 
 def ignoring_memo(folder: Path, rng: random.Random) -> str:
-    stage = rng.choice(STAGES).replace(" ", "@")
-    return _said(folder, "dvc", "repro", "--force", "--single-item", stage, HEARLAB_MEMO="ignore")
+    stage = rng.choice(UNIT_STAGES).replace(" ", "@")
+    return said(folder, "dvc", "repro", "--force", "--single-item", stage, HEARLAB_MEMO="ignore")
 
 
 def by_hand(folder: Path, rng: random.Random) -> str:
     """A stage without DVC, on whatever is there."""
-    return f"{_change(folder, rng)}; {_said(folder, 'hearlab', 'stage', *rng.choice(STAGES).split())}"
+    return f"{_change(folder, rng)}; {said(folder, 'hearlab', 'stage', *rng.choice(UNIT_STAGES).split())}"
 
 
 # --- what happens to stored bytes and versions --------------------------------------------------------------------
@@ -248,141 +235,33 @@ def by_hand(folder: Path, rng: random.Random) -> str:
 
 def collect_garbage(folder: Path, rng: random.Random) -> str:
     words = rng.choice((("hearlab", "memo", "gc"), ("dvc", "gc", "--workspace", "--force")))
-    return _said(folder, *words)
+    return said(folder, *words)
 
 
 def push_and_pull(folder: Path, rng: random.Random) -> str:
-    said = [_said(folder, "dvc", "push")]
+    done = [said(folder, "dvc", "push")]
     if rng.random() < 0.5:
         shutil.rmtree(folder / ".dvc" / "cache")
-        said.append("the cache is removed")
+        done.append("the cache is removed")
         if rng.random() < 0.5:
             shutil.rmtree(folder / ".hearlab", ignore_errors=True)
-            said.append("and .hearlab")
-    said.append(_said(folder, "dvc", "pull", "--force"))
-    return ", ".join(said)
+            done.append("and .hearlab")
+    done.append(said(folder, "dvc", "pull", "--force"))
+    return ", ".join(done)
 
 
 def switch_branch(folder: Path, rng: random.Random) -> str:
-    said = []
+    done = []
     if rng.random() < 0.5:
-        said.append(_said(folder, "git", "commit", "--all", "--message", "As it is", "--allow-empty", "--quiet"))
-    said.append(_said(folder, "git", "checkout", "--force", "--quiet", rng.choice(BRANCHES)))
+        done.append(said(folder, "git", "commit", "--all", "--message", "As it is", "--allow-empty", "--quiet"))
+    done.append(said(folder, "git", "checkout", "--force", "--quiet", rng.choice(BRANCHES)))
     if rng.random() < 0.5:
-        said.append(_said(folder, "dvc", "checkout", "--force"))
-    return ", ".join(said)
-
-
-def damage(path: Path, rng: random.Random) -> str:
-    """Change, cut, lengthen, replace or remove a file where it lies; other links to it see it, too."""
-    how = rng.choice(("a byte", "a byte", "cut", "longer", "replaced", "removed"))
-    if how == "removed":
-        path.unlink()
-    elif how == "replaced":
-        _replace(path, bytes(path.stat().st_size))
-    else:
-        mode, size = path.stat().st_mode, path.stat().st_size
-        os.chmod(path, 0o644)
-        with path.open("r+b") as file:
-            if how == "cut":
-                file.truncate(rng.randrange(size) if size else 0)
-            elif how == "longer":
-                file.seek(size)
-                file.write(b"\0more")
-            elif size:
-                place = rng.randrange(size)
-                file.seek(place)
-                byte = file.read(1)[0]
-                file.seek(place)
-                file.write(bytes([byte ^ 1 << rng.randrange(8)]))
-        os.chmod(path, mode)
-    return how
-
-
-def alter_output(folder: Path, rng: random.Random) -> str:
-    data = folder / "data" / "clarity"
-    tops = [data / name for name in (*UNIT_FOLDERS, "units", "scene_lists")] + [folder / "metrics"]
-    files = sorted(path for path in rng.choice(tops).rglob("*.*") if path.is_file() and path.name != ".gitignore")
-    if not files:
-        return "no outputs"
-    path = rng.choice(files)
-    return f"{path.relative_to(folder)}: {damage(path, rng)}"
-
-
-def alter_cache(folder: Path, rng: random.Random) -> str:
-    """Objects of inputs are left: other links to them are the user's files."""
-    inputs = {path.stat().st_ino for name in (CLARITY, CADENZA) for path in (folder / name).rglob("*")}
-    files = sorted(path for path in (folder / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
-    files = [path for path in files if path.stat().st_ino not in inputs]
-    said = []
-    for path in rng.sample(files, min(len(files), rng.choice((1, 5)))):
-        said.append(f"{path.parent.name}{path.name}: {damage(path, rng)}")
-    return ", ".join(said) or "no cache"
-
-
-def alter_unseen(folder: Path, rng: random.Random) -> str:
-    """A byte flips and all times stay: only `hearlab memo verify`, which reads everything, can see it."""
-    files = sorted(p for name in UNIT_FOLDERS for p in (folder / "data/clarity" / name).rglob("*.*") if p.is_file())
-    if not files:
-        return "no outputs"
-    path = rng.choice(files)
-    status, content = path.stat(), bytearray(path.read_bytes())
-    content[rng.randrange(len(content))] ^= 1
-    os.chmod(path, 0o644)
-    with path.open("r+b") as file:
-        file.write(content)
-    os.chmod(path, status.st_mode)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    return f"{path.relative_to(folder)}, {_said(folder, 'hearlab', 'memo', 'verify')}"
-
-
-def alter_notes(folder: Path, rng: random.Random) -> str:
-    """Damage what HearLab notes in .hearlab, and have a stage use it."""
-    files = sorted(path for path in (folder / ".hearlab").rglob("*") if path.is_file())
-    if not files:
-        return "no notes"
-    favourites = [path for path in files if path.name in NOTES]
-    path = rng.choice(favourites if favourites and rng.random() < 0.7 else files)
-    if path.name == JOURNAL and rng.random() < 0.3:
-        lines = path.read_bytes().splitlines(keepends=True)
-        rng.shuffle(lines)
-        path.write_bytes(b"".join(lines[rng.randrange(len(lines) + 1) :]))
-        how = "lines shuffled and lost"
-    elif path.name == JOURNAL and rng.random() < 0.5:
-        how = f"{_other_digits(path, rng)} other digits"
-    else:
-        how = damage(path, rng)
-    stage = rng.choice(STAGES).replace(" ", "@")
-    return f"{path.name}: {how}; {_said(folder, 'dvc', 'repro', '--force', '--single-item', stage)}"
-
-
-def _other_digits(path: Path, rng: random.Random) -> int:
-    """Change a tenth of all decimal places: numbers stay numbers, and JSON stays JSON."""
-    text, count = path.read_bytes(), 0
-
-    def other(match: re.Match[bytes]) -> bytes:
-        nonlocal count
-        if rng.random() > 0.1:
-            return match[0]
-        count += 1
-        return match[0][:-1] + str(9 - int(match[0][-1:])).encode()
-
-    path.write_bytes(re.sub(rb"\d\.\d+", other, text))
-    return count
+        done.append(said(folder, "dvc", "checkout", "--force"))
+    return ", ".join(done)
 
 
 def nothing(folder: Path, rng: random.Random) -> str:
     return ""
-
-
-def _said(folder: Path, *words: str, **more: str) -> str:
-    """Run a command, which may fail, and give its exit code; HearLab's own never shows a traceback."""
-    code, output = command(folder, *words, **more)
-    with (folder.parent / "output.txt").open("a") as file:
-        file.write(f"$ {' '.join(words)}\n{output}")
-    if words[0] == "hearlab" and TRACEBACK in output:
-        raise Fault(f"{' '.join(words)} shows a traceback:\n{output}")
-    return f"{' '.join(words)}: {code}"
 
 
 # Each as often as it is listed.

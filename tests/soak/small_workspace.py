@@ -27,6 +27,11 @@ STAGES = (
     *("check_params", "prepare", "build_scenes", "render_scenes", "enhance_speech", "score_speech"),
     *("prepare_music", "train_separator", "separate_music", "enhance_music", "score_music"),
 )
+# Stages of units, for an action to choose from: speech more often.
+UNIT_STAGES = (
+    *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
+    *("train_separator", "enhance_music", "score_music"),
+)
 INPUTS = ("data/clarity/clarity_data", "data/clarity/cadenza_data")
 LAB = "lab"  # the folder of the system's own package
 SCENES, LISTENERS, SONG_SECONDS = 2, 2, 2.0
@@ -132,6 +137,16 @@ def command(folder: Path, *words: str, **more: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def said(folder: Path, *words: str, **more: str) -> str:
+    """Run a command, which may fail, and give its exit code; HearLab's own never shows a traceback."""
+    code, output = command(folder, *words, **more)
+    with (folder.parent / "output.txt").open("a") as file:
+        file.write(f"$ {' '.join(words)}\n{output}")
+    if words[0] == "hearlab" and TRACEBACK in output:
+        raise Fault(f"{' '.join(words)} shows a traceback:\n{output}")
+    return f"{' '.join(words)}: {code}"
 
 
 def must(folder: Path, *words: str) -> str:
@@ -244,3 +259,10 @@ def change_number(path: Path, value: float) -> None:
     head, dot, tail = path.read_text().rpartition("0.")
     assert dot, path
     path.write_text(f"{head}{value}{tail.lstrip('0123456789')}")
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put another file in the place of one; other links to that stay as they are."""
+    beside = path.with_name(f"new-{path.name}")
+    beside.write_bytes(content)
+    os.replace(beside, path)
