@@ -58,7 +58,7 @@ class InputError(Exception):
 
 def _short(value: Any) -> str:
     try:
-        text = hide(str(value))
+        text = hide(str(value)[: 30 * LONGEST])
     except ValueError:  # Python writes no number of more than 4300 digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

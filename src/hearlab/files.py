@@ -363,6 +363,17 @@ def parse_csv(content: bytes, where: str | os.PathLike[str]) -> Iterator[tuple[i
         raise InputError(where, "is not a CSV file", field=f"line {reader.line_num}", found=str(error)) from None
 
 
+def csv_records(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file by the names of its columns; cells that a row lacks are left out.
+
+    Raises:
+        InputError: as `parse_csv`.
+    """
+    rows = parse_csv(read_bytes(path, most=MOST_CSV), path)
+    header = next(rows, (0, []))[1]
+    return [dict(zip(header, row, strict=False)) for _, row in rows]
+
+
 def md5_of(path: str | os.PathLike[str]) -> str:
     """md5 of a file's bytes, in hexadecimal digits (the identity that DVC uses)."""
     with open(path, "rb", buffering=0) as file:

@@ -37,20 +37,20 @@ def safe_name(name: Any, where: str | os.PathLike[str], field: str | None = None
     return str(name)
 
 
-@functools.lru_cache(maxsize=4096)  # a table of scores names each listener a thousand times
-def _fault(name: str) -> str | None:
-    if not name:
+def line_fault(text: Any) -> str | None:
+    """Why something is no line of text that can be shown; None if it is one."""
+    if not isinstance(text, str):
+        return "it is no text"
+    if not text:
         return "it is empty"
-    if any(hidden(letter) for letter in name):
-        return "it has control characters or characters that are not seen"
-    if len(name.encode()) > LONGEST_NAME:
+    if len(text) > LONGEST_NAME or len(text.encode(errors="replace")) > LONGEST_NAME:
         return TOO_LONG
-    if "/" in name or "\\" in name:
-        return "it has a path separator"
-    if name.startswith((".", "-", " ")) or name.endswith((".", " ")):
-        return "it begins with a dot, a dash or a space, or ends in a dot or a space"
-    if not unicodedata.is_normalized("NFC", name):
-        return "it is not in Unicode's form NFC, so that two of the same look could be two files"
+    if any(hidden(letter) for letter in text):
+        return "it has control characters or characters that are not seen"
+    if text != text.strip(" "):
+        return "it begins or ends with a space"
+    if not unicodedata.is_normalized("NFC", text):
+        return "it is not in Unicode's form NFC, so that two of the same look would differ"
     return None
 
 
@@ -61,3 +61,14 @@ def name_fault(name: Any, *, folders: bool = False) -> str | None:
     if len(name) > (10 if folders else 1) * LONGEST_NAME:
         return TOO_LONG
     return next(filter(None, map(_fault, name.split("/") if folders else [name])), None)
+
+
+@functools.lru_cache(maxsize=4096)  # a table of scores names each listener a thousand times
+def _fault(name: str) -> str | None:
+    if fault := line_fault(name):
+        return fault
+    if "/" in name or "\\" in name:
+        return "it has a path separator"
+    if name.startswith((".", "-")) or name.endswith("."):
+        return "it begins with a dot or a dash, or ends in a dot"
+    return None

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, TextIO
 
-from hearlab.text import clock_text, size_text
+from hearlab.text import clock_text, printable, size_text
 
 REDRAW_SECONDS = 0.2
 LOG_SECONDS = 30.0
@@ -28,6 +28,7 @@ class _Progress(ABC):
 
     def message(self, text: str) -> None:
         """Print a line above the progress line."""
+        text = printable(text)
         with self._lock:
             if self._bar is None:
                 self._print(text)
@@ -62,7 +63,7 @@ class _Progress(ABC):
             self._show()
 
     def _show(self, final: bool = False) -> None:
-        text = self._text(time.monotonic() - self._started, final)
+        text = printable(self._text(time.monotonic() - self._started, final))
         if self._bar is None:
             self._print(text)
         else:

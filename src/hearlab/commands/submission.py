@@ -41,9 +41,10 @@ def _report(package: Path) -> int:
     from hearlab.datasets.submission import check_submission
     from hearlab.params import load_params
     from hearlab.stages.common import submission_pairs
+    from hearlab.text import printable
 
     right, faults = check_submission(package, *submission_pairs(load_params()))
     for fault in faults:
-        print(fault)
+        print(printable(fault))
     print(f"{right} audio files are right, {len(faults)} faults")
     return 1 if faults else 0

@@ -116,7 +116,7 @@ def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dic
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with contextlib.suppress(OSError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
                 if isinstance(record, dict):
                     yield record
@@ -145,7 +145,7 @@ def note_unit_seconds(folder: Path, index: str, seconds: Sequence[float]) -> Non
 
 def unit_seconds(folder: Path) -> dict[str, float]:
     """Seconds of one core that a unit took, by the stage's index file; what cannot be read is not known."""
-    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
         content = json.loads((folder / UNITS_FILE).read_text(encoding="utf-8"))
         return {str(index): float(seconds) for index, seconds in content.items()}
     return {}

@@ -18,6 +18,8 @@ from hearlab.audio import ENHANCED_FULL_SCALE, Samples, check_signal, read_audio
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_text, write_text
 
+FACTOR_BYTES = 64
+
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ def read_factor(path: Path) -> float:
     file = factor_file(path)
     if not file.exists():
         return 1.0
-    text = read_text(file)
+    text = read_text(file, most=FACTOR_BYTES)
     try:
         factor = float(text)
     except ValueError:

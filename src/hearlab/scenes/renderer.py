@@ -86,7 +86,9 @@ def render_scene(
     options = options or RenderOptions()
     checked = _checked(scene)
     name = checked.where
-    signals = _render(checked, _Record(room, f"room {room.get('name')}"), ClarityData(Path(data_root)), options)
+    signals = _render(
+        checked, _Record(room, f"room {_Record(room, 'room').name('name')}"), ClarityData(Path(data_root)), options
+    )
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     # All files of a scene are written to a temporary folder first, so that a full disk leaves no half of a scene.

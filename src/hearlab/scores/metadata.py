@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +10,9 @@ from typing import Any, TypeAlias
 
 from hearlab.datasets.layout import DATA, Workspace
 from hearlab.errors import InputError
-from hearlab.files import parse_yaml
+from hearlab.files import parse_json, parse_yaml, read_bytes
 from hearlab.listeners import Listener, listener_from_entry
+from hearlab.names import safe_name
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.tracks import Track
 from hearlab.versions.revisions import Files, WorkspaceFiles
@@ -54,7 +54,8 @@ def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None
 def scenes_by_name(content: Any) -> dict[str, dict[str, Any]]:
     """The entries of a scene list."""
     entries = content if isinstance(content, list) else []
-    return {str(entry["scene"]): entry for entry in entries if isinstance(entry, dict) and "scene" in entry}
+    named = (entry for entry in entries if isinstance(entry, dict) and "scene" in entry)
+    return {safe_name(entry["scene"], "scenes", "scene"): entry for entry in named}
 
 
 def find_metadata(
@@ -114,7 +115,7 @@ def _places(root: Path, track: Track, files: Files | None, folder: Path | None) 
 
 def _found(folder: Path, pattern: str, root: Path | None = None) -> Readers:
     paths = sorted(folder.glob(pattern))
-    return [((path.relative_to(root) if root else path).as_posix(), path.read_bytes) for path in paths]
+    return [((path.relative_to(root) if root else path).as_posix(), partial(read_bytes, path)) for path in paths]
 
 
 def _data_sets(root: Path) -> list[Path]:
@@ -135,7 +136,7 @@ def _first(
     best, known = None, 0
     for name, read in places:
         try:
-            content = parse(json.loads(read() or b"null"))
+            content = parse(parse_json(read() or b"null", name))
         except (InputError, OSError, ValueError, TypeError, AttributeError):
             continue  # not there or damaged: another one may do, and that nothing was found is said
         found = len(names & content.keys())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import read_json
+from hearlab.files import csv_records, read_bytes, read_json
 from hearlab.scores.groups import SNR_BANDS, group_means, snr_band
 from hearlab.scores.table import parse_scores
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, Track
@@ -31,7 +30,15 @@ def score_tables(folder: Path) -> str:
 
 
 def _track_tables(folder: Path, track: Track) -> Iterator[str]:
-    averages = read_json(folder / track.averages)
+    try:
+        yield from _metric_tables(folder, track, read_json(folder / track.averages))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            folder / track.averages, "are not the averages of a run", found=repr(error), advice="run dvc repro"
+        ) from None
+
+
+def _metric_tables(folder: Path, track: Track, averages: dict[str, Any]) -> Iterator[str]:
     for metric in track.metrics:
         own = averages.get(metric.name, {})
         if any(track.average_key(condition) in own for condition in track.tables):
@@ -62,8 +69,7 @@ def _by_band(path: Path, metric: Metric, condition: str) -> dict[str, float]:
     if not path.exists():
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["condition"] == condition]
+        rows = [row for row in csv_records(path) if row["condition"] == condition]
         snrs = [float(row["snr"]) if row["snr"] else None for row in rows]
         scores = [float(row[metric.name]) for row in rows]
     except (KeyError, ValueError) as error:
@@ -76,7 +82,7 @@ def _by_song(folder: Path, metric: Metric, averages: dict[str, Any]) -> list[lis
     path = folder / metric.track.tables[ENHANCED]
     means: dict[str, list[str]] = {}
     if path.exists():
-        songs = parse_scores(path.read_bytes(), str(path))[metric.name].averaged()
+        songs = parse_scores(read_bytes(path), str(path))[metric.name].averaged()
         means = {
             song: [f"{scores[row]:.4f}" for scores in songs.stems.values()] for (song, _), row in songs.rows.items()
         }

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.errors import InputError
+from hearlab.files import parse_csv
+from hearlab.names import safe_name
 from hearlab.scores.statistics import ClusteredMean, clustered_mean
 from hearlab.scores.tracks import METRICS, Metric, Track
 
@@ -70,20 +69,6 @@ class ScoreTable:
         return ScoreTable(self.metric, {(str(name), EVERY_LISTENER): row for row, name in enumerate(names)}, columns)
 
 
-def read_bytes(path: Path, where: str | None = None, *, advice: str | None = None) -> bytes:
-    """The content of a file of scores; errors name it `where`, if that is given.
-
-    Raises:
-        InputError: it is missing or cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(where or path, "no such file", advice=advice) from None
-    except OSError as error:
-        raise InputError(where or path, "cannot be read", found=error.strerror) from None
-
-
 def has_scores(content: bytes) -> bool:
     """Whether a table has more than its headings; that of unprocessed signals that were not scored has not."""
     return content.count(b"\n") > 1
@@ -100,29 +85,23 @@ def parse_scores(content: bytes, where: str) -> dict[str, ScoreTable]:
     Raises:
         InputError: it is no such table, is empty, names a pair twice, or a score is not a number from 0 to 1.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(where, "is not UTF-8 text", found=f"byte {error.start} is invalid") from None
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        metrics = _metrics(header, where)
-        lines = {}
-        for row in reader:
-            if row:
-                lines[reader.line_num] = row
-    except csv.Error as error:
-        raise InputError(where, "is not a CSV file", field=f"line {reader.line_num}", found=str(error)) from None
+    rows_of_file = parse_csv(content, where)
+    header = [name.strip() for name in next(rows_of_file, (0, []))[1]]
+    metrics = _metrics(header, where)
+    lines = {}
+    for line, row in rows_of_file:
+        if len(row) != len(header):
+            raise InputError(
+                where, "row is incomplete", field=f"line {line}", found=f"{len(row)} cells", wanted=len(header)
+            )
+        lines[line] = row
     if not lines:
         raise InputError(where, "holds no scores")
-    for line, row in lines.items():
-        if len(row) != len(header):
-            raise InputError(where, "row is incomplete", field=f"line {line}", found=row, wanted=f"{len(header)} cells")
-    cluster, listener = header.index(metrics[0].track.cluster), header.index("listener")
+    places = {name: header.index(name) for name in (metrics[0].track.cluster, "listener")}
     first: dict[Pair, int] = {}
     for line, row in lines.items():
-        pair = (row[cluster], row[listener])
+        scored, listener = (safe_name(row[place], where, f"line {line}, {name}") for name, place in places.items())
+        pair = (scored, listener)
         if first.setdefault(pair, line) != line:
             raise InputError(where, f"names a pair twice (line {first[pair]})", field=f"line {line}", found=pair)
     rows = {pair: row for row, pair in enumerate(first)}
@@ -173,7 +152,7 @@ def _scores(cells: dict[str, str], where: str) -> NDArray[np.float64]:
         try:
             values[row] = float(text)
         except ValueError:
-            raise InputError(where, "is no number", field=place, found=repr(text)) from None
+            raise InputError(where, "is no number", field=place, found=repr(text)[:80]) from None
         if not 0 <= values[row] <= 1:  # NaN too
             raise InputError(where, "is no score", field=place, found=text, wanted="from 0 to 1")
     return values

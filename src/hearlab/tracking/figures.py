@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from hearlab.files import csv_records
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
 COLOURS = {ENHANCED: "#1b6ca8", UNPROCESSED: "#c8553d"}
@@ -22,8 +22,7 @@ def draw(track: Track, points: Path, folder: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with points.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_records(points)
     for metric in track.metrics:
         if rows and metric.name not in rows[0]:
             continue

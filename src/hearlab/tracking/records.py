@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from hearlab.compute.memo import FOLDER
 from hearlab.compute.timings import stage_times
 from hearlab.datasets.layout import METRICS_FOLDER
@@ -54,6 +56,9 @@ class Record:
     @property
     def artefacts(self) -> Path:
         return self.folder / ARTEFACTS
+
+
+_RECORD = TypeAdapter(Record)
 
 
 def home(root: Path) -> Path:
@@ -121,9 +126,10 @@ def _read(folder: Path) -> Record:
     try:
         if content.pop("version") != VERSION:
             raise InputError(folder / RECORD, "is of another version of HearLab", advice="log it with that one")
-        return Record(**content, folder=folder)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(folder / RECORD, "is damaged", found=str(error), advice="delete its folder") from None
+        return _RECORD.validate_python({**content, "folder": folder})
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(folder / RECORD, "is damaged", found=found, advice="delete its folder") from None
 
 
 def discard(record: Record) -> None:

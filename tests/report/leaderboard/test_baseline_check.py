@@ -108,7 +108,7 @@ def test_the_command(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def songs(root: Path, system: str, shift: dict[str, float]) -> Path:
-    (entry,) = [entry for entry in load_entries(root / "leaderboard") if entry.system == system]
+    (entry,) = [entry for entry in load_entries(root / "leaderboard").entries if entry.system == system]
     scores = {
         (song, listener): dict.fromkeys(("bass", "drums", "other", "vocals"), score + spread + shift.get(song, 0.0))
         for song, score in entry.songs.items()

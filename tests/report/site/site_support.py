@@ -19,7 +19,7 @@ RATE = 44100
 SECONDS = 2.0
 SCENES = {"S06001": -6.2, "S06002": 4.5}
 # A scene of this name has scores and no sounds: its name cannot be a file's.
-HOSTILE_SCENE = "S9</script><script>alert(1)</script>"
+HOSTILE_SCENE = "S9<!--<script>alert(1)"
 LISTENERS = ("L0001", "L0002")
 SONG_LISTENERS = ("L5041", "L5042")
 # What a folder's name may hold: all but a slash and a backslash.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import write_text
+from hearlab.files import parse_json, write_text
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SYNCED = "synced"  # the key of a mark; its value is the number of lines that it covers
@@ -91,10 +91,10 @@ def read_journal(path: Path) -> Record:
         if not line.endswith("\n"):
             break
         try:
-            entry = json.loads(line)
-        except ValueError:
+            entry = parse_json(line.encode(), path)
+        except InputError:
             break
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or not isinstance(entry.get(SYNCED, 0), int):
             break
         if record.header is None:
             record.header = entry

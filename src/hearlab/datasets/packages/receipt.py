@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import write_json, write_text
+from hearlab.files import parse_json, read_bytes, read_json, write_json, write_text
+
+MOST_BYTES = 500_000_000  # of a receipt: 100 bytes for each file of a package
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,16 @@ def read_receipt(path: Path) -> Receipt | None:
     Raises:
         InputError: it is not whole, or a line is not as it should be.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, "cannot be read", found=error, advice="remove it and unpack again") from None
     try:
-        header, *entries, end = (json.loads(line) for line in text.rstrip("\n").split("\n"))
+        lines = read_bytes(path, most=MOST_BYTES).rstrip(b"\n").split(b"\n")
+        header, *entries, end = (parse_json(line, path) for line in lines)
         files = {line.path: line for line in map(FileLine.of, entries)}
         if end["complete"] is not True or end["files"] != len(files):
             raise ValueError("not complete")
         return Receipt(header["package"], header["archive"], header["archive_size"], header["archive_md5"], files)
-    except (ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(path, "is no whole receipt", advice="remove it and unpack again") from None
 
 
@@ -127,10 +126,10 @@ def write_archive_note(archive: Path, address: str, checksum: Mapping[str, str],
 def read_archive_note(archive: Path) -> ArchiveNote | None:
     """Read the note; None if there is none or the archive is another file by now."""
     try:
-        note = ArchiveNote(**json.loads(note_path(archive).read_text(encoding="utf-8")))
+        note = ArchiveNote(**read_json(note_path(archive)))
         status = archive.stat()
         if (status.st_size, status.st_mtime_ns) == (note.size, note.modified) and len(note.md5) == 32:
             return note
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (InputError, OSError, TypeError, KeyError, AttributeError):
         pass
     return None

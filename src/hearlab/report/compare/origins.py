@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import parse_yaml
+from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.metadata import metadata_files, scenes_by_name
 from hearlab.scores.tracks import Track
@@ -63,12 +63,13 @@ def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset
     for side, files in (("A", first), ("B", second)):
         try:
             content = files.read(path)
-            entries = json.loads(content) if content is not None else None
-        except (InputError, ValueError):
+            entries = parse_json(content, path) if content is not None else None
+            scenes = scenes_by_name(entries)
+        except InputError:
             entries = None
         if not isinstance(entries, list):
             return frozenset(), [f"the scene lists of A and B differ, and {side}'s cannot be read: names may mislead"]
-        lists.append(scenes_by_name(entries))
+        lists.append(scenes)
     names = lists[0].keys() & lists[1].keys()
     return frozenset(name for name in names if lists[0][name] != lists[1][name]), []
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
+from hearlab.files import read_bytes
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores, read_bytes
+from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores
 from hearlab.scores.tracks import ENHANCED, METRICS, TRACKS, UNPROCESSED, Metric, Track
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
 
@@ -103,7 +104,7 @@ def open_source(name: str, root: Path, *, condition: str = ENHANCED, published: 
 
 
 def _from_csv(name: str, label: str, path: Path) -> ScoreSource:
-    tables = parse_scores(read_bytes(path, name), name)
+    tables = parse_scores(read_bytes(path, where=name), name)
     track = next(iter(tables.values())).metric.track
     return ScoreSource(name, label, {track.name: lambda: tables})
 
@@ -148,15 +149,18 @@ def _readers(files: Files, prefix: str, condition: str, where: str) -> dict[str,
 
 def _published(name: str, root: Path, condition: str) -> ScoreSource:
     """The averages of leaderboard entries, and those of songs where they are published."""
-    entries = [entry for entry in load_entries(root / LEADERBOARD) if entry.published]
-    if not entries:
-        raise InputError(root / LEADERBOARD, "holds no published scores")
+    board = load_entries(root / LEADERBOARD)
+    entries = [entry for entry in board.entries if entry.published]
     system = name.partition(":")[2]
     own = {track: [entry for entry in entries if entry.track == track] for track in TRACKS}
     known = list(dict.fromkeys(entry.system for each in own.values() for entry in each))
+    chosen = system or (UNPROCESSED if condition == UNPROCESSED else "baseline")
+    if chosen not in known and board.faults:
+        raise board.faults[0]  # it may be the one that is meant
+    if not entries:
+        raise InputError(root / LEADERBOARD, "holds no published scores")
     if system and system not in known:
         raise InputError(name, "no such published system", found=system, wanted=f"one of {', '.join(known)}")
-    chosen = system or (UNPROCESSED if condition == UNPROCESSED else "baseline")
     tables: dict[str, Callable[[], dict[str, ScoreTable]]] = {}
     averages: dict[str, Average] = {}
     notes = []

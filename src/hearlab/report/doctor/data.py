@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from hearlab.datasets.packages import (
 )
 from hearlab.datasets.packages.space import Need, device
 from hearlab.errors import InputError
+from hearlab.files import read_json
 from hearlab.params import Params
 from hearlab.report.doctor.finding import Finding
 from hearlab.stages.required_packages import holds_files
@@ -137,8 +137,8 @@ def _stage_needs(root: Path, params: Params) -> Iterator[Need]:
 
 def _length(path: Path) -> int:
     try:
-        return len(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return len(read_json(path))
+    except (InputError, TypeError):
         return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hearlab.text import printable
+
 State = Literal["ok", "warning", "error"]
 
 
@@ -19,4 +21,4 @@ class Finding:
 
     def __str__(self) -> str:
         line = f"{self.state:8}{self.subject}: {self.text}"
-        return f"{line}; {self.advice}" if self.advice else line
+        return printable(f"{line}; {self.advice}" if self.advice else line)

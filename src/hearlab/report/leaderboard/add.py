@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import md5_of_bytes
+from hearlab.files import md5_of_bytes, read_bytes
 from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_name, load_entry
 from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
 from hearlab.report.leaderboard.rescore import scoring_units
 from hearlab.scores.statistics import ClusteredMean
-from hearlab.scores.table import Pair, ScoreTable, read_bytes, track_tables
+from hearlab.scores.table import Pair, ScoreTable, track_tables
 from hearlab.scores.tracks import TRACKS, Track
 from hearlab.secrets import hide
 from hearlab.systems.base import is_baseline
@@ -121,7 +121,7 @@ def check_complete(table: ScoreTable, expected: list[Pair], where: str) -> None:
 
 def _scores(root: Path, result: TrackResult, md5: str) -> dict[str, ScoreTable]:
     advice = f"dvc pull, or dvc repro {result.track.scoring_stage}"
-    content = read_bytes(root / result.scores, result.scores, advice=advice)
+    content = read_bytes(root / result.scores, where=result.scores, advice=advice)
     if md5_of_bytes(content) != md5:
         raise InputError(result.scores, "is not what dvc.lock says", advice=f"dvc checkout {result.scores}")
     return track_tables(content, result.scores, result.track)

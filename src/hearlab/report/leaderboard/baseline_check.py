@@ -13,12 +13,12 @@ import scipy.special
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import md5_of_bytes
+from hearlab.files import md5_of_bytes, read_bytes
 from hearlab.params import PUBLISHED_WEIGHTS, flat
 from hearlab.report.leaderboard.entries import FOLDER, LeaderboardEntry, load_entries
 from hearlab.report.leaderboard.verify import Check, State
 from hearlab.scores.statistics import noise_floor
-from hearlab.scores.table import ScoreTable, has_scores, read_bytes, track_tables
+from hearlab.scores.table import ScoreTable, has_scores, track_tables
 from hearlab.scores.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
 from hearlab.separators import SEPARATORS
 from hearlab.systems.base import BASELINE
@@ -211,10 +211,11 @@ def _line(what: str, difference: float, allowed: float, why: str) -> Check:
 
 def _entry(root: Path, track: str, system: str) -> LeaderboardEntry:
     folder = root / FOLDER
-    for entry in load_entries(folder):
+    board = load_entries(folder)
+    for entry in board.entries:
         if entry.published and (entry.track, entry.system) == (track, system):
             return entry
-    raise InputError(folder, "has no published entry", field=track, wanted=system)
+    raise next(iter(board.faults), InputError(folder, "has no published entry", field=track, wanted=system))
 
 
 def _check_count(table: ScoreTable, entry: LeaderboardEntry, what: str) -> None:

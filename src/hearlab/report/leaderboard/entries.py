@@ -6,11 +6,13 @@ import datetime
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -20,11 +22,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_yaml
+from hearlab.names import line_fault, name_fault, safe_name
 from hearlab.scores.tracks import TRACKS, Metric
 
 FOLDER = "leaderboard"
@@ -35,7 +39,17 @@ if TYPE_CHECKING:
     TrackName = str
 else:
     TrackName = Literal[tuple(TRACKS)]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]([^\p{C}]*[^\s\p{C}])?$", max_length=200)]
+
+
+def _sound(fault: Callable[[str], str | None], text: str) -> str:
+    reason = fault(text)
+    if reason is not None:
+        raise PydanticCustomError("text", "{reason}", {"reason": f"one line of text: {reason}"})
+    return text
+
+
+Text = Annotated[str, AfterValidator(partial(_sound, line_fault))]
+Name = Annotated[str, AfterValidator(partial(_sound, name_fault))]
 Score = Annotated[float, Field(ge=0, le=1)]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
@@ -96,14 +110,14 @@ class LeaderboardEntry(_Part):
     team: Text
     system: Text
     track: TrackName
-    dataset: Text
-    split: Text
+    dataset: Name
+    split: Name
     score: Score
     interval: tuple[Score, Score] | None = None
     units: Annotated[int, Field(ge=1)] | None = None
     scored: datetime.date | None = None
     spread: Annotated[float, Field(ge=0)] | None = None
-    songs: dict[Text, Score] = {}
+    songs: dict[Name, Score] = {}
     averages: dict[str, Score] = {}
     origin: Annotated[
         Annotated[Origin, Tag("Origin")] | Annotated[Publication, Tag("Publication")], Discriminator(_kind_of_origin)
@@ -142,20 +156,30 @@ class LeaderboardEntry(_Part):
         return self
 
 
-def load_entries(folder: Path) -> list[LeaderboardEntry]:
-    """All entries of a folder, in the order of their files' names; none if there is no such folder.
+class Board(NamedTuple):
+    """The entries of a folder, and why others of its files are none: one line names each, the field and the fault."""
 
-    Raises:
-        InputError: a file is not as it should be: one line names it, the field, what was found and wanted.
-    """
-    return [load_entry(path) for path in sorted(folder.glob("*.yaml"))]
+    entries: list[LeaderboardEntry]
+    faults: list[InputError]
+
+
+def load_entries(folder: Path) -> Board:
+    """All entries of a folder, in the order of their files' names; none if there is no such folder."""
+    board = Board([], [])
+    for path in sorted(folder.glob("[!.]*.yaml")):
+        try:
+            safe_name(path.name, folder)
+            board.entries.append(load_entry(path))
+        except InputError as error:
+            board.faults.append(error)
+    return board
 
 
 def load_entry(path: Path) -> LeaderboardEntry:
     """One entry.
 
     Raises:
-        InputError: as `load_entries`.
+        InputError: it is not as it should be: one line names the file, the field, what was found and wanted.
     """
     content = read_yaml(path)
     if "name" in content:
@@ -213,7 +237,8 @@ def _line(path: Path, error: ValidationError) -> InputError:
     """The first fault, in one line."""
     detail = error.errors()[0]
     place = ".".join(str(part) for part in detail["loc"] if part not in ("[key]", "Origin", "Publication"))
-    found = json.dumps(detail["input"], default=str, ensure_ascii=False)
+    # A text with what cannot be seen is shown escaped.
+    found = json.dumps(detail["input"], default=str, ensure_ascii=detail["type"] == "text")
     found = found if len(found) <= 60 else found[:57] + "..."
     if detail["type"] == "value_error":
         name, _, problem = str(detail["ctx"]["error"]).partition(": ")
@@ -228,6 +253,5 @@ def _line(path: Path, error: ValidationError) -> InputError:
         return InputError(path, "key is missing", field=place)
     wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")
     if detail["type"] == "string_pattern_mismatch":
-        hexadecimal = "0-9a-f" in str(detail["ctx"]["pattern"])
-        wanted = "a hash in hexadecimal digits" if hexadecimal else "one line of text"
+        wanted = "a hash in hexadecimal digits"
     return InputError(path, "wrong value", field=place, found=found, wanted=wanted)

@@ -27,6 +27,7 @@ from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, version_groups
 from hearlab.scores.tracks import TRACKS
+from hearlab.text import printable_lines
 
 MARK = ".hearlab-site"  # a folder that has it may be written over
 PAGES = 100  # listening pages of a track, by default
@@ -152,24 +153,30 @@ def _assets(out: Path) -> None:
         write_text(out / "assets" / name, content)
 
 
+def _shown(value: Any) -> Any:
+    """What a template writes: texts come from files and from git; markup is the templates' own."""
+    return printable_lines(value) if type(value) is str else value
+
+
 class _Writer:
     """Renders the pages of one site."""
 
     def __init__(self, results: Results, out: Path, heard: Heard, sounds: Sounds, problems: Sequence[str]) -> None:
         self.results, self.out, self.heard, self.sounds, self.problems = results, out, heard, sounds, problems
-        entries = load_entries(results.root / LEADERBOARD)
+        entries, self.faults = load_entries(results.root / LEADERBOARD)
         boards = [(track, ranked(entries, track.name)) for track in TRACKS.values()]
         self.boards = [(track, board, further_metrics(board, track.name)) for track, board in boards if board]
         self.environment = Environment(
             loader=PackageLoader("hearlab.report.site"),
             autoescape=True,
+            finalize=_shown,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         pages = [("index.html", "Results")]
         pages += [(f"{one.track.name}.html", one.track.name.capitalize()) for one in results.tracks]
-        pages += [("leaderboard.html", "Leaderboard")] if self.boards else []
+        pages += [("leaderboard.html", "Leaderboard")] if self.boards or self.faults else []
         pages += [("experiments.html", "Experiments")]
         self.common = {"pages": pages, "dataset": results.params.dataset, "made": ""}
 
@@ -182,8 +189,8 @@ class _Writer:
         notes = [*self.results.notes, *self.problems]
         self._render("index.html", "index.html", tracks=tracks, notes=notes)
         self._experiments()
-        if self.boards:
-            self._render("leaderboard.html", "leaderboard.html", boards=self.boards)
+        if self.boards or self.faults:
+            self._render("leaderboard.html", "leaderboard.html", boards=self.boards, faults=map(str, self.faults))
         else:
             (self.out / "leaderboard.html").unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import parse_yaml
+from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.tracks import METRICS, TRACKS
 from hearlab.versions.git import git_text
@@ -103,8 +103,8 @@ def _experiment(name: str, kind: str, commit: str, seconds: int | None, files: F
 
 
 def _json(files: Files, path: str) -> Any:
-    with contextlib.suppress(InputError, ValueError):
-        return json.loads(files.read(path) or b"null")
+    with contextlib.suppress(InputError):
+        return parse_json(files.read(path) or b"null", path)
     return None
 
 
