@@ -147,7 +147,7 @@ def test_a_killed_process_that_is_gone_on_with_here_gives_the_same_bytes(whole, 
         "    kept.write_bytes(checkpoint)\n"
         "train(checkpoint=keep)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr
     checkpoint = (tmp_path / "checkpoint").read_bytes()
     assert checkpoint == checkpoints[0]

@@ -94,7 +94,7 @@ def test_killed_at_any_point_and_run_again(tmp_path: Path, seed: int) -> None:
     write_songs(workspace)
     command = [sys.executable, str(PROGRAM), str(tmp_path), str(seed)]
     environment = {**os.environ, "HEARLAB_WORKERS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 1  # went on from a checkpoint
     wanted = hashes(workspace, *MADE)
