@@ -76,29 +76,29 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
 def test_experiments_in_other_folders_run_the_source_of_their_commit(project: Path) -> None:
     """With the `hearlab` of another folder on the PATH, as it is in every experiment that DVC runs elsewhere."""
     foreign = ("env", f"PYTHONPATH={REPOSITORY / 'src'}")
-    dvc = (*foreign, "dvc", "exp", "run", "--no-run-cache")
     before = mean(project)
     path = project / "src/hearlab/systems/baseline.py"
     text = path.read_text()
     line = "return np.tanh(enhanced)"
     assert line in text
+    wanted = {}
     try:
-        path.write_text(text.replace(line, f"enhanced *= 0.02\n        {line}"))
-        run(project, *dvc, "--temp", "--name", "quiet-temp", "score_speech")
-        run(project, *dvc, "--queue", "--name", "quiet-queue", "score_speech")
-        run(project, "hearlab", "stage", "enhance_speech")
-        run(project, "hearlab", "stage", "score_speech")
-        wanted = mean(project)
+        for way, factor in (("--temp", 0.02), ("--queue", 0.03)):  # DVC takes the same result from its run cache
+            path.write_text(text.replace(line, f"enhanced *= {factor}\n        {line}"))
+            run(project, *foreign, "dvc", "exp", "run", way, "--name", f"quiet{way}", "score_speech")
+            run(project, "hearlab", "stage", "enhance_speech")
+            run(project, "hearlab", "stage", "score_speech")
+            wanted[f"quiet{way}"] = mean(project)
     finally:
         run(project, "git", "checkout", "--quiet", ".")
         run(project, "dvc", "checkout", "--force")
-    assert wanted < before - 0.01
+    assert wanted["quiet--temp"] < wanted["quiet--queue"] < before
     run(project, *foreign, "dvc", "queue", "start")
     while "Running" in (state := run(project, "dvc", "queue", "status")) or "Queued" in state:
         time.sleep(1)
-    for name in ("quiet-temp", "quiet-queue"):
+    for name, score in wanted.items():
         averages = json.loads(run(project, "git", "show", f"{experiment(project, name)}:metrics/speech.json"))
-        assert averages["haspi"]["enhanced"] == wanted, run(project, "dvc", "queue", "status")
+        assert averages["haspi"]["enhanced"] == score, run(project, "dvc", "queue", "status")
 
 
 def experiment(project: Path, name: str) -> str:
