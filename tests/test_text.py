@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from hearlab.text import printable, shortened, table, width
+import io
+import sys
+
+import pytest
+
+from hearlab.cli import hidden_output
+from hearlab.errors import InputError
+from hearlab.progress import UnitProgress
+from hearlab.text import printable, printable_lines, shortened, table, width
 
 
 def test_columns_are_aligned_whatever_the_letters_width() -> None:
@@ -35,3 +43,32 @@ def test_spaces_of_all_widths_are_spaces() -> None:
 def test_no_row_and_no_leading_space_is_lost() -> None:
     assert table([["a", "b"], ["  x", "1"], ["", ""], ["", ""]]).split("\n") == ["a    b", "------", "  x  1", "", ""]
     assert table([["", ""], ["x", "1"], []]).split("\n") == ["", "----", "x  1", ""]
+
+
+def test_letters_that_nobody_sees_are_replaced() -> None:
+    assert printable("a\N{HANGUL FILLER}b\N{VARIATION SELECTOR-16}c") == "a\ufffdb\ufffdc"
+    assert printable("नमस्ते 夜 é 🎷") == "नमस्ते 夜 é 🎷"
+
+
+def test_nothing_that_is_printed_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J\x1b]0;title\x07\N{RIGHT-TO-LEFT OVERRIDE}"
+    with hidden_output():
+        sys.stderr.write(f"a\t{hostile}\nb\n")
+        sys.stdout.write(f"c{hostile}\n")
+    out, err = capsys.readouterr()
+    assert err == f"a\t{printable(hostile)}\nb\n"
+    assert out == f"c{printable(hostile)}\n"
+    assert printable_lines("a\r\n\tb") == "a\r\n\tb"
+
+
+def test_a_message_and_an_error_are_one_line() -> None:
+    stream = io.StringIO()
+    progress = UnitProgress("stage\x1b[2J", 1, stream)
+    progress.message("unit\nok       forged")
+    progress.finish()
+    assert "unit\ufffdok       forged\n" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+    error = InputError("a\x1b[2J.csv", "is wrong", field="x\ny", found="\u202e\r" + "z" * 10**6, wanted=1)
+    assert str(error).isprintable()
+    assert len(str(error)) < 500
+    assert "a number of 20001 bits" in str(InputError("x", "is too large", found=2**20000))

@@ -61,20 +61,20 @@ def main(folder: Path, seed: int) -> None:
     began = time.monotonic()
     run(folder / "undisturbed", partial(run_stage, "train_separator"))
     seconds = time.monotonic() - began
-    resumed = 0
+    resumed = kills = 0
     for point in rng.sample(POINTS, len(POINTS)):
         resumed += any((work / CHECKPOINTS).glob("*.pt"))
         process = start(work, partial(killed, point, rng.random(), rng.randint(1, 3)))
         if point == "any":
             time.sleep(rng.uniform(0, seconds))
             os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        kills += os.WIFSIGNALED(os.waitpid(process, 0)[1])
         left = {path.name for path in (work / CHECKPOINTS).glob("*")} | {
             path.name for path in (work / CHECKPOINTS).glob(".*")
         }
         assert left <= {f"{target}.pt" for target in train_separator.TARGETS}, left
     run(work, partial(run_stage, "train_separator"))
-    sys.stdout.write(f"{resumed}\n")
+    sys.stdout.write(f"{kills} {resumed}\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hearlab.cli import main
 from hearlab.errors import InputError
 from hearlab.report.leaderboard.entries import (
     LeaderboardEntry,
@@ -132,6 +133,26 @@ def test_bad_entries(folder: Path, old: str, new: str, line: str) -> None:
     assert "\n" not in error
     # It costs that entry, not the board.
     assert [entry.name for entry in board.entries] == ["published"]
+
+
+def test_one_bad_entry_costs_that_entry(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bomb.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\nteam: " + "[" * 60 + "]" * 60)
+    (folder / "endless.yaml").symlink_to("/dev/zero")
+    (folder / "forged.yaml").write_text(OWN.replace("team: Läb", 'team: "a\\nok       b\\e[2J"'), encoding="utf-8")
+    monkeypatch.chdir(folder.parent)
+    assert folder.name == "leaderboard"
+    assert main(["leaderboard"]) == 1
+    shown = capsys.readouterr()
+    assert [line.split()[-1] for line in shown.out.splitlines()[3:]] == ["own", "published"]
+    assert shown.err.splitlines() == [
+        "left out: leaderboard/bomb.yaml: holds values nested more than 50 deep",
+        "left out: leaderboard/endless.yaml: is no ordinary file",
+        'left out: leaderboard/forged.yaml: team: wrong value (found "a\\nok b\\u001b[2J", wanted one line of text: '
+        "it has control characters or characters that are not seen)",
+    ]
+    assert find_entry(Path("leaderboard"), "own").name == "own"  # to be verified
 
 
 def test_writing(folder: Path) -> None:
