@@ -34,7 +34,8 @@ with connected(2, "a stage"):
     workers = set(ray.get([work.remote() for _ in range(8)]))
     own = psutil.Process()
     processes = [own, *own.children(recursive=True)]
-    found = {"token": os.environ["RAY_AUTH_TOKEN"], "processes": [], "left": [name for name in LOCAL_VARIABLES if name in os.environ]}
+    left = [name for name in LOCAL_VARIABLES if name in os.environ]
+    found = {"token": os.environ["RAY_AUTH_TOKEN"], "processes": [], "left": left}
     for process in processes:
         listens = [c.laddr for c in process.net_connections("inet") if c.status in ("LISTEN", "NONE") and c.laddr]
         found["processes"].append({
