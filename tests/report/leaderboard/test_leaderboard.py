@@ -141,8 +141,10 @@ def test_one_bad_entry_costs_that_entry(
     (folder / "bomb.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\nteam: " + "[" * 60 + "]" * 60)
     (folder / "endless.yaml").symlink_to("/dev/zero")
     (folder / "forged.yaml").write_text(OWN.replace("team: Läb", 'team: "a\\nok       b\\e[2J"'), encoding="utf-8")
-    monkeypatch.chdir(folder.parent)
-    assert folder.name == "leaderboard"
+    (folder / "leaderboard").mkdir()
+    for path in folder.glob("*.yaml"):
+        path.rename(folder / "leaderboard" / path.name)
+    monkeypatch.chdir(folder)
     assert main(["leaderboard"]) == 1
     shown = capsys.readouterr()
     assert [line.split()[-1] for line in shown.out.splitlines()[3:]] == ["own", "published"]
