@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from hearlab.compute import memo_maintenance
 from hearlab.compute.engine import run
-from hearlab.compute.entries import Entry
+from hearlab.compute.entries import CHECK, Entry, checksum
 from hearlab.compute.memo import Memo
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 
 OUT, INDEX = Path("data/demo/out"), Path("data/demo/units/stage.json")
+JOURNAL = Path(".hearlab/journal.jsonl")
 NAMES = ("a", "sub/b")
 
 
@@ -42,8 +43,13 @@ class Place:
         self.index = json.loads((self.root / INDEX).read_text())
         self.own = self.others()
 
-    def run(self, stage: str = "stage") -> str:
-        run(stage, [Unit(n, write, {"name": n}, (), (n,)) for n in NAMES], OUT, INDEX, root=self.root)
+    def results(self) -> list[Any]:
+        """What the units give, run or remembered."""
+        units = [Unit(n, write, {"name": n}, (), (n,)) for n in NAMES]
+        return run("stage", units, OUT, INDEX, root=self.root)
+
+    def run(self) -> str:
+        self.results()
         return "".join((self.root / OUT / name).read_text() for name in NAMES)
 
     def others(self) -> dict[str, bytes | str]:
@@ -59,7 +65,7 @@ class Place:
 
     def put(self, index: Any) -> None:
         """As `git checkout` and `dvc pull` bring it, with nothing that this clone knows."""
-        (self.root / ".hearlab" / "journal.jsonl").unlink(missing_ok=True)
+        (self.root / JOURNAL).unlink(missing_ok=True)
         (self.root / INDEX).write_text(index if isinstance(index, str) else json.dumps(index))
 
     def check(self) -> None:
@@ -77,11 +83,18 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def one_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("foreign"))
+
+
 def changed(index: Any, field: str, value: Any) -> Any:
-    """The index with another value in its first entry, or in the first file of that."""
+    """The index with another value in its first entry, or in the first file of that; a forger makes the checksum right."""
     index = copy.deepcopy(index)
     entry = index["units"][0]
     (entry["files"][0] if field in ("name", "md5", "size") else entry)[field] = value
+    del entry[CHECK]
+    entry[CHECK] = checksum(entry)
     return index
 
 
@@ -212,8 +225,8 @@ def test_a_link_in_the_store(place: Place, part: str) -> None:
     assert place.others() == before
 
 
-NO_INDEX = ["", "{", "[]", "null", "5", '"x"', "\0", '{"version": 1}']
-NO_INDEX += [f'{{"version": 1, "units": {units}' for units in ("5}", "{}}", "[" + "[" * 100_000, "9" * 10_000 + "}")]
+NO_INDEX = ["", "{", "[]", "null", "5", '"x"', "\0", '{"version": 2}']
+NO_INDEX += [f'{{"version": 2, "units": {units}' for units in ("5}", "{}}", "[" + "[" * 100_000, "9" * 10_000 + "}")]
 
 
 @pytest.mark.parametrize("text", NO_INDEX, ids=lambda text: text[:30])
@@ -237,7 +250,7 @@ def test_an_endless_index(place: Place) -> None:
     "record", ["5", "null", "[]", '"drop"', '{"drop": []}', '{"finished": {}}', "[" * 100_000, "{}"]
 )
 def test_a_journal_with_wrong_lines(place: Place, record: str) -> None:
-    journal = place.root / ".hearlab" / "journal.jsonl"
+    journal = place.root / JOURNAL
     lines = journal.read_text().splitlines()
     (place.root / INDEX).unlink()
     wrong = json.dumps(changed({"units": [json.loads(lines[0])]}, "name", "../../x")["units"][0])
@@ -249,15 +262,52 @@ def test_a_journal_with_wrong_lines(place: Place, record: str) -> None:
 @pytest.mark.slow
 def test_very_many_entries(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """Within the bounds of a file: right ones are learnt, wrong ones counted; beyond, the file is refused."""
-    entry = place.index["units"][0]
+    entry = dict(place.index["units"][0])
     bad = {**entry, "files": "no list"}
+    del entry[CHECK]
     many = [{**entry, "key": hashlib.sha256(b"%d" % n).hexdigest()} if n % 2 else bad for n in range(200_000)]
-    place.put({"version": 1, "units": many})
+    place.put({"version": 2, "units": [{**each, CHECK: checksum(each)} for each in many]})
     assert len(Memo(place.root).load_index(place.root / INDEX)) == 100_000
     assert ": 100000 entries are wrong" in caplog.text
-    place.put('{"version":1,"units":[' + ",".join([f'{{"key":"{0:064}"}}'] * 1_300_000) + "]}")
+    place.put('{"version":2,"units":[' + ",".join([f'{{"key":"{0:064}"}}'] * 1_300_000) + "]}")
     assert Memo(place.root).load_index(place.root / INDEX) == set()
     place.check()
+
+
+@pytest.mark.parametrize("altered", [INDEX, JOURNAL], ids=str)
+def test_an_altered_result_is_not_believed(place: Place, altered: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Results are in entries only, and no md5 of an object speaks for them: each digit counts."""
+    index, file = place.root / INDEX, place.root / altered
+    (place.root / (INDEX if altered == JOURNAL else JOURNAL)).unlink()
+    text = file.read_text()
+    assert text.count('"result":{"score":0.1}') == 2
+    file.write_text(text.replace('"result":{"score":0.1}', '"result":{"score":0.7}', 1))
+    assert place.results() == [{"score": 0.1}] * 2
+    assert "1 entries are wrong and not used" in caplog.text
+    assert json.loads(index.read_text()) == place.index
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_altered_byte_of_an_entry_passes(one_place: Place, data: st.DataObject) -> None:
+    """Whatever byte of a line is another: it is no entry, or the same one."""
+    entry = one_place.index["units"][0]
+    line = bytearray(json.dumps(entry).encode())
+    line[data.draw(st.integers(0, len(line) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert json.loads(json.dumps(Entry.from_json(json.loads(line)).to_json())) == entry
+    except ValueError:
+        pass
+
+
+def test_entries_of_an_older_version_are_passed_over(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """They had no checksum: their units run again, without a warning."""
+    old = [{name: value for name, value in entry.items() if name != CHECK} for entry in place.index["units"]]
+    place.put({"version": 1, "units": old})
+    (place.root / JOURNAL).write_text("".join(json.dumps(entry) + "\n" for entry in old))
+    assert not Memo(place.root).entries
+    place.check()
+    assert not caplog.records
 
 
 JSON = st.recursive(
@@ -266,11 +316,6 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = ("key", "stage", "id", "out", "inputs", "files", "result", "name", "md5", "size")
-
-
-@pytest.fixture(scope="module")
-def one_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("foreign"))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -289,5 +334,5 @@ def test_any_value_in_an_entry(one_place: Place, field: str, value: Any) -> None
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(JSON, st.booleans())
 def test_any_value_as_an_index(one_place: Place, value: Any, inside: bool) -> None:
-    one_place.put({"version": 1, "units": value} if inside else value)
+    one_place.put({"version": 2, "units": value} if inside else value)
     one_place.check()

@@ -1,11 +1,13 @@
 """Finished units as the journal and the versioned indexes hold them.
 
 An index comes with `git` and `dvc pull` from other people. So each entry is validated once, where it is read: what gets
-past this module holds md5 that are md5, and names that stay inside their folder.
+past this module holds md5 that are md5, and names that stay inside their folder. Results live in entries only, so each
+entry holds a checksum of itself: one whose bytes were altered, in an editor or by a disk, is no entry.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=_NAME, max_length=4096)]
 Folder = Annotated[str, Field(pattern=rf"^$|{_NAME}", max_length=4096)]
+CHECK = "check"
 Label = Annotated[str, Field(pattern=r"^[^\p{Cc}]*$")]
 
 
@@ -58,9 +61,19 @@ class Entry:
         """The entry that a foreign value is.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is none, or not the one that was written.
         """
-        return _ENTRY.validate_python(record)
+        if not isinstance(record, dict):
+            raise ValueError("no entry")
+        fields = {name: value for name, value in record.items() if name != CHECK}
+        entry = _ENTRY.validate_python(fields)
+        try:
+            same = record.get(CHECK) == checksum(fields)
+        except RecursionError:
+            same = False
+        if not same:
+            raise ValueError("the checksum is of another entry")
+        return entry
 
     @property
     def promise(self) -> tuple[str, str, str, tuple[str, ...]]:
@@ -69,10 +82,16 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
-        return {**vars(self), "files": [vars(file) for file in self.files]}
+        fields = {**vars(self), "files": [vars(file) for file in self.files]}
+        return {**fields, CHECK: checksum(fields)}
 
 
 _ENTRY = TypeAdapter(Entry)
+
+
+def checksum(fields: Mapping[str, Any]) -> str:
+    """What an entry's field `check` holds, from the other fields in their order: against accidents, not against a forger."""
+    return hashlib.sha256(one_line(fields).encode()).hexdigest()[:16]
 
 
 class Entries(Mapping[str, Entry]):
@@ -86,6 +105,7 @@ class Entries(Mapping[str, Entry]):
 
     def __getitem__(self, key: str) -> Entry:
         record = json.loads(self._lines[key])  # a line of our own: validated when it was read
+        del record[CHECK]
         files = tuple(StoredFile(**file) for file in record["files"])
         return Entry(**{**record, "inputs": tuple(record["inputs"]), "files": files})
 

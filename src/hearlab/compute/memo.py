@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hearlab.compute.entries import Entries, Entry, one_line
+from hearlab.compute.entries import CHECK, Entries, Entry, one_line
 from hearlab.compute.identity import Identities
 from hearlab.compute.notes import Notes
 from hearlab.compute.object_store import ObjectStore
@@ -30,7 +30,7 @@ from hearlab.versions.dvc_files import cache_folder
 from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
-INDEX_VERSION = 1
+INDEX_VERSION = 2  # 1: entries without a checksum
 SET_ASIDE = "set-aside"
 # A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
 COMMIT_SECONDS = 0.25
@@ -199,7 +199,7 @@ class Memo:
                     self.entries.drop(record["drop"])
                 elif "finished" in record:
                     self.unfinished.pop(record["finished"], None)
-                else:
+                elif CHECK in record:  # those without are of an older HearLab
                     entry = Entry.from_json(record)
                     self.entries.note(entry)
                     self.unfinished.setdefault(entry.stage, set()).add(entry.key)
