@@ -76,7 +76,7 @@ def read_audio(
             wanted_frames = left if frames is None else min(max(frames, 0), left)
             # An MP3 decodes differently after a jump (by up to 1e-3 near its end), so it is read from its beginning.
             skip = start if _is_mp3(path) else 0
-            _check_size(path, skip + wanted_frames, found_channels, found_rate)
+            check_size(path, skip + wanted_frames, found_channels, found_rate)
             if start and not skip and wanted_frames:
                 sound.seek(start)
             samples = sound.read(skip + wanted_frames, dtype="float64", always_2d=True)[skip:]
@@ -95,7 +95,7 @@ def read_audio(
     return samples, found_rate
 
 
-def _check_size(path: Path, frames: int, channels: int, rate: int) -> None:
+def check_size(path: Path, frames: int, channels: int, rate: int) -> None:
     """Before memory is taken: some kilobytes of FLAC stand for gigabytes of samples, and a header for any number."""
     if frames * channels > MOST_SAMPLES:
         raise InputError(

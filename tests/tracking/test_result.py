@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -114,3 +115,10 @@ def test_stages_behind_are_found_by_folders_too() -> None:
     }
     assert stages_behind(lock, "c") == ["a", "b", "c"]
     assert stages_behind(lock, "d") == []
+
+
+def test_a_long_chain_of_stages() -> None:
+    """Thousands, as a stranger's dvc.lock may have: no end of the stack, and no waiting."""
+    lock: dict[str, Any] = {"0": {"outs": [{"path": "x/0"}]}}
+    lock |= {f"{n}": {"deps": [{"path": f"x/{n - 1}"}], "outs": [{"path": f"x/{n}"}]} for n in range(1, 5000)}
+    assert stages_behind(lock, "4999") == [f"{n}" for n in range(5000)]

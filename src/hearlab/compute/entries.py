@@ -90,7 +90,7 @@ _ENTRY = TypeAdapter(Entry)
 
 
 def checksum(fields: Mapping[str, Any]) -> str:
-    """What an entry's field `check` holds, from the other fields in their order: against accidents, not against a forger."""
+    """What an entry's field `check` holds, from the others in their order: against accidents, not against a forger."""
     return hashlib.sha256(one_line(fields).encode()).hexdigest()[:16]
 
 

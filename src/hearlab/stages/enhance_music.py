@@ -13,7 +13,6 @@ from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, S
 from hearlab.datasets.song_lists import check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
-from hearlab.metrics import unit_seed
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
 from hearlab.systems.base import check_music_output, seed_generators, shared_system, system_arguments
@@ -91,7 +90,7 @@ def enhance_unit(
         stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
     }
     enhancer = shared_system(system, constructor)
-    seed_generators(unit_seed(f"{song} {person.id}"))
+    seed_generators(f"{song} {person.id}")
     output = check_music_output(enhancer.music(stems, SAMPLE_RATE, person), stems, system)
     for stem, samples in output.items():
         for ear, side in enumerate(SIDES):

@@ -12,7 +12,6 @@ from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.listeners import listener_from_entry
-from hearlab.metrics import unit_seed
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, workspace
 from hearlab.systems.base import check_speech_output, seed_generators, shared_system, system_arguments
@@ -60,7 +59,7 @@ def enhance_unit(
         for k, name in enumerate(CHANNELS)
     }
     enhancer = shared_system(system, constructor)
-    seed_generators(unit_seed(f"{scene} {person.id}"))
+    seed_generators(f"{scene} {person.id}")
     output = check_speech_output(enhancer.speech(microphones, SAMPLE_RATE, person), system)
     path = enhanced_file(out, scene, person.id)
     clipped = int(np.sum(np.abs(output) > 1.0))

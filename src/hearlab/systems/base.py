@@ -10,6 +10,7 @@ import json
 import random
 import re
 import sys
+import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -115,15 +116,16 @@ def shared_system(system: str, constructor: str) -> EnhancementSystem:
 
     Raises as `load_system`.
     """
-    seed_generators(0)
+    seed_generators(system)
     return load_system(system, json.loads(constructor))
 
 
-def seed_generators(seed: int) -> None:
-    """Seed the global generators of Python, numpy and, if it is loaded, torch, from which a system may draw.
+def seed_generators(name: str) -> None:
+    """Seed the global generators of Python, numpy and, if it is loaded, torch, from which a system may draw, by a name.
 
     What a system draws then depends on its unit, and not on what ran before in the process.
     """
+    seed = zlib.crc32(name.encode())
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +93,27 @@ def stages_behind(lock: Lock, stage: str) -> list[str]:
     seen: set[str] = set()
     order: list[str] = []
 
-    def visit(name: str) -> None:
-        if name in seen:
-            return
-        seen.add(name)
-        for dep in deps(lock[name]):
-            for path, maker in makers.items():
-                if overlap(dep, path):
-                    visit(maker)
-        order.append(name)
+    in_order = sorted(makers)
 
-    if stage in lock:
-        visit(stage)
+    def needed(name: str) -> Iterator[str]:
+        for dep in deps(lock[name]):
+            below = in_order[bisect_left(in_order, f"{dep}/") : bisect_left(in_order, f"{dep}0")]  # "0" follows "/"
+            parts = dep.split("/")
+            above = ("/".join(parts[: n + 1]) for n in range(len(parts)))
+            yield from (makers[path] for path in (*above, *below) if path in makers)
+
+    # Not by recursion, nor each with each: the dvc.lock of a stranger holds as many stages as he likes.
+    open_stages = [(stage, needed(stage))] if stage in lock else []
+    seen.update(name for name, _ in open_stages)
+    while open_stages:
+        name, rest = open_stages[-1]
+        following = next((one for one in rest if one not in seen), None)
+        if following is None:
+            order.append(name)
+            open_stages.pop()
+        else:
+            seen.add(following)
+            open_stages.append((following, needed(following)))
     return order
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hearlab.errors import InputError
-from hearlab.files import md5_of_bytes
+from hearlab.files import md5_of_bytes, read_bytes
 from hearlab.versions.dvc_files import cache_folder, cached_object
 from hearlab.versions.git import git, git_bounded, git_text
 from hearlab.versions.lock import LOCK_FILE, all_outs, listing, lock_stages, parse_lock
@@ -43,10 +44,8 @@ class WorkspaceFiles:
     root: Path
 
     def read(self, path: str) -> bytes | None:
-        try:
-            return (self.root / path).read_bytes()
-        except FileNotFoundError:
-            return None
+        # Not by its error: a link to nothing is a missing file too.
+        return read_bytes(self.root / path) if os.path.exists(self.root / path) else None
 
     def holds(self, path: str) -> bool:
         return (self.root / path).is_file()

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.files import read_text
+from hearlab.files import TOO_DEEP, read_text
 
 TABLE = "packages.toml"
 DIGEST_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
@@ -175,7 +175,9 @@ def _check_digest(algorithm: str, digits: str) -> None:
 def _read_table(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path, wanted="a table of packages (TOML)"))
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise InputError(path, TOO_DEEP) from None
+    except ValueError as error:  # also a number of too many digits
         raise InputError(path, "is not valid TOML", found=str(error)) from None
 
 

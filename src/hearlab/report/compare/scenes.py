@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from hearlab.audio import check_size
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
 from hearlab.text import table
@@ -189,6 +190,7 @@ def _read(path: Path) -> tuple[np.ndarray, int]:
     """Samples of shape (n, channels), in steps of 16 bits unless the file holds floats, and the rate in Hz."""
     try:
         with soundfile.SoundFile(path) as sound:
+            check_size(path, sound.frames, sound.channels, sound.samplerate)
             samples = sound.read(dtype="float64", always_2d=True)
             scale = 1 if sound.subtype in ("FLOAT", "DOUBLE") else FULL_SCALE
             return samples * scale, int(sound.samplerate)
