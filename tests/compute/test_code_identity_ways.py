@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,6 +184,35 @@ def test_every_way_changes_an_own_system_s_identity(write: Write, tmp_path: Path
         assert fine() != seen or refused
     write(files)
     assert own() == before
+
+
+def test_of_an_installed_distribution_name_and_version_count(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages"
+    monkeypatch.syspath_prepend(installed)
+    library = {"site-packages/filters/__init__.py": GAIN, "site-packages/loose_module.py": GAIN}
+    write(way("import filters, loose_module", "filters.GAIN * loose_module.GAIN") | library)
+
+    def install(name: str, version: str) -> None:
+        for folder in installed.glob("*.dist-info"):
+            shutil.rmtree(folder)
+        info = f"site-packages/{name}-{version}.dist-info"
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        write({f"{info}/METADATA": metadata, f"{info}/RECORD": "filters/__init__.py,,\n"})
+
+    install("filters", "1.0")
+    first = own()
+    write({"site-packages/filters/more.py": "x = 1"})  # such as what a build leaves: the version speaks for all of it
+    assert own() == first
+    install("filters", "1.1")
+    assert own() != first
+    install("other-filters", "1.0")
+    assert own() != first
+    install("filters", "1.0")
+    assert own() == first
+    write({"site-packages/loose_module.py": "GAIN = 0.5"})  # no distribution says what it is: its bytes count
+    assert own() != first
 
 
 def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:

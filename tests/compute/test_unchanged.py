@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,27 @@ def test_params_changed_while_the_stage_runs(workspace: Path) -> None:
     replace(workspace / "params.yaml", "scale: 0.5", "scale: 1.0")
     assert done_before(stage(workspace)) == 3
     assert level(workspace, "L1") == pytest.approx(2 * halved, rel=0.01)
+
+
+def test_what_python_leaves_beside_the_code_is_no_change(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package as a dependency in dvc.yaml, as the documentation advises; an editor writes there, too."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    replace(workspace / "dvc.yaml", "      - src/hearlab/systems\n", "      - src/hearlab/systems\n      - my_lab\n")
+    assert not (workspace / "my_lab" / "__pycache__").exists()
+    stage(workspace, during="touch my_lab/.net.py.swp; mkdir my_lab/.idea; touch my_lab/.idea/x")
+    assert (workspace / "my_lab" / "__pycache__").exists()
+    assert done_before(stage(workspace)) == 3
+
+
+def test_source_changed_while_a_unit_runs(workspace: Path) -> None:
+    """HearLab's own source, beside dvc.yaml."""
+    (workspace / "src").mkdir()
+    shutil.copytree(REPOSITORY / "src" / "hearlab", workspace / "src" / "hearlab")
+    other = "sed -i 's/scaled = full_scale/scaled = 0.5 * full_scale/' src/hearlab/audio.py"
+    shown = stage(workspace, code=1, during=other)
+    assert "src/hearlab/audio.py: changed while the stage ran" in shown
+    assert "0.5 * full_scale" in (workspace / "src/hearlab/audio.py").read_text()
+    assert not index(workspace).exists()
 
 
 def test_params_changed_and_changed_back(workspace: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from functools import cache
@@ -26,6 +27,7 @@ TAGS = {"hearlab.identity": "a tag in MLflow"}
 CODE_PATH = re.compile(r"(?<![\w/.{<-])((?:[\w-]+/)*[\w-]+\.(?:py|sh|toml))\b")
 DOTTED = re.compile(r"(?<![\w./-])(hearlab(?:\.[A-Za-z_]\w*)+)(?!\.?/)")
 IMPORT = re.compile(r"^\s*from (hearlab[\w.]*) import ([\w, ]+)$", re.MULTILINE)
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -47,6 +49,14 @@ def file_names() -> set[str]:
         for path in (REPOSITORY / root).rglob("*")
         if not any(part.startswith(".") for part in path.relative_to(REPOSITORY).parts)
     }
+
+
+@cache
+def functions_of(path: str) -> set[str]:
+    """Names of the test functions in a file."""
+    file = REPOSITORY / path
+    tree = ast.parse(file.read_text()) if file.is_file() else ast.Module([], [])
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def missing_names(text: str) -> list[str]:
@@ -79,6 +89,7 @@ def test_what_a_page_mentions_exists(page: Path) -> None:
     broken = [f"no file {path}" for path in missing_paths(text, page)]
     broken += [f"no module or name {name}" for name in missing_names(text)]
     broken += [f"a link to nothing: {link}" for link, _ in LINK.findall(text) if not (page.parent / link).exists()]
+    broken += [f"no test {path}::{name}" for path, name in TEST.findall(text) if name not in functions_of(path)]
     if broken:
         pytest.fail(f"{page.relative_to(REPOSITORY)}:\n  " + "\n  ".join(broken), pytrace=False)
 
@@ -101,4 +112,5 @@ def test_names_that_do_not_exist_are_found() -> None:
     from hearlab.metrics import haspi, no_such_metric
     """
     assert missing_paths(text, PAGES[0]) == ["ear/lost.py", "gone.py"]
+    assert "test_names_that_do_not_exist_are_found" in functions_of("tests/house/test_docs.py")
     assert missing_names(text) == ["hearlab.ear.lost", "hearlab.metrics.no_such_metric"]

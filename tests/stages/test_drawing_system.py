@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hearlab.audio import write_wav
 from hearlab.listeners import Listener, listener_from_entry
@@ -61,3 +64,39 @@ def test_the_order_of_units_does_not_show(tmp_path: Path) -> None:
     assert enhanced("S2", "S1") == together
     assert enhanced("S1") | enhanced("S2") == together
     assert together["S1"] != together["S2"]
+
+
+LATE_TORCH = """
+import sys
+import numpy as np
+from hearlab.systems.base import seeded, shared_system
+
+class Late:
+    def speech(self, microphones, rate, listener):
+        import torch
+        return torch.rand(2).numpy()
+
+    def music(self, stems, rate, listener):
+        return stems
+
+if __name__ == "__main__":
+    system = shared_system("late:Late", "{}")
+    assert "torch" not in sys.modules
+    for name in sys.argv[1:]:
+        print(name, seeded(name, lambda: system.speech({}, 44100, None)).tobytes().hex())
+"""
+
+
+def test_a_system_that_loads_torch_in_its_first_unit(tmp_path: Path) -> None:
+    """The first unit of a process gets what a later one gets."""
+    pytest.importorskip("torch")
+    (tmp_path / "late.py").write_text(LATE_TORCH)
+
+    def drawn(*names: str) -> set[str]:
+        done = subprocess.run(
+            (sys.executable, "late.py", *names), cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return set(done.stdout.splitlines())
+
+    assert drawn("S1", "S2") == drawn("S2", "S1")
+    assert len({line.split()[1] for line in drawn("S1", "S2")}) == 2

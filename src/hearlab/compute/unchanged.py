@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from hearlab.compute.code.definitions import OWN_PACKAGE, places
-from hearlab.compute.code.file_cache import Stamp, stamp
+from hearlab.compute.code.file_cache import Stamp, is_left_by_python, stamp
 from hearlab.compute.code.own_code import is_local
 from hearlab.compute.code_identity import Code, code_of, is_own
 from hearlab.compute.units import Unit
@@ -157,13 +157,19 @@ def _stamps(names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
     found: dict[str, tuple[int, int, int]] = {}
     for name in names:
         paths = [name] if not os.path.isdir(name) else []
-        for parent, _, files in os.walk(name):
-            paths += (os.path.join(parent, file) for file in files)
+        for parent, folders, files in os.walk(name):
+            folders[:] = [folder for folder in folders if _counts(folder)]
+            paths += (os.path.join(parent, file) for file in files if _counts(file))
             if len(paths) > FILES_AT_MOST:
                 paths = []
                 break
         found |= {path: place(path) for path in paths}
     return found
+
+
+def _counts(name: str) -> bool:
+    """Whether it is content: not what Python, an editor or a writer that is not done leaves there."""
+    return not (is_left_by_python(name) or name.startswith("."))
 
 
 # Local modules that were loaded while a system ran in this process.

@@ -15,7 +15,7 @@ from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
-from hearlab.systems.base import check_music_output, seed_generators, shared_system, system_arguments
+from hearlab.systems.base import check_music_output, seeded, shared_system, system_arguments
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
@@ -90,8 +90,8 @@ def enhance_unit(
         stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
     }
     enhancer = shared_system(system, constructor)
-    seed_generators(f"{song} {person.id}")
-    output = check_music_output(enhancer.music(stems, SAMPLE_RATE, person), stems, system)
+    output = seeded(f"{song} {person.id}", lambda: enhancer.music(stems, SAMPLE_RATE, person))
+    output = check_music_output(output, stems, system)
     for stem, samples in output.items():
         for ear, side in enumerate(SIDES):
             path = music_file(out, person.id, song, f"{side}_{stem}")

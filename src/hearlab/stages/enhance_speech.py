@@ -14,7 +14,7 @@ from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, workspace
-from hearlab.systems.base import check_speech_output, seed_generators, shared_system, system_arguments
+from hearlab.systems.base import check_speech_output, seeded, shared_system, system_arguments
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ def enhance_unit(
         for k, name in enumerate(CHANNELS)
     }
     enhancer = shared_system(system, constructor)
-    seed_generators(f"{scene} {person.id}")
-    output = check_speech_output(enhancer.speech(microphones, SAMPLE_RATE, person), system)
+    output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
+    output = check_speech_output(output, system)
     path = enhanced_file(out, scene, person.id)
     clipped = int(np.sum(np.abs(output) > 1.0))
     if clipped:

@@ -11,8 +11,8 @@ import random
 import re
 import sys
 import zlib
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from hearlab.params import Enhance
 BASELINE = "hearlab.systems.baseline:Baseline"
 METHODS = {"speech": ("microphones", "rate", "listener"), "music": ("stems", "rate", "listener")}
 
+T = TypeVar("T")
 _DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _WHERE = "enhance.system"
 
@@ -116,8 +117,20 @@ def shared_system(system: str, constructor: str) -> EnhancementSystem:
 
     Raises as `load_system`.
     """
-    seed_generators(system)
-    return load_system(system, json.loads(constructor))
+    _find_class(system)  # its module is there before the generators are seeded, and torch with it
+    return seeded(system, lambda: load_system(system, json.loads(constructor)))
+
+
+def seeded(name: str, call: Callable[[], T]) -> T:
+    """What `call` gives after `seed_generators`, whether or not torch is loaded before."""
+    without_torch = "torch" not in sys.modules
+    seed_generators(name)
+    result = call()
+    if without_torch and "torch" in sys.modules:
+        # The call has loaded it, with a state that no later unit of this process would begin with.
+        seed_generators(name)
+        result = call()
+    return result
 
 
 def seed_generators(name: str) -> None:

@@ -29,6 +29,11 @@ def settled(mark: Stamp) -> bool:
     return time.time_ns() - max(mark[1], mark[3]) > TICK
 
 
+def is_left_by_python(name: str) -> bool:
+    """Whether a file or folder of that name is what Python, or Numba, keeps of the code beside it."""
+    return name == "__pycache__" or name.endswith((".pyc", ".pyo", ".nbi", ".nbc"))
+
+
 class FileCache(Generic[T]):
     """What `make` makes of a file's bytes, kept as long as the file is as it was."""
 

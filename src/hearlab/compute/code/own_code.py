@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hearlab.compute.code.definitions import OWN_PACKAGE, Reached, places
-from hearlab.compute.code.file_cache import FileCache, Stamp, digests, stamp
+from hearlab.compute.code.file_cache import FileCache, Stamp, digests, is_left_by_python, stamp
 from hearlab.compute.code.module_table import decorator_name, imports_of, mentions
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.\w+)*)?")
@@ -129,13 +129,13 @@ class OwnCode:
             folders[:] = sorted(
                 name
                 for name in folders
-                if name != "__pycache__"
+                if not is_left_by_python(name)
                 and not name.startswith(".")
                 and os.path.realpath(os.path.join(parent, name)) not in map(os.path.realpath, self._above(parent))
             )
             for name in sorted(files):
                 path = os.path.join(parent, name)
-                if not name.endswith((".pyc", ".pyo")) and not name.startswith(".") and os.path.isfile(path):
+                if not is_left_by_python(name) and not name.startswith(".") and os.path.isfile(path):
                     yield path
 
     @staticmethod
