@@ -58,6 +58,7 @@ def nine_of_nine(form: bytes) -> bytes:
 YAML = {
     "aliases of aliases": (nine_of_nine(b"[%s]"), "holds more than"),
     "merged aliases": (nine_of_nine(b"{<<: [%s]}"), "holds more than"),
+    "an anchor given twice": (b"[&a x, &a y]", "gives an anchor twice"),
     "an alias of itself": (b"a: &a [*a]", "holds an alias of what it is a part of"),
     "lists in lists": (b"a: " + b"[" * 400_000, "holds values nested more than 50 deep"),
     "sections in sections": (b"".join(b" " * k + b"a:\n" for k in range(900)), "holds values nested more than 50 deep"),

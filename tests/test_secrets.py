@@ -30,8 +30,17 @@ from hearlab.secrets import hide, hide_within, login, remember, without_login
         ("https://host/x?sv=1&sig=a%2Bb&X-Amz-Signature=c", "https://host/x?sv=1&sig=***&X-Amz-Signature=***"),
         ("connection failed: host=h password=pw1 user=u", "connection failed: host=h password=*** user=u"),
         ("{'user': 'u', 'password': 'pw1'}", "{'user': 'u', 'password': ***}"),
-        ("Authorization: Basic dTpwdw==", "Authorization: Basic ***"),
-        ("{'Authorization': 'Bearer abc.def'}", "{'Authorization': 'Bearer ***'}"),
+        ("Authorization: Basic dTpwdw==", "Authorization: ***"),
+        ("x\nProxy-Authorization: Digest u=me, r=abc\ny", "x\nProxy-Authorization: ***\ny"),
+        ("Authorization: token ghp_0123456789abcdef01", "Authorization: ***"),
+        ("{'Authorization': 'Bearer abc.def', 'x': 1}", "{'Authorization': ***, 'x': 1}"),
+        ("Private-Token: glpat-x1", "Private-Token: ***"),
+        ("X-Api-Key: abc def", "X-Api-Key: ***"),
+        ("Cookie: session=abc; b=c", "Cookie: ***"),
+        ("bearer eyJhbGciOi.eyJz.sig", "bearer ***"),
+        ("token: abc\npassword: d,e", "token: ***\npassword: ***,e"),
+        ("login --password abc --token=def ok", "login --password *** --token=*** ok"),
+        ("it was glpat-0123456789abcdefgh, no", "it was ***, no"),
     ],
 )
 def test_what_is_hidden(text: str, shown: str) -> None:
@@ -50,6 +59,7 @@ def test_what_is_hidden(text: str, shown: str) -> None:
         "set RAY_AUTH_MODE=token and the cluster's RAY_AUTH_TOKEN",
         "seed=3 gain=6 -S enhance.gain=3",
         '{"key": "a", "score": 0.123456, "keyboard": "b"}',
+        "secrets.yaml: token: has an unknown key",
         "check address and RAY_AUTH_TOKEN, or unset RAY_ADDRESS: no token",
     ],
 )

@@ -25,8 +25,9 @@ from hearlab.text import size_text
 # up to 0.2 kB of memory.
 MOST_BYTES = 100_000_000
 MOST_VALUES = 5_000_000
-# Parameters, dvc.lock and entries have at most some 50 kB, 4,000 values; a megabyte takes ten seconds to read.
+# Parameters and dvc.lock have at most some 50 kB, 4,000 values, entries one; a megabyte takes ten seconds to read.
 MOST_YAML = 500_000
+MOST_SHORT_YAML = 50_000
 MOST_NODES = 50_000
 MOST_CSV = 32_000_000  # scores of a million pairs; a row takes ten times as much memory
 DEEPEST = 50  # values within values; scenes have 5
@@ -179,9 +180,7 @@ def parse_json(content: bytes, where: str | os.PathLike[str]) -> Any:
     """
     if len(content) > MOST_BYTES:
         raise InputError(where, "is too large", wanted=f"at most {size_text(MOST_BYTES)}")
-    values = sum(map(content.count, (b",", b"[", b"{"))) if len(content) > MOST_VALUES else 0
-    if values > MOST_VALUES:
-        raise InputError(where, "holds too many values", found=values, wanted=f"at most {MOST_VALUES}")
+    check_count(content, where)
     try:
         value = json.loads(_decoded(content, where), object_pairs_hook=_distinct)
         _check(value, finite=True)
@@ -195,6 +194,13 @@ def parse_json(content: bytes, where: str | os.PathLike[str]) -> Any:
     except ValueError:  # Python reads no number of more than 4300 digits
         raise InputError(where, TOO_LONG_A_NUMBER) from None
     return value
+
+
+def check_count(content: bytes, where: str | os.PathLike[str]) -> None:
+    """Raise InputError for a JSON text of more values than a file may hold, before they take memory."""
+    values = sum(map(content.count, (b",", b"[", b"{"))) if len(content) > MOST_VALUES else 0
+    if values > MOST_VALUES:
+        raise InputError(where, "holds too many values", found=values, wanted=f"at most {MOST_VALUES}")
 
 
 class _Unfit(ValueError):
@@ -253,12 +259,17 @@ def _is_unicode(text: str) -> bool:
 
 
 def read_yaml(
-    path: str | os.PathLike[str], *, advice: str | None = None, error: type[InputError] = InputError
+    path: str | os.PathLike[str],
+    *,
+    most: int = MOST_YAML,
+    advice: str | None = None,
+    error: type[InputError] = InputError,
 ) -> dict[str, Any]:
     """Read a YAML file that holds keys and values.
 
     Args:
         path: the file.
+        most: bytes that it may have.
         advice: for the error of a missing file.
         error: the kind of error.
 
@@ -266,7 +277,7 @@ def read_yaml(
         InputError: the file is missing, is not UTF-8, is not YAML (with its line), holds something else, or what no
             file of data needs: see `_check`; aliases that repeat each other without end; keys that are no single value.
     """
-    content = _load_yaml(read_bytes(path, most=MOST_YAML, advice=advice, error=error), path, error)
+    content = _load_yaml(read_bytes(path, most=most, advice=advice, error=error), path, error)
     if not isinstance(content, dict):
         raise error(path, "must hold keys and values", found=type(content).__name__)
     return content
@@ -322,6 +333,8 @@ def _bounded_composer() -> Any:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             alias, before = self.parser.check_event(AliasEvent), self.count
+            if not alias and self.parser.peek_event().anchor in self.anchors:
+                raise _Unfit("gives an anchor twice")
             self.count += 1
             self.depth += 1
             if self.depth > DEEPEST:

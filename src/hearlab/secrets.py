@@ -41,7 +41,22 @@ _VALUES = (
     re.compile(r"([?&](?:sig|key|code|auth)=)[^\s&#\"')\]]+", re.IGNORECASE),
     # {"password": "..."}
     re.compile(rf"([\"'][\w.-]*(?:{_NAME})s?[\"']: *)(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE),
-    re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer)\s+)?)[^\s\"',}]+", re.IGNORECASE),
+    # Headers, to the end of the text in quotes, or of the line.
+    re.compile(
+        r"(\b(?:(?:proxy-)?authorization|(?:set-)?cookie|[\w-]*-(?:token|api-?key))[\"']?\s*[:=](?!\s*\*\*\*)\s*)"
+        r"(?:\"[^\"]*\"|'[^']*'|[^\r\n\"']+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(\bbearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE),
+    # --password ..., and a line that ends with password: ...
+    re.compile(rf"(--[\w-]*(?:{_NAME})s?\s+)[^\s\"']+", re.IGNORECASE),
+    re.compile(
+        rf"(\b[\w.-]*(?:{_NAME})s?[\"']?: *)[^\s\"',;)\]}}]+(?=\s*(?:$|[,;)\]}}\"']))", re.IGNORECASE | re.MULTILINE
+    ),
+    # Tokens that say what they are: of GitHub, GitLab, AWS, and JSON web tokens.
+    re.compile(
+        r"()\b(?:gh[a-z]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"
+    ),
 )
 _remembered: set[str] = set()
 

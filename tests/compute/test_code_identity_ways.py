@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from source_rules import unseen
 import hearlab
 from hearlab.compute.code.definitions import Reached
 from hearlab.compute.code_identity import code_of
+from hearlab.errors import InputError
 
 SYSTEM = "class System:\n    def speech(self):\n        return {}\n"
 GAIN = "GAIN = 1.0\n"
@@ -213,6 +216,83 @@ def test_of_an_installed_distribution_name_and_version_count(
     assert own() == first
     write({"site-packages/loose_module.py": "GAIN = 0.5"})  # no distribution says what it is: its bytes count
     assert own() != first
+
+
+OBJECTS = {
+    "the package": "import hearlab\nh = hearlab",
+    "a module of it": "import hearlab.fitting as f",
+    "a module, from its package": "from hearlab import fitting",
+    "a relative name": "import importlib\nf = importlib.import_module('.fitting.nalr', 'hearlab')",
+    "a name that is put together": "import importlib\nf = importlib.import_module('hearlab.' + 'fitting')",
+    "the loader under another name": "from importlib import import_module as load\nf = load('hearlab.fitting')",
+    "the loader as an object": "import importlib\nload = importlib.import_module",
+    "a path": "from importlib.util import spec_from_file_location as load",
+}
+
+
+@pytest.mark.parametrize("way_", OBJECTS)
+def test_with_hearlab_as_an_object_all_of_it_counts(write: Write, way_: str) -> None:
+    write(way(OBJECTS[way_], "1.0"))
+    files = code_of(None, ("lab.net:System",)).own
+    assert {"nalr.py", "params.py", "cli.py"} <= {Path(path).name for path in files}
+
+
+def test_of_what_is_named_in_hearlab_the_definitions_count(write: Write) -> None:
+    write(way("import importlib.util\nfrom hearlab.fitting import NalR\nfrom os import path", "NalR()"))
+    code = code_of(None, ("lab.net:System",))
+    assert {Path(path).name for path in code.own} == {"net.py", "__init__.py"}
+    assert "nalr.py" in {Path(path).name for path in code.files}
+
+
+def test_a_package_in_two_folders(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace package: each portion has its place, and one of them may be installed."""
+    for name in ("one", "two"):
+        monkeypatch.syspath_prepend(tmp_path / name)
+    files = {"lab/net.py": f"import my_tools.a\n{SYSTEM.format(1)}"}
+    write({**files, "one/my_tools/a.py": "A = 1\n", "two/my_tools/a.py": "A = 2\n"})
+    first = own()
+    write({"one/my_tools/a.py": "A = 2\n", "two/my_tools/a.py": "A = 1\n"})
+    assert own() != first
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    info = "site-packages/my_tools_base-1.0.dist-info"
+    write({"site-packages/my_tools/base.py": "B = 1\n", f"{info}/RECORD": "my_tools/base.py,,\n"})
+    write({f"{info}/METADATA": "Metadata-Version: 2.1\nName: my_tools_base\nVersion: 1.0\n"})
+    local = {path for path in code_of(None, ("lab.net:System",)).own if "my_tools" in path}
+    assert local == {str(tmp_path / name / "my_tools" / "a.py") for name in ("one", "two")}
+
+
+def test_what_a_package_may_hold_besides_code(write: Write, tmp_path: Path) -> None:
+    write(way("", "open('taps+1, (a).txt')"))
+    first = own()
+    others = (".net.py.swp", "net.py~", "#net.py#", "4913", "__pycache__/net.nbi", "venv/pyvenv.cfg", "venv/lib/big.py")
+    write({f"lab/{name}": "x" for name in others})
+    assert own() == first
+    os.truncate(tmp_path / "lab" / "__init__.py", 0)
+    with (tmp_path / "lab" / "weights.bin").open("wb") as file:
+        file.truncate(300_000_000)  # a hole; read in pieces
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert own() != first
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+def test_a_workspace_in_the_package_is_refused(write: Write, tmp_path: Path) -> None:
+    """What a run writes would change the code that it runs."""
+    write({**way("", "1.0"), "work/dvc.yaml": "", "work/data/x.wav": ""})
+    own()
+    (tmp_path / "lab" / "sounds").symlink_to(tmp_path / "work" / "data")
+    with pytest.raises(InputError, match=r"lab/sounds: is in a package of your own.*found a link to .*/work/data"):
+        own()
+    (tmp_path / "lab" / "sounds").unlink()
+    write({"lab/inner/dvc.yaml": ""})
+    with pytest.raises(InputError, match=r"lab/inner: is in a package of your own.*found dvc.yaml"):
+        own()
+
+
+def test_files_beside_a_module_have_any_name(write: Write) -> None:
+    write({"alone.py": SYSTEM.format("open('taps+1, (a).txt')"), "taps+1, (a).txt": "1.0"})
+    first = code_of(None, ("alone:System",)).identity
+    write({"taps+1, (a).txt": "0.5"})
+    assert code_of(None, ("alone:System",)).identity != first
 
 
 def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from hearlab.audio import read_audio, write_wav
+from hearlab.errors import InputError
+from hearlab.params import load_params
+from hearlab.report.leaderboard.add import check_keys
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -247,3 +250,92 @@ def test_code_that_the_keys_do_not_cover(workspace: Path) -> None:
     assert len(re.findall(told, shown)) == 3
     net.write_text("import late\n" + net.read_text())
     stage(workspace)
+
+
+BY_PATH = {
+    "without sys.modules": """
+spec = importlib.util.spec_from_file_location("other", str(path))
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+GAIN = module.GAIN
+""",
+    "runpy": "GAIN = runpy.run_path(str(path))['GAIN']\n",
+    "exec": "exec(compile(path.read_text(), str(path), 'exec'))\n",
+}
+
+
+@pytest.mark.parametrize("way", BY_PATH)
+def test_code_that_is_run_by_its_path(workspace: Path, way: str) -> None:
+    (workspace / "outside.py").write_text("GAIN = 1.0\n")
+    head = "import importlib.util, pathlib, runpy\npath = pathlib.Path(__file__).parents[1] / ('out' + 'side.py')\n"
+    (workspace / "my_lab" / "dsp.py").write_text(head + BY_PATH[way])
+    shown = stage(workspace, code=1)
+    assert re.search(r"keys of its units do not cover \(found .*/outside\.py\)", shown)
+    assert "(import outside)" in shown
+
+
+def test_a_unit_that_fails_after_loading_other_code(workspace: Path) -> None:
+    """Later units find the module in place: it is not theirs, and not covered all the same."""
+    (workspace / "late.py").write_text("GAIN = 1.0\n")
+    net = workspace / "my_lab" / "net.py"
+    load = "import importlib\n        first = not vars(self).get('seen')\n        self.seen = True"
+    load += "\n        importlib.import_module('la' + 'te')"
+    fail = "if first:\n            raise RuntimeError('busy')"
+    net.write_text(net.read_text().replace("return self.scale", f"{load}\n        {fail}\n        return self.scale"))
+    shown = stage(workspace, code=1)
+    assert "3 of 3 units failed" in shown
+    assert len(re.findall("RuntimeError: busy", shown)) == 1
+    assert shown.count("keys of its units do not cover") == 2
+
+
+def test_a_folder_that_is_added_to_the_path_while_it_loads(workspace: Path) -> None:
+    (workspace / "libs").mkdir()
+    (workspace / "libs" / "helper.py").write_text("GAIN = 1.0\n")
+    (workspace / "my_lab" / "dsp.py").write_text(
+        "import os, sys\nsys.path.insert(0, os.path.abspath('libs'))\nfrom helper import GAIN\n"
+    )
+    shown = stage(workspace, code=1)
+    assert "libs/helper.py: is found only after the system was loaded" in shown
+    assert "put its folder on PYTHONPATH" in shown
+
+
+def test_a_system_that_writes_into_its_package(workspace: Path) -> None:
+    """It fails each time, and the line says why."""
+    net = workspace / "my_lab" / "net.py"
+    write = "open('my_lab/run.log', 'a').write('x')"
+    net.write_text(net.read_text().replace("return self.scale", f"{write}\n        return self.scale"))
+    for _ in range(2):
+        shown = stage(workspace, code=1)
+        assert "my_lab/run.log: changed while the stage ran; if the system writes it, let it write outside" in shown
+
+
+def test_source_changed_while_hearlab_was_imported(workspace: Path) -> None:
+    """What was imported is the old code: nothing gets the new code's key."""
+    shutil.copytree(REPOSITORY / "src" / "hearlab", workspace / "src" / "hearlab")
+    program = """
+import pathlib, sys
+import hearlab.stages.enhance_speech
+source = pathlib.Path(hearlab.stages.enhance_speech.__file__)
+assert "np.abs(output) > 1.0" in source.read_text()
+source.write_text(source.read_text().replace("np.abs(output) > 1.0", "np.abs(output) > 2.0"))
+from hearlab.cli import main
+sys.exit(main(["stage", "enhance_speech"]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(workspace / "src"), str(workspace)))}
+    done = subprocess.run(
+        (sys.executable, "-c", program), cwd=workspace, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "src/hearlab/stages/enhance_speech.py: changed while the stage started" in done.stderr
+
+
+def test_a_result_that_dvc_lock_labels_with_later_parameters(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when params.yaml is edited between the end of a stage and DVC's reading of it."""
+    stage(workspace)
+    monkeypatch.chdir(workspace)
+    monkeypatch.syspath_prepend(workspace)
+    lock = {"enhance_speech": {"outs": []}}
+    check_keys(workspace, load_params(), lock, "enhance_speech")
+    replace(workspace / "params.yaml", "scale: 1.0", "scale: 0.5")
+    with pytest.raises(InputError, match="enhance_speech: 3 units are of other parameters, data or code"):
+        check_keys(workspace, load_params(), lock, "enhance_speech")

@@ -25,7 +25,7 @@ from hearlab.compute.identity import Identities
 from hearlab.compute.notes import Notes
 from hearlab.compute.object_store import ObjectStore
 from hearlab.errors import InputError
-from hearlab.files import read_bytes, write_text
+from hearlab.files import check_count, read_bytes, write_text
 from hearlab.versions.dvc_files import cache_folder
 from hearlab.versions.lock import lock_records
 
@@ -86,7 +86,9 @@ class Memo:
         if not os.path.lexists(index):
             return keys
         try:
-            content = json.loads(read_bytes(index))
+            text = read_bytes(index)
+            check_count(text, index)
+            content = json.loads(text)
             records = content["units"] if content["version"] == INDEX_VERSION else []
             wrong = 0 if isinstance(records, list) else 1
         except (InputError, ValueError, KeyError, TypeError, RecursionError):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import hearlab
 from hearlab.compute.code.definitions import OWN_PACKAGE, places
-from hearlab.compute.code.file_cache import Stamp, is_left_by_python, stamp
+from hearlab.compute.code.file_cache import Stamp, is_left_over, stamp
 from hearlab.compute.code.own_code import is_local
 from hearlab.compute.code_identity import Code, code_of, is_own
 from hearlab.compute.units import Unit
@@ -20,14 +23,15 @@ from hearlab.files import read_yaml
 from hearlab.params import PARAMS_FILE, flat
 
 KEPT = "what was finished before is kept: run it again"
+WRITES = "if the system writes it, let it write outside of its package; what was finished before is kept: run it again"
 # A dependency with more files is left to the identities of the units' inputs.
 FILES_AT_MOST = 20_000
 
 
-def changed(path: str, when: str = "while the stage ran", **details: Any) -> InputError:
+def changed(path: str, when: str = "while the stage ran", *, advice: str = KEPT, **details: Any) -> InputError:
     """The error for a file that is not as it was."""
     shown = os.path.relpath(path)
-    return InputError(path if shown.startswith("..") else shown, f"changed {when}", advice=KEPT, **details)
+    return InputError(path if shown.startswith("..") else shown, f"changed {when}", advice=advice, **details)
 
 
 def place(path: str) -> tuple[int, int, int]:
@@ -46,7 +50,7 @@ class CodeWatch:
     def __init__(self, system: Iterable[str] = ()) -> None:
         self._system = tuple(sorted(filter(is_own, system)))
         self._before = dict(code_of(None, self._system).own) if self._system else {}
-        self._began = time.time_ns()
+        self._began = time.time_ns()  # of this watch; HearLab itself was loaded before
         self._codes: dict[tuple[Callable[..., Any] | None, tuple[str, ...]], Code] = {}
 
     def identity(self, unit: Unit) -> str:
@@ -62,16 +66,26 @@ class CodeWatch:
         key = function, names
         if key not in self._codes:
             code = code_of(function, names)
-            hearlab = tuple(os.path.join(folder, "") for folder in places(OWN_PACKAGE))
+            source = tuple(os.path.join(folder, "") for folder in places(OWN_PACKAGE))
             for path, (mark, _) in code.files.items():
-                if mark[1] > self._began and path.startswith(hearlab):
+                if max(mark[1], mark[3]) > hearlab.BEGAN and path.startswith(source):
                     raise changed(path, "while the stage started")
             if self._system and tuple(sorted(filter(is_own, names))) == self._system:
-                for path in {**self._before, **code.own}:
-                    if _differs(self._before.get(path), code.own.get(path)):
-                        raise changed(path, "while it was loaded")
+                self._check_loaded(code)
             self._codes[key] = code
         return self._codes[key]
+
+    def _check_loaded(self, code: Code) -> None:
+        for path in {**self._before, **code.own}:
+            mark = code.own.get(path)
+            if path not in self._before and mark is not None and max(mark[1], mark[3]) < self._began:
+                raise InputError(
+                    path,
+                    "is found only after the system was loaded, so that the keys of its units do not cover it",
+                    advice="put its folder on PYTHONPATH, or the file into the package",
+                )
+            if _differs(self._before.get(path), mark):
+                raise changed(path, "while it was loaded")
 
     def check(self, unit: Unit) -> None:
         """Raise InputError if the unit's code has changed since the run began; costs a stat for each of its files."""
@@ -86,7 +100,7 @@ class CodeWatch:
         code = self.code(function, names)
         for path, mark in code.own.items():
             if place(path) != mark[:3]:  # even if its bytes are the same: others may have been read between
-                raise changed(path)
+                raise changed(path, advice=KEPT if path.endswith(".py") else WRITES)
         moved = [path for path, (mark, _) in code.files.items() if place(path) != mark[:3]]
         if not anew and not moved and all(stamp(folder) == mark for folder, mark in code.folders.items()):
             return
@@ -96,8 +110,9 @@ class CodeWatch:
         back = [path for path in moved if path in now.files and now.files[path][1] == code.files[path][1]]
         if now.identity != code.identity or back:
             files = {**code.own, **now.own, **code.files, **now.files}
-            others = (path for path in files if (path in now.own) != (path in code.own))
-            raise changed(next(iter([*back, *moved, *others, "the source"])))
+            others = [path for path in files if (path in now.own) != (path in code.own)]
+            first = next(iter([*back, *moved, *others, "the source"]))
+            raise changed(first, advice=WRITES if first in others and not first.endswith(".py") else KEPT)
         self._codes[function, names] = now
 
 
@@ -158,8 +173,8 @@ def _stamps(names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
     for name in names:
         paths = [name] if not os.path.isdir(name) else []
         for parent, folders, files in os.walk(name):
-            folders[:] = [folder for folder in folders if _counts(folder)]
-            paths += (os.path.join(parent, file) for file in files if _counts(file))
+            folders[:] = [folder for folder in folders if not is_left_over(folder)]
+            paths += (os.path.join(parent, file) for file in files if not is_left_over(file))
             if len(paths) > FILES_AT_MOST:
                 paths = []
                 break
@@ -167,13 +182,36 @@ def _stamps(names: Iterable[str]) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-def _counts(name: str) -> bool:
-    """Whether it is content: not what Python, an editor or a writer that is not done leaves there."""
-    return not (is_left_by_python(name) or name.startswith("."))
-
-
-# Local modules that were loaded while a system ran in this process.
+# Local modules and other files whose code was run while a system ran in this process.
 _loaded: dict[tuple[str, ...], dict[str, str]] = {}
+_notes: list[dict[str, str]] = []  # of the blocks that are open
+
+
+@functools.cache
+def _listen() -> None:
+    """Hear of each piece of code that is run as a whole: a module, in whatever way it is loaded, or a script."""
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if _notes and event == "exec" and isinstance(file := getattr(arguments[0], "co_filename", None), str):
+            _notes[-1][file] = os.path.abspath(file)
+
+    sys.addaudithook(hear)
+
+
+@contextlib.contextmanager
+def _noting(loaded: dict[str, str]) -> Iterator[None]:
+    _listen()
+    _notes.append(loaded)
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        _notes.pop()
+        for name in sys.modules.keys() - before:
+            file = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
+            if isinstance(file, str):
+                loaded.pop(file, None)
+                loaded[name] = file
 
 
 @contextlib.contextmanager
@@ -187,21 +225,23 @@ def covered(names: Iterable[str]) -> Iterator[None]:
     if not own:
         yield
         return
-    before = set(sys.modules)
-    yield
     loaded = _loaded.setdefault(own, {})
-    for name in sys.modules.keys() - before:
-        file = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
-        if isinstance(file, str) and os.path.isfile(file) and is_local(file):
-            loaded[name] = file
+    try:
+        with _noting(loaded):
+            yield
+    finally:
+        # Also for a unit that fails: later ones find what it has loaded in place.
+        for name, file in list(loaded.items()):
+            if not (os.path.isfile(file) and is_local(file)):
+                del loaded[name]
     files = code_of(None, own).own if loaded else {}
     for name, file in loaded.items():
         if file not in files:
             raise InputError(
                 ", ".join(own),
                 "loads a module that the keys of its units do not cover",
-                found=f"{name} in {file}",
-                advice=f"import it plainly in your package (import {name})",
+                found=file if name.endswith(".py") else f"{name} in {file}",
+                advice=f"import it plainly in your package (import {Path(name).stem})",
             )
 
 

@@ -78,9 +78,9 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
         else:
             with covered([params.enhance.system]):
                 _module(name).run(params, *arguments)
-        began.check()
         folder = _optional(name, "folder", params, *arguments) if has_units(name) else None
         set_aside_wrong_objects(Path.cwd(), "@".join((name, *arguments)), folder)
+        began.check()  # the last of all: what DVC notes of parameters and data, it reads after this
 
 
 def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from hearlab.errors import InputError
-from hearlab.files import parse_yaml
+from hearlab.files import MOST_YAML, parse_yaml
 from hearlab.params import PREPARING, PUBLISHED_WEIGHTS
+from hearlab.text import size_text
 from hearlab.versions.confinement import run_foreign, scrubbed
 from hearlab.versions.dvc_command import dvc_line
 from hearlab.versions.git import git, git_bounded, git_text
@@ -31,6 +32,8 @@ CONFIG = b"""[core]
     dir = cache
     type = "hardlink,copy"
 """
+
+MOST_POINTERS = 1000  # .dvc files of a commit
 
 
 class Out(NamedTuple):
@@ -168,10 +171,16 @@ class Checkout:
         lock = self._in_git.get(LOCK_FILE)
         stages = parse_lock(self._from_git(lock)) if lock else {}
         found = {path: out for stage in stages.values() for path, out in _outs_of(stage, PurePosixPath())}
-        for name, blob in self._in_git.items():
-            if name.endswith(".dvc"):
-                pointer = parse_yaml(self._from_git(blob))
-                found |= dict(_outs_of(pointer if isinstance(pointer, dict) else {}, PurePosixPath(name).parent))
+        pointers = {name: blob for name, blob in self._in_git.items() if name.endswith(".dvc")}
+        size = 0
+        for name, blob in pointers.items():
+            content = self._from_git(blob)
+            size += len(content)
+            if size > MOST_YAML or len(pointers) > MOST_POINTERS:
+                wanted = f"at most {MOST_POINTERS}, of {size_text(MOST_YAML)} together"
+                raise InputError(self.commit[:7], "holds too many .dvc files", found=len(pointers), wanted=wanted)
+            pointer = parse_yaml(content)
+            found |= dict(_outs_of(pointer if isinstance(pointer, dict) else {}, PurePosixPath(name).parent))
         return found
 
     def _from_git(self, blob: Blob) -> bytes:

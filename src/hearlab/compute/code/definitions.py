@@ -79,6 +79,10 @@ class Reached:
             self._places[top] = places(top)
         return self._places[top]
 
+    def is_module(self, dotted: str) -> bool:
+        """Whether it is the name of a module or package, not of something in one."""
+        return self._source(dotted) is not None
+
     def named(self, dotted: str) -> Iterator[Definition]:
         """What 'package.module.name' names: a definition, or all of a module."""
         parts = dotted.split(".")

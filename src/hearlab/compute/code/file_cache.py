@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from io import BufferedReader
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,15 +30,17 @@ def settled(mark: Stamp) -> bool:
     return time.time_ns() - max(mark[1], mark[3]) > TICK
 
 
-def is_left_by_python(name: str) -> bool:
-    """Whether a file or folder of that name is what Python, or Numba, keeps of the code beside it."""
-    return name == "__pycache__" or name.endswith((".pyc", ".pyo", ".nbi", ".nbc"))
+def is_left_over(name: str) -> bool:
+    """Whether a file or folder of that name is what Python, Numba or an editor leaves beside the code, or hidden."""
+    if name.startswith((".", "#")) or name.endswith(("~", ".pyc", ".pyo", ".nbi", ".nbc")):
+        return True
+    return name in ("__pycache__", "4913")  # the number is Vim's probe of a folder
 
 
 class FileCache(Generic[T]):
-    """What `make` makes of a file's bytes, kept as long as the file is as it was."""
+    """What `make` makes of a path and its open file, kept as long as the file is as it was."""
 
-    def __init__(self, make: Callable[[str, bytes], T]) -> None:
+    def __init__(self, make: Callable[[str, BufferedReader], T]) -> None:
         self._make = make
         self._known: dict[str, tuple[Stamp, bool, T]] = {}
 
@@ -48,13 +51,12 @@ class FileCache(Generic[T]):
         if known is None or known[0] != mark or not known[1]:
             sure = settled(mark)
             with open(path, "rb") as file:
-                content = file.read()
-            known = self._known[path] = mark, sure, self._make(path, content)
+                known = self._known[path] = mark, sure, self._make(path, file)
         return mark, known[2]
 
 
-def _digest(path: str, content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(path: str, file: BufferedReader) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()  # in pieces: weights in a package can be gigabytes
 
 
 digests = FileCache(_digest)

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 
 from hearlab.compute.code.file_cache import FileCache
 from hearlab.errors import InputError
@@ -70,7 +71,8 @@ class Module:
         return self.definitions.get(name, []) if name else self.effects
 
 
-def _parse(path: str, content: bytes) -> Module:
+def _parse(path: str, file: BufferedReader) -> Module:
+    content = file.read()
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:

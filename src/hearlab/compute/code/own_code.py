@@ -3,6 +3,9 @@
 Python has many ways to reach code, and a package that is not HearLab's may use all of them. So nothing is followed
 inside it: every file of the package counts, data files too, and every file of other local code that it imports or names
 in a text. Of installed distributions the version counts. No path of this machine does.
+
+Of HearLab what it names counts, by definitions; where it has a module of HearLab as an object, or loads modules by
+names that are made at run time, all of HearLab does.
 """
 
 from __future__ import annotations
@@ -16,34 +19,44 @@ import re
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 
 from hearlab.compute.code.definitions import OWN_PACKAGE, Reached, places
-from hearlab.compute.code.file_cache import FileCache, Stamp, digests, is_left_by_python, stamp
+from hearlab.compute.code.file_cache import FileCache, Stamp, digests, is_left_over, stamp
 from hearlab.compute.code.module_table import decorator_name, imports_of, mentions
+from hearlab.errors import InputError
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.\w+)*)?")
-_FILE = re.compile(r"[\w. /-]{1,200}")
+LONGEST_FILE = 200
 _INSTALLED = {"site-packages", "dist-packages"}
 _LOADERS = {"__import__", "import_module", "find_spec"}
+# They load what a text or a path says; with another name they would not be seen.
+_OTHER_LOADERS = {"exec_module", "load_module", "resolve_name", "run_module", "run_path", "spec_from_file_location"}
+OUTPUTS = ("data", "metrics", ".hearlab")  # of a workspace
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a source file names: modules, definitions of HearLab, texts."""
+    """What a source file names: modules, what it takes from HearLab, definitions of HearLab, texts.
 
-    imports: frozenset[str]
-    hearlab: frozenset[str]
-    texts: frozenset[str]
+    `anything`: it can load or reach any module.
+    """
+
+    imports: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+    hearlab: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    anything: bool = False
 
 
-def _read(path: str, content: bytes) -> _Facts:
+def _read(path: str, file: BufferedReader) -> _Facts:
     try:
-        tree = ast.parse(content)
+        tree = ast.parse(file.read())
     except (SyntaxError, ValueError):
-        return _Facts(frozenset(), frozenset(), frozenset())
-    _leave_type_checking_aside(tree)
+        return _Facts()
     found = mentions(tree)
     imports, hearlab, texts = set[str](), set[str](), set(found.texts)
+    taken, seen = set[str](), set[ast.AST]()
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -51,20 +64,35 @@ def _read(path: str, content: bytes) -> _Facts:
             case ast.ImportFrom(module=str(module), level=0, names=names):
                 imports.add(module)
                 hearlab |= {module if alias.name == "*" else f"{module}.{alias.name}" for alias in names}
-            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if decorator_name(node) in _LOADERS:
+                taken |= {f"{module}.{alias.name}" for alias in names}
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if decorator_name(
+                node
+            ) in _LOADERS and not name.startswith("."):
                 imports.add(name)
+                seen.add(node.func)
     hearlab |= imports | {text.replace(":", ".") for text in texts if _DOTTED.fullmatch(text)}
     bound, _ = imports_of(found.imports, "a.b.c.d.e.f.g.h")
     for root, attributes in found.chains:
         hearlab |= {".".join(filter(None, (*target, *attributes))) for target in bound.get(root, ())}
-    own = frozenset(name for name in hearlab if f"{name}.".startswith(f"{OWN_PACKAGE}."))
-    return _Facts(frozenset(imports), own, frozenset(texts))
+    own, objects = (frozenset(filter(_is_hearlab, names)) for names in (hearlab, taken))
+    anything = any(_loads_anything(node) for node in ast.walk(tree) if node not in seen)
+    return _Facts(frozenset(imports), objects, own, frozenset(texts), anything)
 
 
-def _leave_type_checking_aside(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).split(".")[-1] == "TYPE_CHECKING":
-            node.body = [ast.Pass()]
+def _is_hearlab(dotted: str) -> bool:
+    return f"{dotted}.".startswith(f"{OWN_PACKAGE}.")
+
+
+def _loads_anything(node: ast.AST) -> bool:
+    """Whether a piece of code has HearLab as an object, or a loader that is not called with a plain name."""
+    match node:
+        case ast.Import(names=names):
+            return any(_is_hearlab(alias.name) for alias in names)
+        case ast.alias(name=name, asname=str()):
+            return name in _LOADERS | _OTHER_LOADERS
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in _LOADERS | _OTHER_LOADERS
+    return False
 
 
 _facts = FileCache(_read)
@@ -84,11 +112,14 @@ class OwnCode:
         self._lines: list[str] = []
         self._reached = reached
         self._seen: set[str] = set()
+        self._anything = False
         self._pending = [name.partition(":")[0].split(".")[0] for name in names]
         for top in tuple(self._pending):
             self._take(top, reached.places(top))
         while self._pending:
             self._follow(self._pending.pop())
+        if self._anything:
+            self._take(OWN_PACKAGE, reached.places(OWN_PACKAGE))
 
     def lines(self) -> list[str]:
         """One line for each file, each distribution and each module that is not there."""
@@ -103,43 +134,46 @@ class OwnCode:
             self._seen.add(top)
             if not _is_standard(top):
                 self._lines.append(f"absent {top}")
-        elif _is_installed(where[0]):
-            self._seen.add(top)
-            for place in where:
-                self.folders[os.path.dirname(place)] = stamp(os.path.dirname(place))  # changes with an installation
-            versions = _versions(top, where)
-            self._lines += versions
-            if not versions:
-                self._take(top, where)  # no distribution says what it is
-        elif not _in_standard_library(where[0]):
-            self._take(top, where)
+            return
+        self._seen.add(top)
+        installed = list(filter(_is_installed, where))  # a namespace package can be both
+        for place in installed:
+            self.folders[os.path.dirname(place)] = stamp(os.path.dirname(place))  # changes with an installation
+        versions = _versions(top, installed) if installed else []
+        self._lines += versions
+        if versions:
+            where = [place for place in where if place not in installed]
+        # Else no distribution says what it is.
+        self._take(top, [place for place in where if not _in_standard_library(place)])
 
     def _take(self, top: str, where: Iterable[str]) -> None:
         self._seen.add(top)
-        for place in where:
+        for number, place in enumerate(where):
             if os.path.isdir(place):
+                portion = f"{top}/{number}" if number else top  # of a namespace package
                 for path in self._walk(place):
-                    self._add(path, f"{top}/{os.path.relpath(path, place)}", None)
+                    self._add(path, f"{portion}/{os.path.relpath(path, place)}", None)
             else:
                 self._add(place, os.path.basename(place), os.path.dirname(place))
 
     def _walk(self, folder: str) -> Iterator[str]:
         for parent, folders, files in os.walk(folder, followlinks=True):
             self.folders[parent] = stamp(parent)
+            _check_no_workspace(parent, files)
             folders[:] = sorted(
                 name
                 for name in folders
-                if not is_left_by_python(name)
-                and not name.startswith(".")
-                and os.path.realpath(os.path.join(parent, name)) not in map(os.path.realpath, self._above(parent))
+                if not is_left_over(name)
+                and not _is_environment(os.path.join(parent, name))
+                and os.path.realpath(os.path.join(parent, name)) not in map(os.path.realpath, self.above(parent))
             )
             for name in sorted(files):
                 path = os.path.join(parent, name)
-                if not is_left_by_python(name) and not name.startswith(".") and os.path.isfile(path):
+                if not is_left_over(name) and os.path.isfile(path):
                     yield path
 
     @staticmethod
-    def _above(folder: str) -> Iterator[str]:
+    def above(folder: str) -> Iterator[str]:
         """The folder and those that hold it: a link to one of them leads in a circle."""
         while True:
             yield folder
@@ -157,6 +191,7 @@ class OwnCode:
         _, facts = _facts.of(path)
         self._pending += [module.split(".")[0] for module in facts.imports]
         self._reached.add(definition for dotted in facts.hearlab for definition in self._reached.named(dotted))
+        self._anything |= facts.anything or any(map(self._reached.is_module, facts.taken))
         for text in facts.texts:
             if _DOTTED.fullmatch(text) and self._is_local(text.partition(":")[0]):
                 self._pending.append(text.partition(":")[0].split(".")[0])
@@ -180,7 +215,11 @@ class OwnCode:
 
     def _add_data(self, folder: str, texts: Iterable[str]) -> None:
         """Files that texts name, by themselves or after a folder that another text names."""
-        names = [text for text in texts if _FILE.fullmatch(text) and ".." not in text and not text.startswith("/")]
+        names = [
+            text
+            for text in texts
+            if 0 < len(text) <= LONGEST_FILE and text.isprintable() and ".." not in text and not text.startswith("/")
+        ]
         bases = [folder]
         for base in bases:
             self.folders[base] = stamp(base)
@@ -190,6 +229,24 @@ class OwnCode:
                     self._add(path, os.path.relpath(path, folder), None)
                 elif os.path.isdir(path) and path not in bases:
                     bases.append(path)
+
+
+def _check_no_workspace(folder: str, files: Iterable[str]) -> None:
+    """What a run writes must not be part of the code that it runs."""
+    found = "dvc.yaml" if "dvc.yaml" in files else None
+    real = os.path.realpath(folder)
+    for above in OwnCode.above(real) if os.path.islink(folder) else ():
+        if os.path.isfile(os.path.join(above, "dvc.yaml")):
+            inside = os.path.relpath(real, above).split(os.sep)[0]
+            found = f"a link to {real}" if inside in (".", *OUTPUTS) else found
+    if found:
+        problem = "is in a package of your own, all files of which are part of the keys of its units"
+        raise InputError(folder, problem, found=found, advice="move the system into a package of its own")
+
+
+def _is_environment(folder: str) -> bool:
+    """Whether it is a virtual environment: what is imported from it counts by its version."""
+    return any(os.path.exists(os.path.join(folder, name)) for name in ("pyvenv.cfg", "conda-meta"))
 
 
 def is_local(path: str) -> bool:

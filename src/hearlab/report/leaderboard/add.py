@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.code_identity import code_of, is_own
+from hearlab.compute.memo import Memo
+from hearlab.compute.unchanged import CodeWatch
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, read_bytes
 from hearlab.params import PARAMS_FILE, Params, load_params
@@ -19,10 +21,12 @@ from hearlab.scores.statistics import ClusteredMean
 from hearlab.scores.table import Pair, ScoreTable, track_tables
 from hearlab.scores.tracks import TRACKS, Track
 from hearlab.secrets import hide
+from hearlab.stages import STAGES, has_units, index_file, stage_units
 from hearlab.systems.base import is_baseline
 from hearlab.text import few
 from hearlab.versions.dvc_command import run_dvc
-from hearlab.versions.git import git, git_text
+from hearlab.versions.git import git_text
+from hearlab.versions.lock import Lock, stages_behind
 from hearlab.versions.revisions import RevisionFiles, find_revision
 
 DECIMALS = 8  # of scores, as the stages write them
@@ -50,6 +54,7 @@ def new_entry(
     params = load_params(root / PARAMS_FILE)
     _check_system_is_committed(root, params.enhance.system)
     _check_up_to_date(root, result.track.scoring_stage)
+    check_keys(root, params, head.lock, result.track.scoring_stage)
     tables = _scores(root, result, origin.scores)
     table = tables[result.track.headline.name]
     check_complete(table, list(scoring_units(root, result.track)), result.scores)
@@ -158,16 +163,44 @@ def _system_name(params: Params, track: Track) -> str:
 
 
 def _check_system_is_committed(root: Path, dotted: str) -> None:
-    """The code of an own system that lies in this repository must be in git, or nobody else has it."""
-    with contextlib.suppress(ImportError, ValueError):
-        spec = importlib.util.find_spec(dotted.partition(":")[0])
-        if spec is None or not spec.origin:
-            return
-        path = Path(spec.origin).resolve()
-        inside = path.is_relative_to(root.resolve()) and "site-packages" not in path.parts
-        if inside and git(root, "ls-files", "--error-unmatch", "--", str(path)) is None:
-            own = path.relative_to(root.resolve())
-            raise InputError(own, "holds the system and is not in git", advice="git add and commit it")
+    """All files of an own system that lie in this repository must be in git, or nobody else has them."""
+    if not is_own(dotted):
+        return
+    inside = os.path.join(root.resolve(), "")
+    files = [path for path in map(os.path.realpath, code_of(None, (dotted,)).own) if path.startswith(inside)]
+    known = git_text(root, "ls-files", "-z", "--full-name", "--", ".").split("\0")
+    top = git_text(root, "rev-parse", "--show-toplevel").strip() or inside
+    committed = {os.path.realpath(os.path.join(top, name)) for name in known}
+    if lost := [os.path.relpath(path, inside) for path in files if path not in committed]:
+        problem = "belongs to the system and is not in git"
+        raise InputError(lost[0], problem, found=few(lost, SHOWN), advice="git add and commit it")
+
+
+def check_keys(root: Path, params: Params, lock: Lock, stage: str) -> None:
+    """The units of a stage, and of all before it, must be those of the parameters, data and code that are here.
+
+    dvc.lock may say so and be wrong: DVC reads what it notes of a stage after the stage has ended.
+
+    Raises:
+        InputError: they are others.
+    """
+    memo, code = Memo(root, journal=False), CodeWatch()
+    identities = memo.identities()
+    for name in stages_behind(lock, stage):
+        module, *arguments = name.split("@")
+        if module not in STAGES or not has_units(module):
+            continue
+        index = root / index_file(module, params, *arguments)
+        if not index.exists():
+            continue
+        known = memo.load_index(index)
+        units = stage_units(module, params, *arguments)
+        other = [unit.id for unit in units if unit.key(identities, code.identity(unit))[0] not in known]
+        if other:
+            problem = f"{len(other)} units are of other parameters, data or code than dvc.lock says"
+            advice = f"dvc repro --force --single-item {name}, then dvc repro"
+            raise InputError(name, problem, found=few(other, SHOWN), advice=advice)
+    identities.save()
 
 
 def _check_free(path: Path) -> None:

@@ -27,7 +27,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from hearlab.errors import InputError
-from hearlab.files import atomic_path, read_yaml
+from hearlab.files import MOST_SHORT_YAML, atomic_path, read_yaml
 from hearlab.names import line_fault, name_fault, safe_name
 from hearlab.scores.tracks import TRACKS, Metric
 
@@ -181,7 +181,7 @@ def load_entry(path: Path) -> LeaderboardEntry:
     Raises:
         InputError: it is not as it should be: one line names the file, the field, what was found and wanted.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, most=MOST_SHORT_YAML)
     if "name" in content:
         raise InputError(path, "unknown key", field="name", advice="the file's own name is the entry's")
     try:
