@@ -339,3 +339,29 @@ def test_a_result_that_dvc_lock_labels_with_later_parameters(workspace: Path, mo
     replace(workspace / "params.yaml", "scale: 1.0", "scale: 0.5")
     with pytest.raises(InputError, match="enhance_speech: 3 units are of other parameters, data or code"):
         check_keys(workspace, load_params(), lock, "enhance_speech")
+
+
+def test_a_source_changed_twice_in_one_second(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To as many bytes: Python would run what it compiled of the first one."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    dsp = workspace / "my_lab" / "dsp.py"
+    stage(workspace)
+    loud, second = level(workspace, "L1"), int(dsp.stat().st_mtime)
+    assert list((workspace / "my_lab" / "__pycache__").glob("dsp.*"))
+    for gain, part in (("0.5", 0.2), ("1.0", 0.4)):
+        dsp.write_text(f"GAIN = {gain}\n")
+        os.utime(dsp, (second + 60, second + 60 + part))
+        for compiled in (workspace / "my_lab" / "__pycache__").glob("dsp.*"):
+            os.utime(compiled, (second, second))
+        stage(workspace)
+        assert level(workspace, "L1") == pytest.approx(float(gain) * loud, rel=0.01)
+    shutil.copytree(REPOSITORY / "src" / "hearlab", workspace / "src" / "hearlab")
+    stage(workspace)
+    audio = workspace / "src/hearlab/audio.py"
+    (compiled,) = (audio.parent / "__pycache__").glob("audio.*")
+    second = int(audio.stat().st_mtime)
+    replace(audio, "scaled = full_scale *", "scaled = full_scale /")
+    os.utime(audio, (second, second))
+    os.utime(compiled, (second, second))
+    assert "audio.py: changed while the stage started, or in the second" in stage(workspace, code=1)
+    assert done_before(stage(workspace)) == 0

@@ -219,3 +219,10 @@ def test_a_name_with_nul(root: Path) -> None:
     head = find_revision("HEAD", root)
     assert head.read("a\0b") is None
     assert not head.holds("a\0b")
+
+
+def test_a_commit_of_very_many_dvc_files(root: Path) -> None:
+    """Each takes seconds to read."""
+    sha = commit(root, **{f"d{n}.dvc": "outs:\n" + "- {path: x, md5: y}\n" * 5_000 for n in range(6)})
+    with Checkout(root, sha) as checkout, pytest.raises(InputError, match=r"holds too many \.dvc files"):
+        checkout.pull(["data"])

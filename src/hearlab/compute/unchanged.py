@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hearlab
+from hearlab.compute.code.bytecode import drop_stale_bytecode
 from hearlab.compute.code.definitions import OWN_PACKAGE, places
 from hearlab.compute.code.file_cache import Stamp, is_left_over, stamp
 from hearlab.compute.code.own_code import is_local
@@ -68,8 +69,10 @@ class CodeWatch:
             code = code_of(function, names)
             source = tuple(os.path.join(folder, "") for folder in places(OWN_PACKAGE))
             for path, (mark, _) in code.files.items():
-                if max(mark[1], mark[3]) > hearlab.BEGAN and path.startswith(source):
-                    raise changed(path, "while the stage started")
+                if not path.startswith(source):
+                    continue
+                if max(mark[1], mark[3]) > hearlab.BEGAN or (path.endswith(".py") and drop_stale_bytecode(path)):
+                    raise changed(path, "while the stage started, or in the second in which it was compiled")
             if self._system and tuple(sorted(filter(is_own, names))) == self._system:
                 self._check_loaded(code)
             self._codes[key] = code

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 
+from hearlab.compute.code.bytecode import drop_stale_bytecode
 from hearlab.compute.code.definitions import OWN_PACKAGE, Reached, places
 from hearlab.compute.code.file_cache import FileCache, Stamp, digests, is_left_over, stamp
 from hearlab.compute.code.module_table import decorator_name, imports_of, mentions
@@ -50,6 +51,7 @@ class _Facts:
 
 
 def _read(path: str, file: BufferedReader) -> _Facts:
+    drop_stale_bytecode(path)
     try:
         tree = ast.parse(file.read())
     except (SyntaxError, ValueError):

@@ -52,7 +52,7 @@ def new_entry(
     result = result_of(head, TRACKS[track], "HEAD")
     origin = origin_of(head, result)
     params = load_params(root / PARAMS_FILE)
-    _check_system_is_committed(root, params.enhance.system)
+    check_system_is_committed(root, params.enhance.system)
     _check_up_to_date(root, result.track.scoring_stage)
     check_keys(root, params, head.lock, result.track.scoring_stage)
     tables = _scores(root, result, origin.scores)
@@ -162,7 +162,7 @@ def _system_name(params: Params, track: Track) -> str:
     return name if track.cluster == "scene" else f"{name}, {params.separate.model}"
 
 
-def _check_system_is_committed(root: Path, dotted: str) -> None:
+def check_system_is_committed(root: Path, dotted: str) -> None:
     """All files of an own system that lie in this repository must be in git, or nobody else has them."""
     if not is_own(dotted):
         return
