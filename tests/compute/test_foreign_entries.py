@@ -265,7 +265,7 @@ def test_a_journal_with_wrong_lines(place: Place, record: str) -> None:
 
 @pytest.mark.slow
 def test_very_many_entries(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Within the bounds of a file: right ones are learnt, wrong ones counted; beyond, the file is refused."""
+    """Right ones are learnt, wrong ones counted."""
     entry = dict(place.index["units"][0])
     bad = {**entry, "files": "no list"}
     del entry[CHECK]
