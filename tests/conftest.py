@@ -20,6 +20,12 @@ def _reference(part: str) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has HearLab remember as a secret is hidden for the rest of the process."""
+    monkeypatch.setattr("hearlab.secrets._remembered", set())
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of golden values."""
