@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -52,7 +53,22 @@ def ran(output: str) -> dict[str, int]:
 
 
 def make_project(folder: Path) -> Path:
-    """A repository with a smaller demo, run once and committed."""
+    """A repository with a smaller demo, run once and committed: a copy of the one that all tests of a session share."""
+    session = next((each for each in folder.parents if re.fullmatch(r"pytest-\d+", each.name)), folder.parent)
+    shared = session / "project" / "hearlab"
+    shared.parent.mkdir(exist_ok=True)
+    with (session / "project.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared.parent / "made").exists():
+            run_project(shared)
+            (shared.parent / "made").touch()
+    run(shared.parent, "cp", "-a", str(shared), str(folder))  # links within it stay links
+    run(folder, "git", "status")  # sees that the copies are what it knows
+    return folder
+
+
+def run_project(folder: Path) -> Path:
+    """A repository with a smaller demo, run in this place and committed."""
     if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("dvc is not installed beside this Python: make test installs it")
     folder.mkdir()
