@@ -112,8 +112,8 @@ def environment(folder: Path) -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder / LAB}",
-        # A module that is changed twice within a second and keeps its length would be run as it was.
-        "PYTHONDONTWRITEBYTECODE": "",  # as users have it
+        # As users have it: a module that is changed twice within a second and keeps its length must not run as it was.
+        "PYTHONDONTWRITEBYTECODE": "",
         "GIT_AUTHOR_NAME": "Tester",
         "GIT_AUTHOR_EMAIL": "tester@example.org",
         "GIT_COMMITTER_NAME": "Tester",

@@ -14,10 +14,8 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
+from hearlab.compute.code.file_cache import TICK
 from hearlab.files import md5_of, write_text
-
-# A file system's clock ticks in steps of some ms: bytes written twice in one of them have the same time of change.
-TICK = 20_000_000
 
 
 def stamp(status: os.stat_result) -> str:

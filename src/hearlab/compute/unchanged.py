@@ -195,8 +195,9 @@ def _listen() -> None:
     """Hear of each piece of code that is run as a whole: a module, in whatever way it is loaded, or a script."""
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if _notes and event == "exec" and isinstance(file := getattr(arguments[0], "co_filename", None), str):
-            _notes[-1][file] = os.path.abspath(file)
+        if event == "exec" and isinstance(file := getattr(arguments[0], "co_filename", None), str):
+            for notes in _notes[-1:]:  # another thread may end the block meanwhile
+                notes[file] = os.path.abspath(file)
 
     sys.addaudithook(hear)
 

@@ -38,7 +38,7 @@ stages:
 ATTACK = """echo ran > {0}/ran
 env > environment
 cp {0}/home/secret stolen || echo nothing to steal
-echo x >> {0}/work/.dvc/config || echo no write
+echo x >> {0}/clone/.dvc/config || echo no write
 printf 'scene,listener,haspi\\nS1,L1,0.5\\nS1,L2,0.25\\n' > metrics/speech.csv
 env | grep OF-MINE || echo no secrets
 """
@@ -48,7 +48,7 @@ env | grep OF-MINE || echo no secrets
 def work(tmp_path: Path) -> Path:
     """A clone with the entry `evil`, whose table can be had from nowhere."""
     pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
-    root = tmp_path / "work"
+    root = tmp_path / "clone"
     (tmp_path / "home").mkdir()
     (tmp_path / "home/secret").write_text("TOKEN-OF-MINE")
     (root / ".dvc").mkdir(parents=True)

@@ -11,13 +11,13 @@ import importlib.util
 import marshal
 import os
 
+from hearlab.compute.code.file_cache import TICK
 from hearlab.errors import InputError
 
 HEADER = 16  # magic number, flags, time, size (Python's documentation, `importlib`, and PEP 552)
-TICK = 20_000_000  # ns; file systems' clocks tick in steps of some ms
 
 
-def has_stale_bytecode(path: str) -> str | None:
+def _stale_bytecode(path: str) -> str | None:
     """The `.pyc` that Python would run for a source file, although it is of another source; None if there is none."""
     with contextlib.suppress(OSError, ValueError, EOFError, TypeError, SyntaxError, NotImplementedError):
         compiled = importlib.util.cache_from_source(path)
@@ -42,7 +42,7 @@ def drop_stale_bytecode(path: str) -> bool:
     Raises:
         InputError: it cannot be removed.
     """
-    compiled = has_stale_bytecode(path)
+    compiled = _stale_bytecode(path)
     if compiled is None:
         return False
     try:

@@ -163,7 +163,7 @@ def _system_name(params: Params, track: Track) -> str:
 
 
 def check_system_is_committed(root: Path, dotted: str) -> None:
-    """All files of an own system that lie in this repository must be in git, or nobody else has them."""
+    """All files of an own system that lie in this repository must be in git or DVC, or nobody else has them."""
     if not is_own(dotted):
         return
     inside = os.path.join(root.resolve(), "")
@@ -171,9 +171,15 @@ def check_system_is_committed(root: Path, dotted: str) -> None:
     known = git_text(root, "ls-files", "-z", "--full-name", "--", ".").split("\0")
     top = git_text(root, "rev-parse", "--show-toplevel").strip() or inside
     committed = {os.path.realpath(os.path.join(top, name)) for name in known}
-    if lost := [os.path.relpath(path, inside) for path in files if path not in committed]:
-        problem = "belongs to the system and is not in git"
-        raise InputError(lost[0], problem, found=few(lost, SHOWN), advice="git add and commit it")
+
+    def is_held(path: str) -> bool:
+        """By git, or by DVC, whose .dvc file of it or of a folder above it is in git."""
+        above = (str(one) for one in Path(path).parents if str(one).startswith(inside))
+        return path in committed or any(f"{one}.dvc" in committed for one in (path, *above))
+
+    if lost := [os.path.relpath(path, inside) for path in files if not is_held(path)]:
+        problem = "belongs to the system and is in neither git nor DVC"
+        raise InputError(lost[0], problem, found=few(lost, SHOWN), advice="git add or dvc add it, and commit")
 
 
 def check_keys(root: Path, params: Params, lock: Lock, stage: str) -> None:
