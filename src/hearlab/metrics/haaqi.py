@@ -39,6 +39,7 @@ from hearlab.metrics.quality import (
     relative_loudness,
 )
 from hearlab.metrics.seeds import Rng, random_state
+from hearlab.scores.tracks import CHALLENGE, MUSIC_LEVELS
 
 # Sound pressure level in dB that a reference stem is given in the Cadenza challenge.
 STEM_LEVEL_DB = 65.0
@@ -112,30 +113,36 @@ def haaqi_stem(
     processed_rate: float,
     audiogram: Audiogram,
     *,
+    music_level: str = CHALLENGE,
     level: float | None = None,
     rng: Rng = None,
 ) -> HaaqiResult:
     """HAAQI of one ear of one stem, as the Cadenza challenge (CAD1) scores it.
 
-    The reference is presented at 65 dB SPL (its RMS at its own rate), the processed signal at the same calibration.
-    Signals at other rates are resampled to 24 kHz in single precision.
+    The reference is presented at 65 dB SPL, the processed signal at the same calibration. Signals at other rates are
+    resampled to 24 kHz in single precision.
 
     Args:
         reference: one channel of the stem, shape (n,), at 44.1 kHz in the challenge.
         processed: what the listener hears of it, shape (m,), at 24 kHz in the challenge.
+        music_level: which RMS of the reference is at 65 dB SPL: 'challenge', that at 24 kHz (pyclarity 0.3, with which
+            the challenge was scored), or 'current', that at its own rate (pyclarity from 0.5 on).
         level: dB SPL of an RMS of 1 instead of the published level.
         rng: the stream that serves all stems of a song and listener: drums, bass, other, vocals, left before right.
 
     Raises:
-        InputError: as `haaqi`.
+        InputError: as `haaqi`; an unknown `music_level`.
     """
+    if music_level not in MUSIC_LEVELS:
+        raise InputError("music_level", "is unknown", found=repr(music_level)[:80], wanted=" or ".join(MUSIC_LEVELS))
     clean = validation.monaural("reference", reference, silence=True)
+    stem = _at_model_rate(clean, validation.sample_rate("reference_rate", reference_rate))
     if level is None:
-        loudness = rms(clean)
+        loudness = rms(stem.astype(np.float64) if music_level == CHALLENGE else clean)
         # The level of silence says nothing, and is not used.
         level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
     del clean  # songs are long, and a copy of the caller's own may be one too many
-    signals = (reference, reference_rate), (processed, processed_rate)
+    signals = (stem, MODEL_RATE), (processed, processed_rate)
     return _score(signals, audiogram, AMPLIFY, level, rng, _at_model_rate)
 
 
