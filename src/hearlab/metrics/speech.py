@@ -163,9 +163,7 @@ class SpeechPair:
 class BinauralReference:
     """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`."""
 
-    def __init__(
-        self, reference: ArrayLike, rate: float, *, level: float = 100.0, basal_shift: float = 0.0
-    ) -> None:
+    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0, basal_shift: float = 0.0) -> None:
         samples = validation.binaural("reference", reference)
         rate = validation.sample_rate("rate", rate)
         self._ears = [
