@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from hearlab.errors import ParameterError
 from hearlab.params import load_params
+from hearlab.scores.tracks import MUSIC_LEVELS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXT = (REPOSITORY / "params.yaml").read_text()
@@ -21,9 +23,20 @@ def test_the_repository_s_own_parameters_are_right() -> None:
     assert params.enhance.gain == 0
 
 
+def test_the_level_of_music_in_older_revisions(tmp_path: Path) -> None:
+    """They do not know the parameter, and were scored by what is now the current rule."""
+    assert load_params(REPOSITORY / "params.yaml").evaluate.music_level == "challenge"
+    (tmp_path / "params.yaml").write_text(re.sub(r"  music_level: .*\n", "", TEXT))
+    assert load_params(tmp_path / "params.yaml").evaluate.music_level == "current"
+    for level in MUSIC_LEVELS:
+        (tmp_path / "params.yaml").write_text(TEXT.replace("music_level: challenge", f"music_level: {level}"))
+        assert load_params(tmp_path / "params.yaml").evaluate.music_level == level
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("level: challenge", "level: v0.3", "evaluate.music_level: wrong value .*wanted 'challenge' or 'current'"),
         ("  gain: 0", "  gian: 0", "enhance.gian: unknown key .*; did you mean gain\\?"),
         ("  gain: 0", "  gain: loud", 'enhance.gain: wrong value \\(found "loud", wanted a valid number\\)'),
         ("  gain: 0", "  gain: 1000", "enhance.gain: wrong value \\(found 1000, wanted less than or equal to 100\\)"),

@@ -138,6 +138,7 @@ def haaqi_pair(*, root: str, song: str, references: str, enhanced: str, listener
             references=references,
             enhanced=enhanced,
             segment=None,
+            music_level="current",  # pyclarity 0.9.0
         )
 
     return Job(run, lambda scores: {name: scores[name] for name in COLUMNS})
@@ -155,7 +156,9 @@ def haaqi_stem(*, reference: str, processed: str, listener: dict[str, Any], seed
     def run() -> Any:
         clean, clean_rate = read_audio(reference)
         heard = read_stem(Path(processed), rate=24000)
-        return metric(clean[:, 0], clean_rate, heard, 24000, person.left, rng=np.random.RandomState(seed))
+        signals = clean[:, 0], clean_rate, heard, 24000
+        # The level is that of pyclarity 0.9.0.
+        return metric(*signals, person.left, music_level="current", rng=np.random.RandomState(seed))
 
     return Job(run, _quality_values)
 

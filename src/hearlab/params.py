@@ -192,6 +192,7 @@ class Evaluate(Section):
     song_split: Literal["train", "valid", "test"]
     song_listeners: Literal["train", "valid", "test"]
     small_test: bool
+    music_level: Literal["challenge", "current"] = "current"  # of older revisions; params.yaml says challenge
 
 
 class SplitCounts(Section):

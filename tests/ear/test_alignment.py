@@ -67,6 +67,14 @@ def test_bands_are_aligned_one_by_one(delays):
     np.testing.assert_array_equal(aligned(references, late)[:, inside], references[:, inside])
 
 
+@pytest.mark.parametrize(("delay", "moved"), [(BAND_RANGE, BAND_RANGE - 1), (-BAND_RANGE, -BAND_RANGE)])
+def test_a_band_that_is_late_by_exactly_100_ms_is_moved_a_sample_less_as_published(delay, moved):
+    references = np.zeros((2, 12000))
+    references[:, 5000:5100] = np.hanning(100)
+    late = advance(references, -delay)
+    np.testing.assert_array_equal(aligned(references, late), advance(late, moved).astype(np.float32))
+
+
 def test_delays_of_bands_beyond_100_ms_are_not_followed():
     references = np.zeros((2, 12000))
     references[:, 5000:5100] = np.hanning(100)

@@ -30,8 +30,10 @@ def amplitude(decibels: float) -> float:
     return 10 ** ((decibels - LEVEL) / 20)
 
 
-def plain_gammatone(signal: np.ndarray, band: int, bandwidth: float) -> tuple[np.ndarray, np.ndarray]:
-    frequency = centre_frequencies()[band]
+def plain_gammatone(
+    signal: np.ndarray, band: int, bandwidth: float, basal_shift: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    frequency = centre_frequencies(basal_shift)[band]
     pole = np.exp(-2 * np.pi * 1.019 * bandwidth * equivalent_bandwidth(frequency) / 24000)
     carrier = np.exp(-2j * np.pi * frequency / 24000 * np.arange(signal.size))
     filtered = signal * carrier
@@ -54,20 +56,21 @@ def plain_gain(control: np.ndarray, loss: LossParameters, band: int, level: floa
 @pytest.mark.parametrize("loss", [normal_hearing(), IMPAIRED])
 @pytest.mark.parametrize("bands", [(0, 1), (16, 17), (30, 31), (9, 9)])
 @pytest.mark.parametrize("n", [3, BLOCK, 1000])
-def test_compression_step_by_step(loss, bands, n):
+@pytest.mark.parametrize("basal_shift", [0.0, 0.02])
+def test_compression_step_by_step(loss, bands, n, basal_shift):
     random = np.random.RandomState(0)
     signals = tuple(gain * random.standard_normal(n) for gain in (30.0, 0.01))
     signals[0][n // 2 : n // 2 + n // 4] = 0
-    channels = Channels(signals, bands)
+    channels = Channels(signals, bands, basal_shift)
     bandwidths = np.array([1.2, 2.3])
     envelopes, motions = empty_rows(2, n), empty_rows(2, n)
-    how = compression(bands, bandwidths, control_rms(channels), loss, LEVEL)
+    how = compression(bands, bandwidths, control_rms(channels), loss, LEVEL, basal_shift)
     rms = compress(channels, how, envelopes, motions)
     alone = empty_rows(2, n)
     compress(channels, how, alone)
     np.testing.assert_array_equal(alone, envelopes)
     for channel, (signal, band) in enumerate(zip(signals, bands, strict=True)):
-        control, _ = plain_gammatone(signal, band, widest_bandwidth()[band])
+        control, _ = plain_gammatone(signal, band, widest_bandwidth()[band], basal_shift)
         envelope, motion = plain_gammatone(signal, band, bandwidths[channel])
         assert rms[channel] == pytest.approx(np.sqrt(np.mean(envelope**2)), rel=SINGLE)
         gain = plain_gain(control, loss, band, LEVEL)

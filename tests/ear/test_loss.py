@@ -44,6 +44,16 @@ def test_centre_frequencies_cannot_be_changed_by_accident():
         centre_frequencies()[0] = 1.0
 
 
+def test_frequencies_of_a_basal_shift_by_hand():
+    # Greenwood: f = 165.4 (10^(2.1 x) - 1). x = 0.0816 at 80 Hz and 0.8064 at 8000 Hz; 2 % further from the apex:
+    frequencies = centre_frequencies(0.02)
+    assert frequencies[[0, -1]] == pytest.approx([81.944, 8662.27], rel=1e-5)
+    # Between them, they are evenly spaced in ERB rate.
+    steps = np.diff(np.log(frequencies + 9.26449 * 24.7))
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-9)
+    np.testing.assert_array_equal(centre_frequencies(0.0), centre_frequencies())
+
+
 def test_no_loss():
     normal = normal_hearing()
     np.testing.assert_array_equal(normal.outer_attenuation, 0)

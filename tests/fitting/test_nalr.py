@@ -114,6 +114,53 @@ def test_response_follows_the_prescription(taps: int, rate: int) -> None:
     np.testing.assert_allclose(response_db, prescribed_gain(ear)[2:], rtol=0, atol=RESPONSE_TOLERANCE_DB)
 
 
+def gain_db(fir: np.ndarray, frequencies: np.ndarray, rate: float) -> np.ndarray:
+    phase = np.exp(-2j * np.pi * np.outer(frequencies, np.arange(fir.size)) / rate)
+    return 20 * np.log10(np.abs(phase @ fir))
+
+
+@pytest.mark.parametrize(("taps", "rate"), [(220, 44100), (140, 24000), (220, 32000)])
+@pytest.mark.parametrize("levels", [[30, 35, 40, 50, 60, 65], [5, 10, 10, 80, 110, 120], [80, 60, 40, 20, 10, 10]])
+def test_an_exact_filter_keeps_to_the_prescription(taps: int, rate: int, levels: list[float]) -> None:
+    nalr, ear = NalR(taps, rate, exact=True), _ear(levels)
+    fir = nalr.filter(ear)
+    frequencies = np.arange(250.0, 6001.0, 10.0)
+    wanted = np.interp(frequencies, FREQUENCIES, prescribed_gain(ear))
+    np.testing.assert_allclose(gain_db(fir, frequencies, rate), wanted, rtol=0, atol=0.5)
+    # Outside, where it says nothing, the gain is held.
+    outside = np.array([50.0, 150.0, 7000.0, 11000.0])
+    np.testing.assert_allclose(gain_db(fir, outside, rate), wanted[[0, 0, -1, -1]], rtol=0, atol=1.5)
+    np.testing.assert_allclose(fir, fir[::-1], rtol=0, atol=1e-9 * np.max(np.abs(fir)))
+    assert fir.size == nalr.taps + 1 == 3 * taps + 1
+    assert nalr.apply(fir, np.ones(10)).size == 10 + 3 * taps
+
+
+def test_exact_filters_of_real_listeners_and_what_the_published_ones_miss(real_data: Path) -> None:
+    listeners = load_listeners(real_data / "metadata" / "listeners.json").values()
+    ears = [ear for listener in listeners for ear in (listener.left, listener.right)]
+    ears = [ear for ear in ears if np.max(ear.at(FREQUENCIES)) > 0]
+    assert len(ears) == 166
+    missed = np.array([gain_db(NalR().filter(ear), FREQUENCIES, 44100) - prescribed_gain(ear) for ear in ears])
+    # As docs/published-behaviour.md says of 250 and 500 Hz.
+    np.testing.assert_allclose(np.mean(missed, axis=0)[:2], [2.9, 1.5], atol=0.05)
+    np.testing.assert_allclose(np.max(missed, axis=0)[:2], [7.0, 3.8], atol=0.05)
+    for ear in ears[::10]:
+        NalR(exact=True).filter(ear)
+
+
+def test_an_exact_filter_that_is_too_short() -> None:
+    ear = _ear([0, 80, 80, 80, 80, 80])
+    with pytest.raises(
+        InputError, match=r"NAL-R: taps: .*so steep a loss \(found \d\.\d dB, wanted 0.5 dB\); take more"
+    ):
+        NalR(exact=True).filter(ear)
+    NalR(660, exact=True).filter(ear)
+
+
+def test_an_exact_filter_of_no_loss_is_a_pure_delay() -> None:
+    np.testing.assert_array_equal(np.flatnonzero(NalR(exact=True).filter(_ear([0] * 6))), [330])
+
+
 def test_flat_response_gives_a_windowed_delay() -> None:
     fir = frequency_sampled_fir(np.full(101, 2.0))
     assert fir[50] == pytest.approx(2.0)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from clarity.evaluator.haaqi import haaqi_v1
-from clarity.evaluator.haspi import haspi_v2
+from clarity.evaluator.haspi import eb, haspi, haspi_v2
 from clarity.evaluator.hasqi import hasqi_v2
 from clarity.utils.audiogram import Audiogram, Listener
 from sounds import FREQUENCIES, SLOPING_LEVELS, music_pair, speech_pair
@@ -47,7 +48,19 @@ CASES = {
         ("16 and 48 kHz, no loss", 16000, 48000, [0] * 8, 0.0, {"equalisation": 1, "level": 75.0}),
     ],
 }
+SHIFT = "basal_shift"
+for cases in CASES.values():
+    _, *case, arguments = cases[1]
+    cases.append(("basal shift of MATLAB", *case, arguments | {SHIFT: 0.02}))
 METRICS = {"haspi": (haspi_v2, speech_pair), "hasqi": (hasqi_v2, speech_pair), "haaqi": (haaqi_v1, music_pair)}
+
+
+EAR_MODEL = eb.ear_model
+
+
+def shifted_ear_model(wanted: float | None, *arguments: object, **others: object) -> tuple:
+    """The published ear model with another basal shift than the metrics ask for."""
+    return EAR_MODEL(*arguments, **others | {"shift": wanted})
 
 
 def values(answer: tuple) -> list[float]:
@@ -61,7 +74,8 @@ def made_sounds(metric: str) -> list[dict]:
     cases = []
     for name, reference_rate, processed_rate, losses, delay, arguments in CASES[metric]:
         reference, processed = make_pair(reference_rate, processed_rate, delay)
-        level, others = arguments["level"], {k: v for k, v in arguments.items() if k != "level"}
+        level, others = arguments["level"], {k: v for k, v in arguments.items() if k not in ("level", SHIFT)}
+        haspi.ear_model = eb.ear_model = partial(shifted_ear_model, arguments.get(SHIFT))
         np.random.seed(SEED)
         answer = function(
             reference,

@@ -11,6 +11,7 @@ from segments import noise
 from sounds import music_like, music_pair
 
 from hearlab.audio import read_audio
+from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haaqi, haaqi_stem
 from hearlab.metrics.haaqi import modulation_filters, spectral_likeness
@@ -38,6 +39,30 @@ def test_agreement_on_an_excerpt_of_music(golden, real_data, number):
     np.testing.assert_allclose(values(result), expected, rtol=0, atol=AGREEMENT)
 
 
+@pytest.mark.reference
+@pytest.mark.parametrize("number", range(3))
+def test_both_published_levels_of_a_stem(golden, real_data, number):
+    """A stem with much energy above 12 kHz, as pyclarity 0.3.2 (the challenge's own version) and 0.9.0 score it."""
+    folder = golden / "cad1-v0.3"
+    case = json.loads((folder / "haaqi.json").read_text())["rows"][number]
+    reference, rate = read_audio(folder / case["reference"])
+    processed, processed_rate = read_audio(folder / case["processed"], channels=1)
+    listener = load_listeners(real_data / "metadata" / "listeners.json")[case["listener"]]
+    for music_level, score in (("challenge", "score_v03"), ("current", "score_v09")):
+        signals = reference[:, case["channel"]], rate, processed[:, 0], processed_rate
+        result = haaqi_stem(*signals, getattr(listener, case["ear"]), music_level=music_level, rng=case["seed"])
+        assert result.score == pytest.approx(case[score], abs=AGREEMENT)
+
+
+def test_the_level_is_the_challenges_unless_said_otherwise():
+    (reference, processed), *_ = stems()
+    signals = reference / 32768, 44100, processed / 32768, 24000, SLOPING
+    scores = {rule: haaqi_stem(*signals, music_level=rule, rng=1).score for rule in ("challenge", "current")}
+    assert haaqi_stem(*signals, rng=1).score == scores["challenge"] != scores["current"]
+    with pytest.raises(InputError, match=r"music_level: is unknown \(found 'v0.3', wanted challenge or current\)"):
+        haaqi_stem(*signals, music_level="v0.3")
+
+
 # compute_haaqi of pyclarity 0.9.0 on one stream that began with seed 4711, called as its CAD1 recipe does for the stems
 # of stems() below, left before right.
 PUBLISHED_STEMS = [
@@ -63,7 +88,9 @@ def stems() -> list[tuple[np.ndarray, np.ndarray]]:
 def test_stems_of_a_song_share_one_stream_as_published():
     random = np.random.RandomState(4711)
     scores = [
-        haaqi_stem(reference / 32768, 44100, processed / 32768, 24000, audiogram, rng=random).score
+        haaqi_stem(
+            reference / 32768, 44100, processed / 32768, 24000, audiogram, music_level="current", rng=random
+        ).score
         for reference, processed in stems()
         for audiogram in (SLOPING, NO_LOSS)
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
 
+from hearlab.cli import main
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
@@ -50,7 +53,26 @@ def test_both_ears_as_the_challenge_scores_them(files):
         assert found[ear]["linear"] == expected.linear
         assert found[ear]["features"] == expected.features.tolist()
     assert found["score"] == (found["left"]["score"] + found["right"]["score"]) / 2
-    assert (found["listener"], found["level"]) == ("L1", None)
+    assert (found["listener"], found["level"], found["music_level"]) == ("L1", None, "challenge")
+
+
+def test_the_level_of_later_versions(files, tmp_path, capsys):
+    listeners = tmp_path / "listeners.json"
+    listeners.write_text(json.dumps({"L1": LISTENER.as_entry()}))
+    command = ["score", "haaqi", "--reference", str(files[0]), "--processed", str(files[1]), "--listener", "L1"]
+    command += ["--listeners", str(listeners), "--seed-name", "song", "--json"]
+    found = {}
+    for rule in ("challenge", "current"):
+        assert main([*command, "--music-level", rule]) == 0
+        found[rule] = json.loads(capsys.readouterr().out)
+        assert found[rule]["music_level"] == rule
+    (reference, _), (processed, _) = (soundfile.read(path) for path in files)
+    signals = reference[:, 0], 44100, processed[:, 0], 24000, LISTENER.left
+    wanted = haaqi_stem(*signals, music_level="current", rng=unit_seed("song"))
+    assert found["current"]["left"]["score"] == wanted.score != found["challenge"]["left"]["score"]
+    with pytest.raises(SystemExit):
+        main([*command, "--music-level", "current", "--level", "65"])
+    assert "--level: not allowed with argument --music-level" in capsys.readouterr().err
 
 
 def test_a_factor_beside_the_stem_is_applied(files):

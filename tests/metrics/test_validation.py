@@ -129,6 +129,13 @@ def test_bad_level(tested: MetricCase, level: Any) -> None:
         tested.score(GOOD, GOOD, AUDIOGRAM, level=level)
 
 
+@every_metric
+@pytest.mark.parametrize("shift", [np.nan, None, "0.02", True, -0.02, 2])
+def test_bad_basal_shift(tested: MetricCase, shift: Any) -> None:
+    with pytest.raises(InputError, match=r"^basal_shift: is no shift .*wanted 0 \(as published\) to 0.1"):
+        tested.score(GOOD, GOOD, AUDIOGRAM, basal_shift=shift)
+
+
 @pytest.mark.parametrize("tested", QUALITY, ids=str)
 @pytest.mark.parametrize("equalisation", [0, 3, True, None, "1", 1.5])
 def test_bad_equalisation(tested: MetricCase, equalisation: Any) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import METRICS
+from hearlab.scores.tracks import CHALLENGE, METRICS, MUSIC_LEVELS
 
 
 def add(commands: Commands) -> None:
@@ -28,9 +28,18 @@ def add(commands: Commands) -> None:
         own.add_argument("--seed-name", help=f"name whose md5 seeds the metric's noise, such as {track.seed}")
         own.add_argument("--json", action="store_true", help="print scores and features of both ears as JSON")
         default = "the reference at 65 dB SPL" if track.level is None else f"{track.level:g}"
-        own.add_argument(
+        levels = own.add_mutually_exclusive_group()
+        levels.add_argument(
             "--level", type=float, default=track.level, help=f"dB SPL of a signal with RMS 1 (default: {default})"
         )
+        if metric.stems:
+            levels.add_argument(
+                "--music-level",
+                choices=MUSIC_LEVELS,
+                default=CHALLENGE,
+                help="which RMS of the reference is at 65 dB SPL: that at 24 kHz, as published scores were made "
+                "(challenge, the default), or that at its own rate, as pyclarity 0.9.0 takes it (current)",
+            )
         own.set_defaults(run=_score, metric=name, checkout=True)
 
 
@@ -45,6 +54,7 @@ def _score(options: argparse.Namespace) -> None:
         options.processed,
         listener,
         level=options.level,
+        **({"music_level": options.music_level} if "music_level" in options else {}),
         seed_name=options.seed_name,
     )
     if options.json:

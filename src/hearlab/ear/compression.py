@@ -89,7 +89,12 @@ class Compression(NamedTuple):
 
 
 def compression(
-    bands: Sequence[int], bandwidths: Array, control_rms: Array, loss: LossParameters, level: float
+    bands: Sequence[int],
+    bandwidths: Array,
+    control_rms: Array,
+    loss: LossParameters,
+    level: float,
+    basal_shift: float = 0.0,
 ) -> Compression:
     """The compression of channels whose gains follow the control path (the widest filters).
 
@@ -99,10 +104,11 @@ def compression(
         control_rms: of the control envelopes, shape (channels,).
         loss: of the ear.
         level: dB SPL of an RMS of 1.
+        basal_shift: of the control path.
     """
     bands = list(bands)
     poles = filter_poles(bands, bandwidths)
-    control_poles, control_gains = control_filters(tuple(bands))
+    control_poles, control_gains = control_filters(tuple(bands), basal_shift)
     gains = filter_gains(poles)
     input_gain, _ = _gain_low_pass()
     # A gain in dB that is linear in the level in dB is a power of the amplitude. The signals are scaled so that their
@@ -133,13 +139,17 @@ def compress(channels: Channels, how: Compression, envelopes: Array32, motions: 
     """
     n = channels.signals[0].size
     waves, turns = carrier(channels.bands)
+    beside, beside_turns = carrier(channels.bands, channels.basal_shift)
+    units = np.repeat(how.units, 2)
     _, scan = _gain_low_pass()
     energies = np.zeros(2)
     _compress(
         *channels.signals,
         waves,
-        (waves.reshape(-1, 4) / np.repeat(how.units, 2)).ravel(),
+        (waves.reshape(-1, 4) / units).ravel(),
+        (beside.reshape(-1, 4) / units).ravel() if channels.basal_shift else np.empty(0),
         turns,
+        beside_turns,
         np.repeat(how.control_poles, 2),
         np.repeat(how.poles, 2),
         how.curves,
@@ -204,7 +214,9 @@ def _compress(
     second: Array,
     carriers: Array,
     scaled_carriers: Array,
+    control_carriers: Array,
     turns: Array,
+    control_turns: Array,
     wide_poles: Array,
     poles: Array,
     curve: Array32,
@@ -221,7 +233,8 @@ def _compress(
     waiting for its own results.
     """
     wide, narrow, turn, swapped = load(wide_poles, 0), load(poles, 0), load(turns, 0), load(turns, 4)
-    moving = one_motion.size > 0
+    control_turn, control_swapped = load(control_turns, 0), load(control_turns, 4)
+    moving, shifted = one_motion.size > 0, control_carriers.size > 0
     zero, none = broadcast(0.0), broadcast_octet(np.float32(0.0))
     a = b = c = d = zero  # stages of the control path
     p = q = r = s = zero  # stages of the signal path
@@ -232,8 +245,10 @@ def _compress(
     for start in range(0, first.size, BLOCK):
         count = min(BLOCK, first.size - start)
         for t in range(count):
-            value = broadcast_pairs(first[start + t], second[start + t]) * load(scaled_carriers, 4 * t)
-            control, a, b, c, d = filter_step(wide, value, a, b, c, d)
+            sample = broadcast_pairs(first[start + t], second[start + t])
+            value = sample * load(scaled_carriers, 4 * t)
+            beside = sample * load(control_carriers, 4 * t) if shifted else value
+            control, a, b, c, d = filter_step(wide, beside, a, b, c, d)
             out, p, q, r, s = filter_step(narrow, value, p, q, r, s)
             store(powers, 4 * t, pairwise_add(control * control, out * out))
             if moving:
@@ -260,7 +275,7 @@ def _compress(
                 one_move, _, two_move, _ = load_columns(moves, 4 * t)
                 store(one_motion, start + t, one * one_move)
                 store(two_motion, start + t, two * two_move)
-        a, b = rotated(a, turn, swapped), rotated(b, turn, swapped)
-        c, d = rotated(c, turn, swapped), rotated(d, turn, swapped)
+        a, b = rotated(a, control_turn, control_swapped), rotated(b, control_turn, control_swapped)
+        c, d = rotated(c, control_turn, control_swapped), rotated(d, control_turn, control_swapped)
         p, q = rotated(p, turn, swapped), rotated(q, turn, swapped)
         r, s = rotated(r, turn, swapped), rotated(s, turn, swapped)

@@ -42,10 +42,14 @@ BLOCK = 128
 
 
 class Channels(NamedTuple):
-    """Two channels to be filtered together: each is a signal, shape (n,), in a band (0 to 31)."""
+    """Two channels to be filtered together: each is a signal, shape (n,), in a band (0 to 31).
+
+    The filters of the control path may be shifted towards the base, see `hearlab.ear.loss.centre_frequencies`.
+    """
 
     signals: tuple[Array, Array]
     bands: tuple[int, int]
+    basal_shift: float = 0.0
 
 
 def middle_ear(signal: NDArray[np.floating]) -> Array:
@@ -56,23 +60,24 @@ def middle_ear(signal: NDArray[np.floating]) -> Array:
 
 def control_rms(channels: Channels) -> Array:
     """RMS of the envelopes of the control path (the widest filters), shape (2,)."""
-    poles, gains = control_filters(channels.bands)
+    poles, gains = control_filters(channels.bands, channels.basal_shift)
     energies = np.empty(4)
-    _envelope_energies(*channels.signals, *carrier(channels.bands), np.repeat(poles, 2), energies)
+    waves = carrier(channels.bands, channels.basal_shift)
+    _envelope_energies(*channels.signals, *waves, np.repeat(poles, 2), energies)
     n = channels.signals[0].size
     return gains * np.sqrt((energies[::2] + energies[1::2]) / n)
 
 
 @lru_cache(maxsize=64)
-def control_filters(bands: tuple[int, ...]) -> tuple[Array, Array]:
+def control_filters(bands: tuple[int, ...], basal_shift: float = 0.0) -> tuple[Array, Array]:
     """Poles and gains of the widest filters in some bands."""
-    poles = filter_poles(bands, widest_bandwidth()[list(bands)])
+    poles = filter_poles(bands, widest_bandwidth()[list(bands)], basal_shift)
     return poles, filter_gains(poles)
 
 
-def filter_poles(bands: Sequence[int], bandwidths: Array) -> Array:
+def filter_poles(bands: Sequence[int], bandwidths: Array, basal_shift: float = 0.0) -> Array:
     """The pole of each filter: of some bands, with bandwidths relative to the normal ear, shape (bands,)."""
-    decays = DECAY_PER_BANDWIDTH * bandwidths * equivalent_bandwidth(centre_frequencies()[list(bands)])
+    decays = DECAY_PER_BANDWIDTH * bandwidths * equivalent_bandwidth(centre_frequencies(basal_shift)[list(bands)])
     poles: Array = np.exp(-2 * np.pi * decays / MODEL_RATE)
     return poles
 
@@ -83,14 +88,14 @@ def filter_gains(poles: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def carrier(bands: tuple[int, int]) -> tuple[Array, Array]:
+def carrier(bands: tuple[int, int], basal_shift: float = 0.0) -> tuple[Array, Array]:
     """Carriers of two channels, and the turn between two blocks.
 
     Returns:
         exp(-i w t) of a block as [real, imaginary] of one channel, then of the other, shape (4 * BLOCK,); and, shape
         (8,), what the lanes, and then what the lanes swapped within a channel, are multiplied by in a turn.
     """
-    phases = 2 * np.pi * centre_frequencies()[list(bands)] / MODEL_RATE
+    phases = 2 * np.pi * centre_frequencies(basal_shift)[list(bands)] / MODEL_RATE
     waves = np.exp(-1j * np.outer(np.arange(BLOCK), phases))
     turn = np.exp(1j * BLOCK * phases)
     table = np.stack([waves.real, waves.imag], axis=-1).ravel()

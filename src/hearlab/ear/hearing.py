@@ -32,19 +32,22 @@ class Hearing:
         signal: at 24 kHz, shape (n,).
         loss: of the ear.
         level: dB SPL of an RMS of 1.
+        basal_shift: of the filters that control the compression, see `hearlab.ear.loss.centre_frequencies`.
 
     Attributes:
         samples: number n of samples.
         bandwidths: of the filters, relative to the normal ear at low levels, shape (32,).
     """
 
-    def __init__(self, signal: NDArray[np.floating], loss: LossParameters, level: float) -> None:
-        self.samples, self.loss, self.level = signal.size, loss, level
+    def __init__(
+        self, signal: NDArray[np.floating], loss: LossParameters, level: float, basal_shift: float = 0.0
+    ) -> None:
+        self.samples, self.loss, self.level, self._basal_shift = signal.size, loss, level, basal_shift
         self._signal = middle_ear(signal)
-        pairs = [Channels((self._signal, self._signal), bands) for bands in PAIRS]
+        pairs = [Channels((self._signal, self._signal), bands, basal_shift) for bands in PAIRS]
         self._control_rms = np.concatenate([control_rms(channels) for channels in pairs])
         self.bandwidths = level_dependent_bandwidths(self._control_rms, loss.bandwidth, widest_bandwidth(), level)
-        self._compression = compression(range(BANDS), self.bandwidths, self._control_rms, loss, level)
+        self._compression = compression(range(BANDS), self.bandwidths, self._control_rms, loss, level, basal_shift)
         self._envelope_rms = np.empty(BANDS)
         # Rows of two bands at a time, once they are kept.
         self.kept_envelopes: list[TwoRows] = []
@@ -101,5 +104,6 @@ def _compress(
     one, other = hearings
     compressions: tuple[Sequence[Any], Sequence[Any]] = one._compression, other._compression
     entries = [np.array([values[bands[0]], others[bands[1]]]) for values, others in zip(*compressions, strict=True)]
-    found = compress(Channels((one._signal, other._signal), bands), Compression(*entries), envelopes, motions)
+    channels = Channels((one._signal, other._signal), bands, one._basal_shift)
+    found = compress(channels, Compression(*entries), envelopes, motions)
     one._envelope_rms[bands[0]], other._envelope_rms[bands[1]] = found

@@ -23,6 +23,10 @@ AUDIOMETRIC_FREQUENCIES = (250.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0)
 EAR_Q = 9.26449
 MINIMUM_BANDWIDTH_HZ = 24.7
 
+# Greenwood's (1990) map of the human basilar membrane: a frequency in Hz and a slope per length.
+PLACE_HZ = 165.4
+PLACE_SLOPE = 2.1
+
 # Input-output function of the normal ear: linear below and above these levels, compressive between them.
 LOWER_KNEE_DB = 30.0
 UPPER_KNEE_DB = 100.0
@@ -56,11 +60,19 @@ class LossParameters:
     inner_attenuation: Array
 
 
-@lru_cache(maxsize=1)
-def centre_frequencies() -> Array:
-    """Centre frequencies in Hz of the 32 bands, 80 to 8000 Hz, evenly spaced in ERB rate; shape (32,)."""
+@lru_cache(maxsize=8)
+def centre_frequencies(basal_shift: float = 0.0) -> Array:
+    """Centre frequencies in Hz of the 32 bands, 80 to 8000 Hz, evenly spaced in ERB rate; shape (32,).
+
+    With a basal shift the places of the lowest and the highest band, from the apex on, are multiplied by one more.
+    """
+    ends = np.array([LOWEST_HZ, HIGHEST_HZ])
+    if basal_shift:
+        places = np.log10(1 + ends / PLACE_HZ) / PLACE_SLOPE
+        ends = PLACE_HZ * (10 ** (PLACE_SLOPE * places * (1 + basal_shift)) - 1)
     offset = EAR_Q * MINIMUM_BANDWIDTH_HZ
-    steps = np.linspace(np.log(LOWEST_HZ + offset), np.log(HIGHEST_HZ + offset), BANDS)
+    first, last = np.log(ends + offset)
+    steps = np.linspace(first, last, BANDS)
     frequencies = np.exp(steps) - offset
     frequencies.flags.writeable = False
     return frequencies

@@ -25,15 +25,16 @@ class ReferenceEar:
     Args:
         reference: at 24 kHz, without the silence around it, shape (n,).
         level: dB SPL of an RMS of 1.
+        basal_shift: see `Hearing`.
 
     Attributes:
         samples: number n of samples.
     """
 
-    def __init__(self, reference: NDArray[np.floating], level: float) -> None:
+    def __init__(self, reference: NDArray[np.floating], level: float, basal_shift: float = 0.0) -> None:
         self.samples = reference.size
         self._level = level
-        self._hearing = Hearing(reference, normal_hearing(), level)
+        self._hearing = Hearing(reference, normal_hearing(), level, basal_shift)
         self._hearing.keep(motions=False)
         self._hearing.release()
         # Both sides are compensated with the delays of the reference's filters, as published.

@@ -14,11 +14,18 @@ from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics.seeds import unit_seed
 from hearlab.metrics.speech import SpeechReference
-from hearlab.scores.tracks import METRICS, Metric
+from hearlab.scores.tracks import CHALLENGE, METRICS, Metric
 
 
 def score_files(
-    name: str, reference: Path, processed: Path, listener: Listener, *, level: float | None, seed_name: str | None
+    name: str,
+    reference: Path,
+    processed: Path,
+    listener: Listener,
+    *,
+    level: float | None,
+    music_level: str = CHALLENGE,
+    seed_name: str | None,
 ) -> dict[str, Any]:
     """Score two files (mono or stereo, any rate) in both ears.
 
@@ -28,11 +35,13 @@ def score_files(
         listener: whose audiograms are used.
         level: dB SPL of a signal with an RMS of 1; None, of music, presents each channel of the
             reference at 65 dB SPL.
+        music_level: which RMS of the reference that is, 'challenge' or 'current' (see `haaqi_stem`).
         seed_name: name that seeds the metric's noise (see `unit_seed`); None takes a fresh seed.
 
     Returns:
         `{score, left: {score, features}, right: {...}, listener, level}`, the score that of the better ear for speech,
-        the mean of both for music; quality metrics add `nonlinear` and `linear` to each ear.
+        the mean of both for music; quality metrics add `nonlinear` and `linear` to each ear, music without a level
+        its `music_level`.
 
     Raises:
         InputError: a file cannot be read or scored; the line names it.
@@ -44,6 +53,8 @@ def score_files(
         processed_signal = processed_signal * read_factor(processed.with_suffix(".flac"))
     rng = np.random.RandomState(None if seed_name is None else unit_seed(seed_name))
     ears: dict[str, Any] = {}
+    rule = {"music_level": music_level} if metric.stems and level is None else {}
+    options = {"level": level, **rule}
     for channel, (ear, audiogram) in enumerate((("left", listener.left), ("right", listener.right))):
         try:
             result = _one_ear(
@@ -51,7 +62,7 @@ def score_files(
                 (reference_signal[:, channel], reference_rate),
                 (processed_signal[:, channel], processed_rate),
                 audiogram,
-                level,
+                options,
                 rng,
             )
         except InputError as error:
@@ -60,7 +71,7 @@ def score_files(
         ears[ear] = {part: float(getattr(result, part)) for part in parts} | {"features": result.features.tolist()}
     left, right = (ears[ear]["score"] for ear in ("left", "right"))
     score = (left + right) / 2 if metric.stems else max(left, right)
-    return {"score": score, **ears, "listener": listener.id, "level": level}
+    return {"score": score, **ears, "listener": listener.id, **options}
 
 
 def _one_ear(
@@ -68,11 +79,10 @@ def _one_ear(
     reference: tuple[Array, int],
     processed: tuple[Array, int],
     audiogram: Audiogram,
-    level: float | None,
+    options: dict[str, Any],
     random: np.random.RandomState,
 ) -> Any:
     """What a metric says of two signals in one ear, each with its rate in Hz."""
-    options: dict[str, Any] = {"level": level}
     if metric.stems:
         return metric.load()(*reference, *processed, audiogram, rng=random, **options)
     return metric.load()(SpeechReference(*reference, **options).beside(*processed, audiogram), random)

@@ -39,6 +39,7 @@ from hearlab.metrics.quality import (
     relative_loudness,
 )
 from hearlab.metrics.seeds import Rng, random_state
+from hearlab.scores.tracks import CHALLENGE, MUSIC_LEVELS
 
 # Sound pressure level in dB that a reference stem is given in the Cadenza challenge.
 STEM_LEVEL_DB = 65.0
@@ -80,6 +81,7 @@ def haaqi(
     *,
     equalisation: int = AMPLIFY,
     level: float = 65.0,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> HaaqiResult:
     """HAAQI v1 of one ear.
@@ -92,6 +94,8 @@ def haaqi(
         audiogram: of the listener, reaching from 250 to 6000 Hz.
         equalisation: 1 when the reference is not amplified (NAL-R is applied here), 2 when NAL-R was applied to it.
         level: dB SPL of a signal whose RMS is 1, for both signals.
+        basal_shift: of the filters that control compression, as a part of their distance from the apex; 0 as
+            published, 0.02 as in the authors' MATLAB code.
         rng: random stream, seed, or None. With `RandomState(seed)` the published numbers are drawn; a silent or empty
             reference draws none.
 
@@ -102,7 +106,7 @@ def haaqi(
             shorter processed signal lasts is refused.
     """
     signals = (reference, reference_rate), (processed, processed_rate)
-    return _score(signals, audiogram, equalisation, level, rng, to_model_rate)
+    return _score(signals, audiogram, equalisation, level, basal_shift, rng, to_model_rate)
 
 
 def haaqi_stem(
@@ -112,31 +116,39 @@ def haaqi_stem(
     processed_rate: float,
     audiogram: Audiogram,
     *,
+    music_level: str = CHALLENGE,
     level: float | None = None,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> HaaqiResult:
     """HAAQI of one ear of one stem, as the Cadenza challenge (CAD1) scores it.
 
-    The reference is presented at 65 dB SPL (its RMS at its own rate), the processed signal at the same calibration.
-    Signals at other rates are resampled to 24 kHz in single precision.
+    The reference is presented at 65 dB SPL, the processed signal at the same calibration. Signals at other rates are
+    resampled to 24 kHz in single precision.
 
     Args:
         reference: one channel of the stem, shape (n,), at 44.1 kHz in the challenge.
         processed: what the listener hears of it, shape (m,), at 24 kHz in the challenge.
+        music_level: which RMS of the reference is at 65 dB SPL: 'challenge', that at 24 kHz (pyclarity 0.3, with which
+            the challenge was scored), or 'current', that at its own rate (pyclarity from 0.5 on).
         level: dB SPL of an RMS of 1 instead of the published level.
+        basal_shift: as of `haaqi`.
         rng: the stream that serves all stems of a song and listener: drums, bass, other, vocals, left before right.
 
     Raises:
-        InputError: as `haaqi`.
+        InputError: as `haaqi`; an unknown `music_level`.
     """
+    if music_level not in MUSIC_LEVELS:
+        raise InputError("music_level", "is unknown", found=repr(music_level)[:80], wanted=" or ".join(MUSIC_LEVELS))
     clean = validation.monaural("reference", reference, silence=True)
+    stem = _at_model_rate(clean, validation.sample_rate("reference_rate", reference_rate))
     if level is None:
-        loudness = rms(clean)
+        loudness = rms(stem.astype(np.float64) if music_level == CHALLENGE else clean)
         # The level of silence says nothing, and is not used.
         level = STEM_LEVEL_DB - 20 * float(np.log10(loudness)) if loudness > 0 else STEM_LEVEL_DB
     del clean  # songs are long, and a copy of the caller's own may be one too many
-    signals = (reference, reference_rate), (processed, processed_rate)
-    return _score(signals, audiogram, AMPLIFY, level, rng, _at_model_rate)
+    signals = (stem, MODEL_RATE), (processed, processed_rate)
+    return _score(signals, audiogram, AMPLIFY, level, basal_shift, rng, _at_model_rate)
 
 
 def _at_model_rate(signal: Array, rate: float) -> Array32:
@@ -150,6 +162,7 @@ def _score(
     audiogram: Audiogram,
     equalisation: int,
     level: float,
+    basal_shift: float,
     rng: Rng,
     convert: Callable[[Array, float], NDArray[np.floating]],
 ) -> HaaqiResult:
@@ -163,6 +176,7 @@ def _score(
     loss = loss_parameters(validation.hearing_loss("audiogram", audiogram))
     amplified = equalisation_mode(equalisation) == AMPLIFY
     level, random = validation.presentation_level(level), random_state(rng)
+    basal_shift = validation.basal_shift(basal_shift)
     if not np.any(clean):
         value = 0.0 if np.any(heard) else 1.0
         return HaaqiResult(value, value, value, np.full(4, value))
@@ -177,9 +191,9 @@ def _score(
     reference, processed = alignment.active, alignment.apply(processed[:common])
     del alignment
     check_length("reference", reference.size)
-    heard_reference = Hearing(amplify(reference, audiogram) if amplified else reference, loss, level)
+    heard_reference = Hearing(amplify(reference, audiogram) if amplified else reference, loss, level, basal_shift)
     del reference
-    heard_processed = Hearing(processed, loss, level)
+    heard_processed = Hearing(processed, loss, level, basal_shift)
     del processed
     cepstral, synchrony = nonlinear_features(
         heard_reference, heard_processed, random, SMOOTHING, modulation_correlation

@@ -75,6 +75,7 @@ def haspi(
     audiogram: Audiogram,
     *,
     level: float = 65.0,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> HaspiResult:
     """HASPI v2 of one ear.
@@ -86,14 +87,17 @@ def haspi(
         processed_rate: its sample rate in Hz.
         audiogram: of the listener, reaching from 250 to 6000 Hz.
         level: dB SPL of a signal whose RMS is 1, for both signals.
+        basal_shift: of the filters that control compression, as a part of their distance from the apex; 0 as
+            published, 0.02 as in the authors' MATLAB code.
         rng: random stream, seed, or None. With `RandomState(seed)` the published numbers are drawn.
 
     Raises:
-        InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate or level, an
+        InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift, an
             audiogram that does not reach, less than 0.23 s of reference shared with the processed signal (the length
             of the slowest modulation filter; silence around it not counted), less than 0.1 s of it above threshold.
     """
-    pair = SpeechReference(reference, reference_rate, level=level).beside(processed, processed_rate, audiogram)
+    kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
+    pair = kept.beside(processed, processed_rate, audiogram)
     return score_pair(pair, random_state(rng))
 
 
@@ -104,6 +108,7 @@ def haspi_better_ear(
     listener: Listener,
     *,
     level: float = 100.0,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> BetterEarResult[HaspiResult]:
     """HASPI v2 of both ears; the better one counts, as in the Clarity challenges.
@@ -114,12 +119,13 @@ def haspi_better_ear(
         rate: sample rate in Hz of both.
         listener: whose audiograms are used.
         level: dB SPL of a signal whose RMS is 1.
+        basal_shift: as of `haspi`.
         rng: random stream, seed, or None; one stream serves the left ear, then the right ear.
 
     Raises:
         InputError: as `haspi`, the ear named.
     """
-    pair = BinauralReference(reference, rate, level=level).beside(processed, rate, listener)
+    pair = BinauralReference(reference, rate, level=level, basal_shift=basal_shift).beside(processed, rate, listener)
     return pair.better_ear(score_pair, random_state(rng))
 
 
@@ -140,7 +146,7 @@ class _ReferenceSide:
     """What HASPI needs of a reference, cut to the length shared with the processed signal (in samples at 24 kHz)."""
 
     def __init__(self, reference: SpeechReference, length: int) -> None:
-        self.ear = ReferenceEar(reference.alignment(length).active, reference.level)
+        self.ear = ReferenceEar(reference.alignment(length).active, reference.level, reference.basal_shift)
         shortest = max(modulation_filter_lengths()) * FRAME_STEP / MODEL_RATE
         shared = self.ear.samples / MODEL_RATE
         if shared < shortest:

@@ -56,6 +56,7 @@ def hasqi(
     *,
     equalisation: int = AMPLIFY,
     level: float = 65.0,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> HasqiResult:
     """HASQI v2 of one ear.
@@ -68,6 +69,8 @@ def hasqi(
         audiogram: of the listener, reaching from 250 to 6000 Hz.
         equalisation: 1 when the reference is not amplified (NAL-R is applied here), 2 when NAL-R was applied to it.
         level: dB SPL of a signal whose RMS is 1, for both signals.
+        basal_shift: of the filters that control compression, as a part of their distance from the apex; 0 as
+            published, 0.02 as in the authors' MATLAB code.
         rng: random stream, seed, or None. With `RandomState(seed)` the published numbers are drawn.
 
     Raises:
@@ -75,7 +78,8 @@ def hasqi(
             `equalisation`, an audiogram that does not reach, less than 16 ms of reference shared with the processed
             signal (silence around it not counted).
     """
-    pair = SpeechReference(reference, reference_rate, level=level).beside(processed, processed_rate, audiogram)
+    kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
+    pair = kept.beside(processed, processed_rate, audiogram)
     equalisation = equalisation_mode(equalisation)
     return score_pair(pair, random_state(rng), equalisation=equalisation)
 
@@ -87,6 +91,7 @@ def hasqi_better_ear(
     listener: Listener,
     *,
     level: float = 100.0,
+    basal_shift: float = 0.0,
     rng: Rng = None,
 ) -> BetterEarResult[HasqiResult]:
     """HASQI v2 of both ears; the better one counts. The reference is not amplified (`equalisation` is 1).
@@ -97,12 +102,13 @@ def hasqi_better_ear(
         rate: sample rate in Hz of both.
         listener: whose audiograms are used.
         level: dB SPL of a signal whose RMS is 1.
+        basal_shift: as of `hasqi`.
         rng: random stream, seed, or None; one stream serves the left ear, then the right ear.
 
     Raises:
         InputError: as `hasqi`, the ear named.
     """
-    pair = BinauralReference(reference, rate, level=level).beside(processed, rate, listener)
+    pair = BinauralReference(reference, rate, level=level, basal_shift=basal_shift).beside(processed, rate, listener)
     return pair.better_ear(score_pair, random_state(rng))
 
 
@@ -128,7 +134,7 @@ def _impaired_reference(reference: SpeechReference, length: int, losses: tuple[f
     check_length(reference.name, signal.size)
     if amplified:
         signal = amplify(signal, Audiogram(losses, AUDIOMETRIC_FREQUENCIES))
-    return Hearing(signal, loss_parameters(np.array(losses)), reference.level)
+    return Hearing(signal, loss_parameters(np.array(losses)), reference.level, reference.basal_shift)
 
 
 def cepstral_correlation(cepstra: Array) -> float:

@@ -52,16 +52,26 @@ class SpeechReference:
         reference: clean speech, floating point, shape (n,).
         rate: its sample rate in Hz.
         level: dB SPL of a signal whose RMS is 1.
+        basal_shift: see `hearlab.metrics.haspi`.
         name: what to call the reference in errors.
 
     Raises:
-        InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate or level.
+        InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift.
     """
 
-    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 65.0, name: str = "reference") -> None:
+    def __init__(
+        self,
+        reference: ArrayLike,
+        rate: float,
+        *,
+        level: float = 65.0,
+        basal_shift: float = 0.0,
+        name: str = "reference",
+    ) -> None:
         samples = validation.monaural(name, reference)
         rate = validation.sample_rate("reference_rate", rate)
         self.level = validation.presentation_level(level)
+        self.basal_shift = validation.basal_shift(basal_shift)
         self.name = name
         # A copy: at 24 kHz this is the caller's own array, which may change before the next score.
         self.signal = to_model_rate(samples, rate).copy()
@@ -147,17 +157,19 @@ class SpeechPair:
 
     def _heard(self) -> Hearing:
         aligned = self.reference.alignment(self.length).apply(self._signal[: self.length])
-        return Hearing(aligned, loss_parameters(self.losses), self.reference.level)
+        return Hearing(aligned, loss_parameters(self.losses), self.reference.level, self.reference.basal_shift)
 
 
 class BinauralReference:
     """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`."""
 
-    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0) -> None:
+    def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0, basal_shift: float = 0.0) -> None:
         samples = validation.binaural("reference", reference)
         rate = validation.sample_rate("rate", rate)
         self._ears = [
-            SpeechReference(samples[:, channel], rate, level=level, name=f"reference, {ear} ear")
+            SpeechReference(
+                samples[:, channel], rate, level=level, basal_shift=basal_shift, name=f"reference, {ear} ear"
+            )
             for channel, ear in enumerate(validation.EARS)
         ]
 

@@ -104,6 +104,19 @@ def presentation_level(level: float) -> float:
     return float(level)
 
 
+def basal_shift(shift: float) -> float:
+    """The shift of the filters that control compression, as a part of their distance from the apex.
+
+    Raises:
+        InputError: not a number from 0 to 0.1 (beyond, filters come to half the sample rate of the model).
+    """
+    if not _is_number(shift) or not 0 <= shift <= 0.1:
+        raise InputError(
+            "basal_shift", "is no shift", found=repr(shift)[:80], wanted="0 (as published) to 0.1; MATLAB's is 0.02"
+        )
+    return float(shift)
+
+
 def hearing_loss(name: str, audiogram: Audiogram) -> Array:
     """Hearing loss in dB HL at the model's audiometric frequencies, shape (6,).
 

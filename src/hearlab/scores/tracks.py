@@ -24,6 +24,11 @@ from hearlab.named import load_named
 ENHANCED, UNPROCESSED = "enhanced", "unprocessed"
 CONDITIONS = (ENHANCED, UNPROCESSED)
 
+# Which RMS of a stem is presented at 65 dB SPL, `evaluate.music_level`: see `hearlab.metrics.haaqi.haaqi_stem`. Results
+# of revisions that do not know the parameter were made with the current rule.
+MUSIC_LEVEL = "evaluate.music_level"
+CHALLENGE, CURRENT = MUSIC_LEVELS = ("challenge", "current")
+
 
 @dataclass(frozen=True)
 class RerunNoise:
@@ -217,5 +222,11 @@ TRACKS = {
         ),
     )
 }
+
+
+def music_rule(track: Track, music_level: Any) -> str | None:
+    """The rule for the level of stems that a result was scored with, given what it says; None for speech."""
+    return str(music_level or CURRENT) if track.cluster == "song" else None
+
 
 METRICS = {metric.name: metric for track in TRACKS.values() for metric in track.metrics}

@@ -70,6 +70,7 @@ def _pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | N
         "references": files.cadenza.song(song.split, song.name).as_posix(),
         "enhanced": files.enhanced_music.as_posix(),
         "segment": list(cut.objective) if cut else None,
+        "music_level": params.evaluate.music_level,
     }
     inputs = [*references, *processed, *(factor_file(path) for path in processed)]
     return Unit(
@@ -91,6 +92,7 @@ def score_unit(
     references: str,
     enhanced: str,
     segment: list[float] | None,
+    music_level: str,
 ) -> dict[str, Any]:
     """Scores of one pair by side and stem, and their mean; one random stream, seeded by the song, serves all."""
     person = listener_from_entry(listener["name"], listener)
@@ -105,7 +107,8 @@ def score_unit(
             processed = music_file(root / enhanced, person.id, song, f"{side}_{stem}")
             signal = read_stem(processed, rate=STEM_RATE)
             try:
-                result = haaqi_stem(reference[:, ear], SAMPLE_RATE, signal, STEM_RATE, audiogram, rng=rng)
+                signals = reference[:, ear], SAMPLE_RATE, signal, STEM_RATE
+                result = haaqi_stem(*signals, audiogram, music_level=music_level, rng=rng)
             except InputError as error:
                 # The metric knows no files: say which one it was given.
                 raise InputError(processed, f"cannot be scored against {path}: {error}") from error

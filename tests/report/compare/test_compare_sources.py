@@ -114,6 +114,20 @@ def test_published_songs_are_compared_song_by_song(folder: Path, capsys: pytest.
     assert gain(folder, capsys, "songs", "published:Demucs") == 0.05
 
 
+def test_scores_of_other_levels_allow_no_conclusion(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = folder / "leaderboard" / "open-unmix.yaml"
+    entry.write_text(entry.read_text() + "music_level: challenge\n")
+    (folder / "songs" / "music.csv").rename(folder / "metrics" / "music.csv")
+    told = {"current": "current", "challenge": None, None: "current"}  # results of before the parameter are current
+    for level, rule in told.items():
+        params = {} if level is None else {"params": {"params.yaml": {"evaluate.music_level": level}}}
+        (folder / "dvc.lock").write_text(json.dumps({"stages": {"score_music": params}}))
+        run(folder, "published:Open-Unmix", "workspace", "--json")
+        (found,) = json.loads(capsys.readouterr().out)["comparisons"]
+        line = f"A was scored with evaluate.music_level: challenge, B with {rule}: that alone changes scores"
+        assert (found["verdict"], found["reasons"]) == (("inconclusive", [line]) if rule else ("better", []))
+
+
 def test_which_published_system(folder: Path) -> None:
     with pytest.raises(InputError, match=r"has no haaqi scores.*published:Demucs or published:Open-Unmix"):
         run(folder, "published", "songs", "--metric", "haaqi")

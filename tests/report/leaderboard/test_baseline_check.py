@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from compare_support import music
 from hearlab.cli import main
 from hearlab.errors import InputError
-from hearlab.report.leaderboard.baseline_check import check_baseline
+from hearlab.report.leaderboard.baseline_check import PUBLISHED_PARAMS, check_baseline
 from hearlab.report.leaderboard.entries import load_entries
 from reference_material import REFERENCE
 
@@ -120,7 +121,8 @@ def songs(root: Path, system: str, shift: dict[str, float]) -> Path:
 def test_music(root: Path) -> None:
     path = songs(root, "Demucs", {})
     lines = check_baseline(root, "music", scores=path, model="hdemucs")
-    assert states(lines) == ["note", *["ok"] * 15]
+    assert states(lines) == ["note", "note", *["ok"] * 15]
+    assert str(lines[1]).endswith("published scores were made with evaluate.music_level: challenge")
     assert set(states(check_baseline(root, "music", scores=path, model="openunmix"))) == {"note", "differs"}
     songs(root, "Demucs", {"Leaf - Summerghost": 4e-4})
     wrong = [
@@ -168,6 +170,15 @@ def test_the_workspace_and_its_parameters(root: Path) -> None:
     (root / "metrics" / "speech.csv").write_bytes(content.replace(b"0.1", b"0.2"))
     with pytest.raises(InputError, match=r"metrics/speech.csv: is not what dvc.lock says"):
         check_baseline(root, "speech")
+
+
+def test_music_is_compared_by_the_challenges_level(root: Path) -> None:
+    values = PUBLISHED_PARAMS["music"] | {"dataset": "clarity", "separate.weights": "auto", "separate.model": "hdemucs"}
+    for level in ("current", None):
+        lock = {"stages": {"score_music": {"params": {"params.yaml": values | {"evaluate.music_level": level}}}}}
+        (root / "dvc.lock").write_text(json.dumps(lock))
+        with pytest.raises(InputError, match=rf"other parameters \(found evaluate.music_level {level} \(published ch"):
+            check_baseline(root, "music")
 
 
 def test_results_of_the_demo(root: Path) -> None:

@@ -94,7 +94,7 @@ def test_what_is_in_the_repository() -> None:
     }
     for entry in entries.values():
         if entry.track == "music":
-            assert len(entry.songs) == 14
+            assert (len(entry.songs), entry.rule) == (14, "challenge")
             # Songs have the same number of listeners. Those published for Open-Unmix average to 0.2270 all the same.
             away = 3.5e-4 if entry.system == "Open-Unmix" else 1e-4  # both are rounded
             assert sum(entry.songs.values()) / 14 == pytest.approx(entry.score, abs=away)
@@ -185,11 +185,9 @@ def test_names() -> None:
     assert entry_name("音") == "entry"
 
 
-def entry(name: str, score: float, track: str = "speech", dataset: str = "clarity") -> LeaderboardEntry:
-    origin = Publication(published="a README")
-    return LeaderboardEntry(
-        name=name, team="T", system=name.title(), track=track, dataset=dataset, split="dev", score=score, origin=origin
-    )
+def entry(name: str, score: float, track: str = "speech", dataset: str = "clarity", **more: str) -> LeaderboardEntry:
+    about = {"team": "T", "system": name.title(), "track": track, "dataset": dataset, "split": "dev", **more}
+    return LeaderboardEntry(name=name, **about, score=score, origin=Publication(published="a README"))
 
 
 def test_ranking() -> None:
@@ -209,6 +207,22 @@ def test_the_table(folder: Path) -> None:
     assert " ".join(second.split()) == "2 baseline Clarity 0.2500 published: a README published"
     assert first.index("0.3000") == second.index("0.2500")
     assert leaderboard_text([]).startswith("no entries yet")
+
+
+def test_levels_of_music_do_not_compete(folder: Path) -> None:
+    """HAAQI by the challenge's rule and by the later one differ; entries of before the key are of the later one."""
+    songs = [entry("a", 0.26, "music", music_level="challenge"), entry("b", 0.25, "music", music_level="current")]
+    blocks = leaderboard_text([*songs, entry("old", 0.27, "music")]).split("\n\n")
+    assert [block.splitlines()[0] for block in blocks] == [
+        "music: HAAQI, clarity dev, challenge level",
+        "music: HAAQI, clarity dev, current level",
+    ]
+    assert [line.split()[-1] for line in blocks[1].splitlines()[3:]] == ["old", "b"]
+    write_entry(folder / "copy.yaml", songs[0])
+    assert find_entry(folder, "copy").rule == "challenge"
+    (folder / "own.yaml").write_text(OWN.replace("origin:", "music_level: current\norigin:"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"music_level: does not go with speech"):
+        find_entry(folder, "own")
 
 
 def test_averages_of_further_metrics(folder: Path) -> None:

@@ -121,6 +121,8 @@ def test_what_decided_a_score(repository: Path) -> None:
     head = find_revision("HEAD", repository)
     result = result_of(head, TRACKS["music"], "HEAD")
     assert (result.dataset, result.split, result.scores) == ("clarity", "valid", "metrics/music.csv")
+    assert result.music_level == "current"  # a revision from before the parameter
+    assert result_of(head, TRACKS["speech"], "HEAD").music_level is None
     origin = origin_of(head, result)
     assert origin.data == {"data/clarity/enhanced_music": f"{MD5}.dir"}
     network = "91e02cd2b8621d0c05197f645668c5c4"  # md5 of b"network"
@@ -131,13 +133,13 @@ def test_what_decided_a_score(repository: Path) -> None:
 
 
 def test_trained_weights_and_the_small_test(repository: Path) -> None:
-    text = PARAMS.replace("clarity", "demo").replace("small_test: false", "small_test: true")
+    text = PARAMS.replace("clarity", "demo").replace("small_test: false", "small_test: true, music_level: challenge")
     (repository / "params.yaml").write_text(text)
     (repository / "dvc.lock").write_text(LOCK.replace("clarity", "demo"))
     commit(repository)
     head = find_revision("HEAD", repository)
     result = result_of(head, TRACKS["music"], "HEAD")
-    assert result.split == "valid, every 15th pair"
+    assert (result.split, result.music_level) == ("valid, every 15th pair", "challenge")
     assert origin_of(head, result).weights["data/demo/separator"] == f"{MD5[::-1]}.dir"
 
 

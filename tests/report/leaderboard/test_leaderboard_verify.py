@@ -106,7 +106,7 @@ def test_confirmed_from_a_second_clone(clone: Path) -> None:
     assert f"{MUSIC}: confirmed: " in out
     table = board(clone)
     assert "speech: better-ear HASPI, demo dev" in table
-    assert "music: HAAQI, demo valid, every 15th pair" in table
+    assert "music: HAAQI, demo valid, every 15th pair, challenge level" in table
     assert "cec2-baseline" in table
 
 
@@ -299,3 +299,8 @@ def test_an_entry_that_tells_another_score(clone: Path) -> None:
     commit(clone)
     out = verify(clone, SPEECH, "--units", "1", code=1)
     assert "differs  score: the entry says 0.90000000, the scores' mean is 0." in out
+    path = clone / "leaderboard" / f"{MUSIC}.yaml"
+    path.write_text(path.read_text().replace("music_level: challenge", "music_level: current"))
+    commit(clone)
+    out = verify(clone, MUSIC, "--units", "1", code=1)
+    assert re.search(r"differs  evaluate.music_level: the entry says current, .{7} has challenge", out)

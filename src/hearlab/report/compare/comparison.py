@@ -24,7 +24,7 @@ from hearlab.scores.statistics import (
     paired_difference,
 )
 from hearlab.scores.table import EVERY_LISTENER, Pair, ScoreTable
-from hearlab.scores.tracks import METRICS, Metric, RerunNoise
+from hearlab.scores.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
 
 BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10
@@ -198,6 +198,10 @@ def _compare(
     paired = _Paired(metric, shared, (one, two))
     floor = noise_floor(noise.sd, paired.clusters)
     verdict, reasons = judge(paired.overall, floor, metric.track.cluster)
+    rules = [source.rule(metric.track) for source in (first, second)]
+    if None not in rules and rules[0] != rules[1]:
+        levels = f"A was scored with {MUSIC_LEVEL}: {rules[0]}, B with {rules[1]}: that alone changes scores"
+        verdict, reasons = "inconclusive", (levels, *reasons)
     if np.array_equal(paired.first, paired.second):
         verdict, reasons = "same", ("the scores are the same on every shared pair",)
         breakdowns = ()

@@ -12,10 +12,11 @@ import numpy as np
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import read_bytes
+from hearlab.params import PARAMS_FILE, flat
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
 from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores
-from hearlab.scores.tracks import ENHANCED, METRICS, TRACKS, UNPROCESSED, Metric, Track
+from hearlab.scores.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
 
 PUBLISHED = "published"
@@ -45,6 +46,7 @@ class ScoreSource:
         label: the same with the commit or file it stands for.
         tables: track -> how to read its score table.
         averages: metric -> published mean, where nothing else is known.
+        music_level: the rule for the level of stems that a publication names.
         files: parameters and scenes that the scores were made with, where they can be known.
         notes: what must be said of it.
     """
@@ -53,6 +55,7 @@ class ScoreSource:
     label: str
     tables: dict[str, Callable[[], dict[str, ScoreTable]]]
     averages: dict[str, Average] = field(default_factory=dict)
+    music_level: str | None = None
     files: Files | None = None
     notes: tuple[str, ...] = ()
 
@@ -64,6 +67,13 @@ class ScoreSource:
     def metrics(self, track: Track) -> list[Metric]:
         """The metrics of a track whose scores or averages the source has."""
         return [metric for metric in track.metrics if metric.name in self.averages or self.table(metric)]
+
+    def rule(self, track: Track) -> str | None:
+        """The rule for the level of stems that the scores were made with; None for speech, or where it is not known."""
+        stage = self.files.lock.get(track.scoring_stage) if self.files else None
+        if stage is None:
+            return self.music_level
+        return music_rule(track, flat((stage.get("params") or {}).get(PARAMS_FILE)).get(MUSIC_LEVEL))
 
     @property
     def tracks(self) -> list[Track]:
@@ -163,6 +173,7 @@ def _published(name: str, root: Path, condition: str) -> ScoreSource:
         raise InputError(name, "no such published system", found=system, wanted=f"one of {', '.join(known)}")
     tables: dict[str, Callable[[], dict[str, ScoreTable]]] = {}
     averages: dict[str, Average] = {}
+    rule = None
     notes = []
     for track, published in own.items():
         entry = next((entry for entry in published if entry.system == chosen), None)
@@ -171,7 +182,9 @@ def _published(name: str, root: Path, condition: str) -> ScoreSource:
                 names = dict.fromkeys(f"{PUBLISHED}:{other.system}" for other in published)
                 title = TRACKS[track].headline.title
                 notes.append(f"{title}: say which published system is meant: {' or '.join(names)}")
-        elif entry.songs:
+            continue
+        rule = rule or entry.rule
+        if entry.songs:
             rows = {(song, EVERY_LISTENER): row for row, song in enumerate(entry.songs)}
             scores = {entry.metric.column: np.array(list(entry.songs.values()))}
             table = ScoreTable(entry.metric, rows, scores)
@@ -181,4 +194,4 @@ def _published(name: str, root: Path, condition: str) -> ScoreSource:
             averages |= {metric: Average(chosen, score, entry.source) for metric, score in means.items()}
     if not tables and not averages:
         raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
-    return ScoreSource(name, f"{name} ({LEADERBOARD})", tables, averages, notes=tuple(notes))
+    return ScoreSource(name, f"{name} ({LEADERBOARD})", tables, averages, rule, notes=tuple(notes))

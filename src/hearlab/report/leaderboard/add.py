@@ -79,6 +79,7 @@ def new_entry(
         units=mean.units,
         scored=datetime.datetime.now(datetime.UTC).date(),
         averages=further_averages(tables, result.track),
+        music_level=result.music_level,
         origin=origin,
     )
 

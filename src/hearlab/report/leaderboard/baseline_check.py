@@ -19,7 +19,7 @@ from hearlab.report.leaderboard.entries import FOLDER, LeaderboardEntry, load_en
 from hearlab.report.leaderboard.verify import Check, State
 from hearlab.scores.statistics import noise_floor
 from hearlab.scores.table import ScoreTable, has_scores, track_tables
-from hearlab.scores.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
+from hearlab.scores.tracks import CHALLENGE, ENHANCED, MUSIC_LEVEL, TRACKS, UNPROCESSED, Track
 from hearlab.separators import SEPARATORS
 from hearlab.systems.base import BASELINE
 from hearlab.versions.lock import LOCK_FILE, all_outs, stages_behind
@@ -78,6 +78,7 @@ PUBLISHED_PARAMS: dict[str, dict[str, Any]] = {
         "evaluate.song_split": "valid",
         "evaluate.song_listeners": "valid",
         "evaluate.small_test": False,
+        MUSIC_LEVEL: CHALLENGE,
     },
 }
 
@@ -114,6 +115,8 @@ def check_baseline(
     else:
         tables = _given_tables(scores, of)
         notes.append(Check("note", f"parameters are not checked: nothing is known of them but {scores}"))
+        if of.cluster == "song":
+            notes.append(Check("note", f"published scores were made with {MUSIC_LEVEL}: {CHALLENGE}"))
     if of.cluster == "scene":
         return [*notes, *_speech(root, tables, published, unprocessed)]
     if published or unprocessed:

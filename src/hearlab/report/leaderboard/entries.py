@@ -29,7 +29,7 @@ from ruamel.yaml.comments import CommentedSeq
 from hearlab.errors import InputError
 from hearlab.files import MOST_SHORT_YAML, atomic_path, read_yaml
 from hearlab.names import line_fault, name_fault, safe_name
-from hearlab.scores.tracks import TRACKS, Metric
+from hearlab.scores.tracks import MUSIC_LEVELS, TRACKS, Metric, music_rule
 
 FOLDER = "leaderboard"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -37,8 +37,10 @@ SHORT = 7  # digits of a commit that are shown
 
 if TYPE_CHECKING:
     TrackName = str
+    MusicLevel = str
 else:
     TrackName = Literal[tuple(TRACKS)]
+    MusicLevel = Literal[MUSIC_LEVELS]
 
 
 def _sound(fault: Callable[[str], str | None], text: str) -> str:
@@ -103,6 +105,7 @@ class LeaderboardEntry(_Part):
         spread: published standard deviation of the score over reruns.
         songs: published average of each song.
         averages: mean over all pairs by the track's further metrics that were scored, by their names.
+        music_level: of music, the rule for the level of stems (one of MUSIC_LEVELS).
         origin: what it was made from, or the publication that it is taken from.
         name: of its file, without the suffix.
     """
@@ -119,6 +122,7 @@ class LeaderboardEntry(_Part):
     spread: Annotated[float, Field(ge=0)] | None = None
     songs: dict[Name, Score] = {}
     averages: dict[str, Score] = {}
+    music_level: MusicLevel | None = None
     origin: Annotated[
         Annotated[Origin, Tag("Origin")] | Annotated[Publication, Tag("Publication")], Discriminator(_kind_of_origin)
     ]
@@ -127,6 +131,11 @@ class LeaderboardEntry(_Part):
     @property
     def metric(self) -> Metric:
         return TRACKS[self.track].headline
+
+    @property
+    def rule(self) -> str | None:
+        """How the level of stems was set; older entries do not say it. None for speech."""
+        return music_rule(TRACKS[self.track], self.music_level)
 
     @property
     def published(self) -> bool:
@@ -146,6 +155,8 @@ class LeaderboardEntry(_Part):
             if name not in further:
                 known = ", ".join(further) or "none"
                 raise ValueError(f"averages.{name}: is no further metric of {self.track}, which has {known}")
+        if self.music_level and self.rule is None:
+            raise ValueError(f"music_level: does not go with {self.track}")
         if not self.published:
             for name in ("units", "scored"):
                 if getattr(self, name) is None:

@@ -12,7 +12,7 @@ from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
 from hearlab.report.leaderboard.entries import Origin
-from hearlab.scores.tracks import ENHANCED, Track
+from hearlab.scores.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
 from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
 
@@ -32,6 +32,11 @@ class TrackResult:
     dataset: str
     split: str
     values: dict[str, Any]
+
+    @property
+    def music_level(self) -> str | None:
+        """The rule for the level of stems; None for speech."""
+        return music_rule(self.track, self.values.get(MUSIC_LEVEL))
 
     @property
     def scores(self) -> str:

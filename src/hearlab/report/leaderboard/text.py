@@ -11,11 +11,11 @@ from hearlab.text import table
 NUMBERS = ("", "score", "pairs")  # columns whose cells end together
 
 
-def boards(entries: Sequence[LeaderboardEntry], track: str) -> dict[tuple[str, str], list[LeaderboardEntry]]:
-    """Ranked entries of a track by (data set, split): only those on the same examples compete."""
-    found: dict[tuple[str, str], list[LeaderboardEntry]] = {}
+def boards(entries: Sequence[LeaderboardEntry], track: str) -> dict[tuple[str, ...], list[LeaderboardEntry]]:
+    """Ranked entries of a track by data set, split and, of music, rule for the level: only those compete."""
+    found: dict[tuple[str, ...], list[LeaderboardEntry]] = {}
     for entry in ranked(entries, track):
-        found.setdefault((entry.dataset, entry.split), []).append(entry)
+        found.setdefault((entry.dataset, entry.split, *([entry.rule] if entry.rule else [])), []).append(entry)
     # The challenges' own data come first; the demo is for trying things out.
     return dict(sorted(found.items(), key=lambda item: (item[0][0] == "demo", item[0])))
 
@@ -24,8 +24,9 @@ def leaderboard_text(entries: Sequence[LeaderboardEntry], tracks: Sequence[str] 
     """A table for each track and set of examples, ranked by the average over all of them."""
     blocks = []
     for track in tracks:
-        for (dataset, split), own in boards(entries, track).items():
-            title = f"{track}: {TRACKS[track].headline.title}, {dataset} {split}"
+        for (dataset, split, *rule), own in boards(entries, track).items():
+            level = f", {rule[0]} level" if rule else ""
+            title = f"{track}: {TRACKS[track].headline.title}, {dataset} {split}{level}"
             blocks.append(f"{title}\n{_board(own, further_metrics(own, track))}")
     return "\n\n".join(blocks) or "no entries yet; hearlab leaderboard add makes one of the current results"
 

@@ -27,7 +27,7 @@ from hearlab.report.leaderboard.rescore import (
     scoring_units,
 )
 from hearlab.scores.table import Pair, track_tables
-from hearlab.scores.tracks import TRACKS
+from hearlab.scores.tracks import MUSIC_LEVEL, TRACKS
 from hearlab.text import printable
 from hearlab.versions.checkout import ADVICE, Checkout
 from hearlab.versions.lock import all_outs
@@ -179,6 +179,7 @@ class _Verifier:
         self._same(self.result.scores, self.origin.scores, real.scores)
         self._same("data set", self.entry.dataset, self.result.dataset)
         self._same("split", self.entry.split, self.result.split)
+        self._same(MUSIC_LEVEL, self.entry.rule, self.result.music_level)
         for kind, own, its in (("data", self.origin.data, real.data), ("weights", self.origin.weights, real.weights)):
             for path in sorted(own.keys() | its.keys()):
                 self._same(f"{kind} {path}", own.get(path), its.get(path))
