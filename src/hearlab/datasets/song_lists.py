@@ -85,6 +85,14 @@ def _times(path: Path, song: str, entry: Any, name: str) -> tuple[float, float]:
     return float(start), float(end)
 
 
+def check_segments(path: Path, song: str, segments: Segments, frames: int) -> None:
+    """Raise InputError if a song of so many frames ends before one of its segments; `path` names their file."""
+    for name, (_, end) in zip(EVALUATIONS, (segments.objective, segments.subjective), strict=True):
+        if int(end * SAMPLE_RATE) > frames:
+            wanted = f"at most {frames / SAMPLE_RATE:.3f} s, the end of the song"
+            raise InputError(path, "ends after the song", field=f"{song}.{name}.end", found=f"{end:g} s", wanted=wanted)
+
+
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

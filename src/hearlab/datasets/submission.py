@@ -18,7 +18,7 @@ import soundfile
 
 from hearlab.datasets.layout import REMIX_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments
-from hearlab.datasets.stem_files import factor_file
+from hearlab.datasets.stem_files import FACTOR_BYTES, factor_file, factor_from
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
 
@@ -28,7 +28,6 @@ TEAM = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FRAMES_TOLERANCE = 2
 BLOCK = 1 << 18  # frames that are decoded at once
 HEADERS = 1 << 18  # bytes of a FLAC file that are no samples, at most: tags, pictures
-FACTOR_BYTES = 64
 # FLAC is compressed already; a fixed date gives the same bytes for the same files.
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -163,8 +162,5 @@ def _fault(path: Path | zipfile.Path, channels: int, rate: int, seconds: float) 
 
 
 def _is_factor(path: Path | zipfile.Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return 0 <= float(file.read(FACTOR_BYTES)) < float("inf")
-    except ValueError:
-        return False
+    with path.open("rb") as file:
+        return factor_from(file.read(FACTOR_BYTES)) is not None

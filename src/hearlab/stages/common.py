@@ -18,6 +18,7 @@ from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.names import safe_name
 from hearlab.params import Params
+from hearlab.scores.metadata import scenes_by_name
 
 # Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
 # which processors differ, so that the same experiment has the same hash on another machine.
@@ -49,6 +50,8 @@ def read_list(path: Path, key: str) -> list[dict[str, Any]]:
         if not isinstance(entry, dict):
             raise InputError(path, "must be an object", field=str(index), found=type(entry).__name__)
         safe_name(entry.get(key), path, f"{index}.{key}")
+    if key == "scene":
+        scenes_by_name(content, path)
     return content
 
 
@@ -72,6 +75,8 @@ def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:
     for scene, names in content.items():
         if scene not in known:
             raise InputError(path, f"names a scene that {files.scenes(split)} lacks", field=scene)
+        if len(set(names)) < len(names):
+            raise InputError(path, "names a listener twice", field=scene, found=", ".join(names))
         for name in names:
             find_listener(listeners, name, path)
             pairs.append((scene, listeners[name]))

@@ -79,7 +79,7 @@ def _groups(result: Result, track: Track) -> Groups:
     scene_list, listeners = (path and result.root / path for path in metadata_files(track, result.params))
     groups: list[tuple[Grouping, Mapping[str, Any]]] = []
     if scene_list is not None:
-        scenes = scenes_by_name(read_json(scene_list)) if scene_list.is_file() else {}
+        scenes = scenes_by_name(read_json(scene_list), scene_list) if scene_list.is_file() else {}
         groups.append((GROUPINGS["snr"], scenes))
     people = load_listeners(listeners) if listeners is not None and listeners.is_file() else {}
     groups.append((GROUPINGS["severity"], people))

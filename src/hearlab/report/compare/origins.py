@@ -64,7 +64,7 @@ def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset
         try:
             content = files.read(path)
             entries = parse_json(content, path) if content is not None else None
-            scenes = scenes_by_name(entries)
+            scenes = scenes_by_name(entries, path)
         except InputError:
             entries = None
         if not isinstance(entries, list):

@@ -167,7 +167,7 @@ def _track(
     listeners: dict[str, Listener] = {}
     if scene_list is not None:
         with _noted(notes):
-            scenes = scenes_by_name(read_json(root / scene_list))
+            scenes = scenes_by_name(read_json(root / scene_list), scene_list)
     with _noted(notes):
         listeners = load_listeners(root / listeners_file)
     return TrackResults(track, metrics, scenes, listeners)
