@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hearlab.datasets.layout import DATA, Workspace
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml, read_bytes
 from hearlab.listeners import Listener, listeners_from
-from hearlab.names import safe_name
-from hearlab.params import PARAMS_FILE, SNRS, flat
+from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.tracks import Track
 from hearlab.versions.revisions import Files, WorkspaceFiles
 
@@ -50,27 +49,6 @@ def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None
     if track.cluster == "scene":
         return data.scenes(str(values.get("evaluate.split"))), data.clarity.listeners
     return None, data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
-
-
-def scenes_by_name(content: Any, where: str | os.PathLike[str] = "scenes") -> dict[str, dict[str, Any]]:
-    """The entries of a scene list; `where` names it in errors.
-
-    Raises:
-        InputError: a name is none, a scene is listed twice, or an SNR is not one.
-    """
-    scenes: dict[str, dict[str, Any]] = {}
-    for entry in content if isinstance(content, list) else []:
-        if not isinstance(entry, dict) or "scene" not in entry:
-            continue
-        name, snr = safe_name(entry["scene"], where, "scene"), entry.get("SNR")
-        if name in scenes:
-            raise InputError(where, "is listed twice", field=name)
-        number = isinstance(snr, int | float) and not isinstance(snr, bool)
-        if snr is not None and not (number and SNRS[0] <= snr <= SNRS[1]):
-            wanted = f"from {SNRS[0]:g} to {SNRS[1]:g} dB"
-            raise InputError(where, "is no SNR", field=f"{name}.SNR", found=snr, wanted=wanted)
-        scenes[name] = entry
-    return scenes
 
 
 def find_metadata(

@@ -12,13 +12,13 @@ import soundfile
 
 from hearlab.compute.units import GIBIBYTE
 from hearlab.datasets.layout import DATA, SAMPLE_RATE, Workspace
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.datasets.song_lists import Segments, Song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_text
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.names import safe_name
 from hearlab.params import Params
-from hearlab.scores.metadata import scenes_by_name
 
 # Scores are written with this many decimals: far below what can be heard or tested, and above the last bits, in
 # which processors differ, so that the same experiment has the same hash on another machine.
