@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -187,6 +188,7 @@ def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] 
 
 def find_listener(listeners: dict[str, Listener], identity: str, path: str | os.PathLike[str]) -> Listener:
     """The listener of that id; an InputError that names `path` and the nearest known ids otherwise."""
+    identity = unicodedata.normalize("NFC", identity)  # a terminal may hand over another form
     if identity in listeners:
         return listeners[identity]
     near = difflib.get_close_matches(identity, listeners, n=3)

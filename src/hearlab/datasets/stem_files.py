@@ -71,6 +71,8 @@ def factor_from(text: str | bytes) -> float | None:
 
     Peaks can be large: only codes for "no answer", which no measured peak is equal to, tell themselves apart.
     """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig", errors="replace")
     try:
         factor = float(text)
     except ValueError:

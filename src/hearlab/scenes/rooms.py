@@ -78,7 +78,7 @@ class ProjectFile:
     def __init__(self, path: Path, room: str) -> None:
         self.path = path
         # The needed fields are ASCII; a degree sign in a comment may have any encoding.
-        text = read_bytes(path, most=MOST_BYTES, wanted="a RAVEN project file").decode("utf-8", errors="replace")
+        text = read_bytes(path, most=MOST_BYTES, wanted="a RAVEN project file").decode("utf-8-sig", errors="replace")
         self._fields: dict[str, str] = {}
         for line in text.splitlines():
             key, equals, value = line.partition("=")

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
+from hearlab.audio import opened
 from hearlab.compute.units import GIBIBYTE
 from hearlab.datasets.layout import DATA, SAMPLE_RATE, Workspace
 from hearlab.datasets.scene_lists import scenes_by_name
@@ -116,8 +115,9 @@ def song_memory(params: Params, bytes_per_frame: int) -> dict[str, int]:
     memory = {}
     for song in songs_to_evaluate(params):
         try:
-            frames = soundfile.info(workspace(params).cadenza.stem(song.split, song.name, "mixture")).frames
-        except soundfile.SoundFileError:
+            with opened(workspace(params).cadenza.stem(song.split, song.name, "mixture")) as sound:
+                frames = sound.frames
+        except InputError:
             frames = UNKNOWN_SONG * SAMPLE_RATE  # units can be listed before their songs are here
         memory[song.name] = GIBIBYTE + bytes_per_frame * frames
     return memory
