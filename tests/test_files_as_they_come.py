@@ -190,9 +190,12 @@ def test_the_command_on_such_a_terminal(tmp_path: Path, variables: dict[str, str
     assert done.returncode == 1
     (line,) = done.stderr.decode("ascii").splitlines()
     assert line == "hearlab: b.csv: line 3: names a pair twice (line 2) (found ('Zo\\xeb', 'L1'))"
-    done = command(tmp_path, variables, "compare", "a.csv", "a.csv")
+    entry = {"team": COMPOSED, "system": "x", "track": "music", "dataset": "clarity", "split": "valid", "score": 0.3}
+    (tmp_path / "leaderboard").mkdir()
+    (tmp_path / "leaderboard" / "x.yaml").write_text(json.dumps({**entry, "origin": {"published": "a README"}}))
+    done = command(tmp_path, variables, "leaderboard")
     assert done.returncode == 0, done.stderr
-    assert b"HAAQI" in done.stdout
+    assert b"Zo\\xeb" in done.stdout
 
 
 def command(folder: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
