@@ -93,15 +93,15 @@ def read_audio(
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """An audio file, open for reading, which holds what its header promises.
+def opened(path: Path, *, whole: bool = True) -> Iterator[soundfile.SoundFile]:
+    """An audio file, open for reading; `whole`: it must hold all that its header promises.
 
     Raises:
         InputError: missing, unreadable, truncated, or of a recorder that was stopped before it wrote the length.
     """
     if not path.is_file():
         raise InputError(path, "no such file", wanted="an audio file (WAV, FLAC or MP3)", advice=lookalike(path))
-    _check_wav_is_whole(path)
+    _check_wav(path, whole)
     try:
         with sound_in(path) as sound:
             yield sound
@@ -158,7 +158,7 @@ def _is_mp3(path: Path) -> bool:
     return path.suffix.lower() == ".mp3"
 
 
-def _check_wav_is_whole(path: Path) -> None:
+def _check_wav(path: Path, whole: bool) -> None:
     """Compare the data size that a RIFF header promises with the size of the file.
 
     libsndfile shortens the length of a truncated file in silence, so the header is read here. What is written into a
@@ -183,7 +183,7 @@ def _check_wav_is_whole(path: Path) -> None:
                         found=f"a length of 0 and {behind} bytes behind it",
                         advice="record or write it again, or repair its header (sox --ignore-length IN.wav OUT.wav)",
                     )
-                if length > behind and not any(first <= length <= last for first, last in PIPED):
+                if whole and length > behind and not any(first <= length <= last for first, last in PIPED):
                     raise InputError(
                         path,
                         "is truncated",

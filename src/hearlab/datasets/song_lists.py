@@ -118,7 +118,7 @@ def check_song(data: CadenzaData, song: Song, signals: Sequence[str] = ("mixture
         path = data.stem(song.split, song.name, signal)
         if not path.is_file():
             raise InputError(path, "no such file", wanted="the mixture and four stems of the song as WAV")
-        with opened(path) as sound:
+        with opened(path, whole=False) as sound:  # a truncated song stops no other: its own unit fails
             rate, channels, lengths[signal] = sound.samplerate, sound.channels, sound.frames
         if rate != SAMPLE_RATE:
             found, wanted = f"{rate} Hz", f"{SAMPLE_RATE} Hz"
