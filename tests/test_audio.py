@@ -10,10 +10,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_files import SPOKEN, never_closed, piped_flac, piped_wav
+from hearlab import audio
 from hearlab.audio import (
     ENHANCED_FULL_SCALE,
     SCENE_FULL_SCALE,
     check_signal,
+    opened,
     read_audio,
     resample,
     rms,
@@ -165,3 +168,45 @@ def test_resampling_keeps_a_tone() -> None:
     assert converted.shape == wanted.shape
     # The filter rings in at the ends; soxr's high quality is good to 16 bits elsewhere.
     np.testing.assert_allclose(converted[500:-500], wanted[500:-500], atol=2**-15)
+
+
+def test_a_flac_file_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
+    path = piped_flac(tmp_path / "piped.flac")
+    np.testing.assert_array_equal(read_audio(path, rate=RATE, channels=2)[0], SPOKEN / 32768)
+    np.testing.assert_array_equal(read_audio(path, start=700, frames=300)[0], SPOKEN[700:1000] / 32768)
+    np.testing.assert_array_equal(read_audio(path, start=8900, frames=300)[0], SPOKEN[8900:] / 32768)
+    assert read_audio(path, start=9000)[0].shape == (0, 2)
+    with opened(path) as sound:
+        assert (sound.frames, sound.samplerate, sound.channels) == (9000, RATE, 2)
+
+
+def test_such_a_file_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "MOST_SAMPLES", 10000)
+    with pytest.raises(InputError, match="is too long"):
+        read_audio(piped_flac(tmp_path / "piped.flac"))
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0x7FFFFFFC, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF])
+@pytest.mark.parametrize("riff", [None, 0, 0xFFFFFFFF])
+def test_a_wav_file_from_a_pipe_reaches_to_its_end(tmp_path: Path, size: int, riff: int | None) -> None:
+    path = piped_wav(tmp_path / "piped.wav", size, riff)
+    np.testing.assert_array_equal(read_audio(path)[0], SPOKEN / 32768)
+
+
+@pytest.mark.parametrize("riff", [0, 36])
+def test_a_wav_file_that_was_never_closed(tmp_path: Path, riff: int) -> None:
+    path = never_closed(tmp_path / "killed.wav", riff)
+    line = r"killed\.wav: data chunk: was never finished: .*found a length of 0 and 36000 bytes behind it"
+    with pytest.raises(InputError, match=line):
+        read_audio(path)
+    with pytest.raises(InputError, match=line), opened(path):
+        pass
+
+
+def test_an_empty_wav_file_with_another_chunk_is_only_empty(tmp_path: Path) -> None:
+    path = tmp_path / "empty.wav"
+    write_wav(path, SPOKEN[:0], RATE)
+    content = bytearray(path.read_bytes() + b"LIST\4\0\0\0INFO")
+    content[4:8] = (len(content) - 8).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert read_audio(path)[0].shape == (0, 2)

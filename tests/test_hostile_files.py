@@ -310,6 +310,48 @@ def test_the_files_of_these_tests_are_right(tmp_path: Path, reader: str) -> None
         assert read(path) or reader == "archive note"
 
 
+# Each place where a number enters, and which codes for "no answer" cannot stand there.
+NO_ANSWER = [999, 888, 666, -999, 9999, True]
+SOME = [-999, True]  # the others can be numbers of samples
+CODES: dict[str, list[tuple[tuple[Any, ...], list[Any]]]] = {
+    "listeners": [(("L1", f"audiogram_levels_{ear}", 1), NO_ANSWER) for ear in "lr"],
+    "segments": [(("A - B", "objective_evaluation", "start"), NO_ANSWER)],
+    "targets": [((0, "nsamples"), SOME)],
+    "scene list": [((0, "SNR"), NO_ANSWER)],
+    "rooms": [((0, place, "position", 1), NO_ANSWER) for place in ("listener", "target")],
+    "scene": [(("interferers", 0, "position"), NO_ANSWER)],
+    "scene and room": [
+        ((0, "SNR"), NO_ANSWER),
+        ((0, "duration"), SOME),
+        ((0, "target", "time_start"), [True]),
+        ((0, "interferers", 1, "offset"), SOME),
+        ((0, "interferers", 1, "time_start"), SOME),
+        ((0, "interferers", 0, "time_end"), [*SOME, 9999]),
+        ((0, "listener", "rotation", 0, "angle"), NO_ANSWER),
+        ((0, "listener", "rotation", 1, "sample"), [*SOME, 9999]),
+        ((1, "listener", "view_vector", 0), NO_ANSWER),
+        ((1, "listener", "view_vector"), [[0.0, 0.0, 1.0]]),
+    ],
+    "own entry": [(("score",), NO_ANSWER), (("interval", 1), NO_ANSWER), (("units",), SOME)],
+    "published entry": [(("songs", "A - B"), NO_ANSWER)],
+}
+
+
+@pytest.mark.parametrize("reader", CODES)
+def test_a_value_that_means_no_answer_is_refused(tmp_path: Path, reader: str) -> None:
+    valid, read = READERS[reader]
+    beside(tmp_path)
+    path = tmp_path / "file.json"
+    for place, codes in CODES[reader]:
+        field = [key for key in place if isinstance(key, str)][-1]
+        field = {"sample": "rotation", "start": "objective_evaluation"}.get(field, field)
+        for code in codes:
+            path.write_text(json.dumps(changed(valid, place, code, False)))
+            with pytest.raises(InputError, match=field) as caught:
+                read(path)
+            check_error(caught.value)
+
+
 # Each place where a name enters.
 NAMED = {
     "listeners": [("L1",)],
@@ -414,6 +456,13 @@ def test_a_factor_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
         assert 0 <= read_factor(tmp_path / "stem.flac") < float("inf")
     except InputError as error:
         check_error(error)
+
+
+@pytest.mark.parametrize("code", ["999", "888.0", "666", "-999", "9999", "true", "nan", ""])
+def test_a_factor_that_means_no_answer_is_refused(tmp_path: Path, code: str) -> None:
+    (tmp_path / "stem.txt").write_text(code)
+    with pytest.raises(InputError, match=r"stem\.txt: is not a factor"):
+        read_factor(tmp_path / "stem.flac")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -89,6 +89,40 @@ def test_bad_listener_files(tmp_path: Path, content: Any, message: str) -> None:
 
 
 def test_unknown_listener_names_near_ones(tmp_path: Path) -> None:
-    listeners = load_listeners(write(tmp_path / "listeners.json", {"L0064": entry(), "L0001": entry()}))
+    both = {name: entry(name=name) for name in ("L0064", "L0001")}
+    listeners = load_listeners(write(tmp_path / "listeners.json", both))
     with pytest.raises(InputError, match=r"unknown listener \(found L064, wanted one of L0064"):
         find_listener(listeners, "L064", "listeners.json")
+
+
+NO_ANSWER = [999, 888, 666, -999, 9999, True, None, 130.5, -20.5]
+
+
+@pytest.mark.parametrize("code", NO_ANSWER)
+def test_a_value_that_means_no_answer_is_no_level(tmp_path: Path, code: Any) -> None:
+    path = write(tmp_path / "listeners.json", {"L1": entry(audiogram_levels_r=[0, 0, 0, 0, 0, 0, 10, code])})
+    line = (
+        rf"listeners\.json: L1\.audiogram_levels_r: .*, right ear \(found {code} at 8000 Hz, wanted from -20 to 130\)"
+    )
+    with pytest.raises(InputError, match=line):
+        load_listeners(path)
+    with pytest.raises(InputError, match=rf"audiogram: levels: .*found {code} at 500 Hz"):
+        Audiogram([0, code], [250, 500])
+
+
+def test_a_frequency_that_is_none() -> None:
+    with pytest.raises(InputError, match=r"audiogram: frequencies: .*True"):
+        Audiogram([0, 0], [True, 500])
+
+
+def test_the_highest_and_lowest_levels_are_taken() -> None:
+    assert Audiogram(np.array([-20, 130]), [250, 500]).levels.tolist() == [-20, 130]
+
+
+def test_a_listener_twice(tmp_path: Path) -> None:
+    path = tmp_path / "listeners.json"
+    path.write_text('{"L1": ' + json.dumps(entry()) + ', "L1": ' + json.dumps(entry()) + "}")
+    with pytest.raises(InputError, match=r"listeners\.json: gives a key twice: 'L1'"):
+        load_listeners(path)
+    with pytest.raises(InputError, match=r"listeners\.json: L2\.name: is the same listener as L1 \(found L1\)"):
+        load_listeners(write(path, {"L1": entry(), "L2": entry()}))

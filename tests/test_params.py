@@ -83,3 +83,34 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="no such file"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("snr_range: [-12, 6]", "snr_range: [-12, 999]", "scenes.snr_range.1"),
+        ("snr_range: [-12, 6]", "snr_range: [-999, 6]", "scenes.snr_range.0"),
+        ("snr_range: [-12, 6]", "snr_range: [-12, true]", "scenes.snr_range.1"),
+        ("angle_initial_mean: 25", "angle_initial_mean: 888", "scenes.head_turn.angle_initial_mean"),
+        ("angle_initial_sd: 5", "angle_initial_sd: 666", "scenes.head_turn.angle_initial_sd"),
+        ("angle_final_range: [0, 10]", "angle_final_range: [0, 999]", "scenes.head_turn.angle_final_range.1"),
+        ("number: [2, 3]", "number: [2, true]", "scenes.interferers.number.1"),
+        ("start_time_range: [0, 0]", "start_time_range: [-999, 0]", "scenes.interferers.start_time_range.0"),
+        ("channel_norms: [12.0", "channel_norms: [9999", "render.channel_norms.0"),
+        ("gain: 0 ", "gain: -999 ", "enhance.gain"),
+        ("gain: 0 ", "gain: true ", "enhance.gain"),
+        ("makeup_gain: 1.0", "makeup_gain: 999", "enhance.compressor.makeup_gain"),
+        ("level: 100 ", "level: 999 ", "evaluate.level"),
+        ("gains: [0.25, 1.25]", "gains: [0.25, 999]", "separate.train.gains.1"),
+        ("gains: [0.25, 1.25]", "gains: [1.25, 0.25]", "separate.train.gains"),
+        ("learning_rate: 0.01", "learning_rate: 999", "separate.train.learning_rate"),
+        ("weight_decay: 0.00001", "weight_decay: 999", "separate.train.weight_decay"),
+        ("segment: 10 ", "segment: -999 ", "separate.segment"),
+    ],
+)
+def test_a_value_that_means_no_answer(tmp_path: Path, old: str, new: str, field: str) -> None:
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(ParameterError, match=f"params.yaml: {re.escape(field)}: "):
+        load_params(path)

@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
+from hearlab.names import lookalike
 
 Samples = NDArray[np.float64]
 Samples32 = NDArray[np.float32]
@@ -28,6 +30,10 @@ ENHANCED_FULL_SCALE = 32768
 # Samples of all channels that are held at once, 1.6 GB: 37 minutes of stereo at 44.1 kHz, where MUSDB's longest song
 # has 10. The longest recording of the CEC2 lists, 65 minutes of one channel, has 173 million.
 MOST_SAMPLES = 200_000_000
+# Lengths of the data of a WAV file that was written into a pipe: 0x7FFFF000 of SoX, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF.
+PIPED = ((0x7FFFF000, 0x80000000), (0xFFFFF000, 0xFFFFFFFF))
+NO_LENGTH = 1 << 62  # libsndfile gives more frames than these for a FLAC file that does not say how many it has
+BLOCK = 1 << 18  # frames that are decoded at once
 
 
 def read_audio(
@@ -57,31 +63,22 @@ def read_audio(
             finite numbers, silence where it is not allowed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(path, "no such file", wanted="an audio file (WAV, FLAC or MP3)")
-    try:
-        with soundfile.SoundFile(path) as sound:
-            found_rate, found_channels, length = sound.samplerate, sound.channels, sound.frames
-            if rate is not None and found_rate != rate:
-                raise InputError(
-                    path, "wrong sample rate", field="sample rate", found=f"{found_rate} Hz", wanted=f"{rate} Hz"
-                )
-            if channels is not None and found_channels != channels:
-                raise InputError(
-                    path, "wrong number of channels", field="channels", found=found_channels, wanted=channels
-                )
-            if path.suffix.lower() == ".wav":
-                _check_wav_is_whole(path)
-            left = max(length - start, 0)
-            wanted_frames = left if frames is None else min(max(frames, 0), left)
-            # An MP3 decodes differently after a jump (by up to 1e-3 near its end), so it is read from its beginning.
-            skip = start if _is_mp3(path) else 0
-            check_size(path, skip + wanted_frames, found_channels, found_rate)
-            if start and not skip and wanted_frames:
-                sound.seek(start)
-            samples = sound.read(skip + wanted_frames, dtype="float64", always_2d=True)[skip:]
-    except soundfile.LibsndfileError as error:
-        raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+    with opened(path) as sound:
+        found_rate, found_channels, length = sound.samplerate, sound.channels, sound.frames
+        if rate is not None and found_rate != rate:
+            raise InputError(
+                path, "wrong sample rate", field="sample rate", found=f"{found_rate} Hz", wanted=f"{rate} Hz"
+            )
+        if channels is not None and found_channels != channels:
+            raise InputError(path, "wrong number of channels", field="channels", found=found_channels, wanted=channels)
+        left = max(length - start, 0)
+        wanted_frames = left if frames is None else min(max(frames, 0), left)
+        # An MP3 decodes differently after a jump (by up to 1e-3 near its end), so it is read from its beginning.
+        skip = start if _is_mp3(path) else 0
+        check_size(path, skip + wanted_frames, found_channels, found_rate)
+        if start and not skip and wanted_frames:
+            sound.seek(start)
+        samples = sound.read(skip + wanted_frames, dtype="float64", always_2d=True)[skip:]
     # MP3 headers may promise a few frames more than decode; lossless formats must hold what they promise.
     if samples.shape[0] < wanted_frames and not _is_mp3(path):
         raise InputError(
@@ -93,6 +90,57 @@ def read_audio(
         )
     check_signal(samples, path, silence=silence)
     return samples, found_rate
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, whole: bool = True) -> Iterator[soundfile.SoundFile]:
+    """An audio file, open for reading; `whole`: it must hold all that its header promises.
+
+    Raises:
+        InputError: missing, unreadable, truncated, or of a recorder that was stopped before it wrote the length.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such file", wanted="an audio file (WAV, FLAC or MP3)", advice=lookalike(path))
+    _check_wav(path, whole)
+    try:
+        with sound_in(path) as sound:
+            yield sound
+    except soundfile.LibsndfileError as error:
+        raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+
+
+@contextlib.contextmanager
+def sound_in(file: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
+    """The same without checks, and with errors of libsndfile; the length is right for files from a pipe, too."""
+    with soundfile.SoundFile(file) as sound:
+        if sound.frames < NO_LENGTH:
+            yield sound
+            return
+    if not isinstance(file, Path):
+        file.seek(0)
+    with _FromPipe(file) as sound:
+        yield sound
+
+
+class _FromPipe(soundfile.SoundFile):
+    """A FLAC file that does not say how long it is: an encoder that writes into a pipe cannot go back to its header.
+
+    It is decoded to its end once. libsndfile cannot be positioned there, which soundfile does after each reading.
+    """
+
+    def __init__(self, file: Path | BinaryIO) -> None:
+        super().__init__(file)
+        self._length = 0
+        while self._length * self.channels <= MOST_SAMPLES and (block := len(self.read(BLOCK, dtype="int16"))):
+            self._length += block
+        self.seek(0)
+
+    def seekable(self) -> bool:
+        return False
+
+    @property
+    def frames(self) -> int:
+        return self._length
 
 
 def check_size(path: Path, frames: int, channels: int, rate: int) -> None:
@@ -110,10 +158,11 @@ def _is_mp3(path: Path) -> bool:
     return path.suffix.lower() == ".mp3"
 
 
-def _check_wav_is_whole(path: Path) -> None:
+def _check_wav(path: Path, whole: bool) -> None:
     """Compare the data size that a RIFF header promises with the size of the file.
 
-    libsndfile shortens the length of a truncated file in silence, so the header is read here.
+    libsndfile shortens the length of a truncated file in silence, so the header is read here. What is written into a
+    pipe promises as much as fits into 31 or 32 bits, and reaches to the end of the file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -124,13 +173,22 @@ def _check_wav_is_whole(path: Path) -> None:
         while position + 8 <= size:
             file.seek(position)
             name, length = struct.unpack("<4sI", file.read(8))
+            behind = size - position - 8
             if name == b"data":
-                if length != 0xFFFFFFFF and position + 8 + length > size:
+                if length == 0 and behind > 0 and struct.unpack("<I", head[4:8])[0] + 8 < size:
+                    raise InputError(
+                        path,
+                        "was never finished: its header was not closed",
+                        field="data chunk",
+                        found=f"a length of 0 and {behind} bytes behind it",
+                        advice="record or write it again, or repair its header (sox --ignore-length IN.wav OUT.wav)",
+                    )
+                if whole and length > behind and not any(first <= length <= last for first, last in PIPED):
                     raise InputError(
                         path,
                         "is truncated",
                         field="data chunk",
-                        found=f"{size - position - 8} bytes",
+                        found=f"{behind} bytes",
                         wanted=f"{length} bytes",
                         advice="fetch or make it again",
                     )

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import importlib
 import logging
+import os
 import pkgutil
 import sys
 import traceback
@@ -16,9 +17,13 @@ from typing import Any, TextIO, cast
 
 import hearlab.commands
 from hearlab.errors import InputError
+from hearlab.files import MOST_YAML, check_merged
 from hearlab.secrets import hide
 from hearlab.source import run_checkout
-from hearlab.text import printable_lines
+from hearlab.text import encodable, printable_lines
+
+# A conflict in one of these is a fault of the workspace, which every command names.
+MERGED = ("params.yaml", "dvc.yaml", "dvc.lock")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +36,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
+        for name in filter(os.path.isfile, MERGED):
+            with contextlib.suppress(OSError), open(name, "rb") as file:
+                check_merged(file.read(MOST_YAML), name)
         if options.checkout:
             run_checkout(Path.cwd(), arguments)
         return options.run(options) or 0
@@ -72,7 +80,7 @@ class _Stream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(printable_lines(hide(text)))
+        self._stream.write(encodable(printable_lines(hide(text)), getattr(self._stream, "encoding", None)))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import contextvars
 import csv
@@ -12,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +35,8 @@ MOST_CSV = 32_000_000  # scores of a million pairs; a row takes ten times as muc
 DEEPEST = 50  # values within values; scenes have 5
 NUMBER_BITS = 64
 LONGEST_NUMBER = 400  # letters of a number in YAML, where some forms take a time that grows with the square
+HALF = re.compile("[\ud800-\udfff]")
+CONFLICT = re.compile(rb"^(<{7}|>{7}) [^\r\n]*", re.MULTILINE)
 TOO_DEEP = f"holds values nested more than {DEEPEST} deep"
 TOO_LONG_A_NUMBER = f"holds a whole number of more than {NUMBER_BITS} bits"
 
@@ -139,27 +143,31 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def read_text(
-    path: str | os.PathLike[str],
-    *,
-    most: int = MOST_BYTES,
-    wanted: str | None = None,
-    advice: str | None = None,
-    error: type[InputError] = InputError,
-) -> str:
+def read_text(path: str | os.PathLike[str], *, error: type[InputError] = InputError, **options: Any) -> str:
     """Read a file of UTF-8 text; arguments and errors as `read_bytes`.
 
     Raises:
         InputError: also: it is not UTF-8.
     """
-    return _decoded(read_bytes(path, most=most, wanted=wanted, advice=advice, error=error), path, error)
+    return _decoded(read_bytes(path, error=error, **options), path, error)
 
 
 def _decoded(content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError) -> str:
+    check_merged(content, where, error)
     try:
-        return content.decode("utf-8")
+        return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as problem:
         raise error(where, "is not UTF-8 text", found=f"byte {problem.start} is invalid") from None
+
+
+def check_merged(content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError) -> None:
+    """Raise InputError, with its line, for a conflict that git has marked in a text."""
+    mark = CONFLICT.search(content) if b"<<<<<<< " in content or b">>>>>>> " in content else None
+    if mark:
+        line = f"line {content[: mark.start()].count(10) + 1}"
+        advice = "settle it and take the marks out (git status names such files)"
+        found = mark[0].decode("utf-8", "replace")
+        raise error(where, "holds a conflict of a merge", field=line, found=found, advice=advice)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -227,7 +235,7 @@ def _check(value: Any, *, finite: bool) -> None:
         inner: list[Any] = []
         for one in level:
             if isinstance(one, str):
-                if "\0" in one or not (one.isascii() or _is_unicode(one)):
+                if "\0" in one or (not one.isascii() and HALF.search(one)):
                     raise _Unfit(f"holds a text with NUL or half a character: {one[:40]!a}")
             elif isinstance(one, float):
                 if finite and not math.isfinite(one):
@@ -248,14 +256,6 @@ def _check(value: Any, *, finite: bool) -> None:
         if not level:
             return
     raise _Unfit(TOO_DEEP)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def read_yaml(
@@ -364,10 +364,10 @@ def parse_csv(content: bytes, where: str | os.PathLike[str]) -> Iterator[tuple[i
     """
     if len(content) > MOST_CSV:
         raise InputError(where, "is too large", wanted=f"at most {size_text(MOST_CSV)}")
-    text = _decoded(content.removeprefix(b"\xef\xbb\xbf"), where)
+    text = _decoded(content, where)
     if "\0" in text:
         raise InputError(where, "holds a text with NUL", field=f"line {text[: text.index(chr(0))].count(chr(10)) + 1}")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         for row in reader:
             if row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +16,20 @@ from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.names import safe_name
 
+# Audiometers present -10 to 120 dB HL. What lies far outside stands for something else: 999 for "no answer".
+LOWEST_LEVEL, HIGHEST_LEVEL = -20.0, 130.0
+
 
 @dataclass(frozen=True, eq=False)
 class Audiogram:
     """Hearing thresholds of one ear.
 
     Attributes:
-        levels: hearing loss in dB HL, one per frequency.
+        levels: hearing loss in dB HL, one per frequency, from -20 to 130.
         frequencies: in Hz, ascending.
 
     Raises:
-        InputError: lengths differ, a value is not a finite number, frequencies do not ascend.
+        InputError: lengths differ, a value is not a finite number or no hearing level, frequencies do not ascend.
     """
 
     levels: NDArray[np.float64]
@@ -49,6 +53,21 @@ class Audiogram:
                 "frequencies must be positive and ascending",
                 field="frequencies",
                 found=frequency_values.tolist(),
+            )
+        given_levels = np.array(levels, dtype=object)
+        wrong = [
+            f"{given} at {frequency:g} Hz"
+            for given, level, frequency in zip(given_levels, level_values, frequency_values, strict=True)
+            if not LOWEST_LEVEL <= level <= HIGHEST_LEVEL  # NaN too
+        ]
+        if wrong:
+            raise InputError(
+                "audiogram",
+                "must be a list of finite numbers in dB HL",
+                field="levels",
+                found=", ".join(wrong),
+                wanted=f"from {LOWEST_LEVEL:g} to {HIGHEST_LEVEL:g}",
+                advice="a code for 'no answer' is no level: give the highest level that was presented",
             )
         for values in (level_values, frequency_values):
             values.flags.writeable = False
@@ -87,9 +106,11 @@ class Audiogram:
 def _numbers(field: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         numbers = np.array(values, dtype=np.float64)
+        if numbers.ndim == 1:
+            numbers[[isinstance(value, bool | np.bool_) for value in np.array(values, dtype=object)]] = np.nan
     except (TypeError, ValueError, OverflowError):
-        numbers = np.array([np.nan])
-    if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
+        numbers = np.array(np.nan)
+    if numbers.ndim != 1 or (field == "frequencies" and not np.all(np.isfinite(numbers))):
         raise InputError("audiogram", "must be a list of finite numbers", field=field, found=repr(values)[:80])
     return numbers
 
@@ -122,12 +143,22 @@ def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
     Raises:
         InputError: the file or one of its fields is missing or wrong; the line names file, listener and field.
     """
-    content = read_json(path)
+    return listeners_from(read_json(path), path)
+
+
+def listeners_from(content: Any, path: str | os.PathLike[str]) -> dict[str, Listener]:
+    """The content of a listeners.json; `path` names the file in errors, which are those of `load_listeners`."""
     if not isinstance(content, dict):
         raise InputError(
             path, "must hold an object of listeners", found=type(content).__name__, wanted="{id: listener}"
         )
-    return {identity: listener_from_entry(identity, entry, path) for identity, entry in content.items()}
+    listeners = {identity: listener_from_entry(identity, entry, path) for identity, entry in content.items()}
+    by_name: dict[str, str] = {}
+    for identity, entry in content.items():
+        first = by_name.setdefault(str(entry.get("name") or identity), identity)
+        if first != identity:
+            raise InputError(path, f"is the same listener as {first}", field=f"{identity}.name", found=entry["name"])
+    return listeners
 
 
 def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] = "listener") -> Listener:
@@ -145,13 +176,19 @@ def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] 
         except InputError as error:
             name = FREQUENCIES_FIELD if error.field == "frequencies" else field
             raise InputError(
-                path, error.problem, field=f"{identity}.{name}", found=error.found, wanted=error.wanted
+                path,
+                error.problem + (f", {ear} ear" if error.field == "levels" else ""),
+                field=f"{identity}.{name}",
+                found=error.found,
+                wanted=error.wanted,
+                advice=error.advice,
             ) from None
     return Listener(identity, **ears)
 
 
 def find_listener(listeners: dict[str, Listener], identity: str, path: str | os.PathLike[str]) -> Listener:
     """The listener of that id; an InputError that names `path` and the nearest known ids otherwise."""
+    identity = unicodedata.normalize("NFC", identity)  # a terminal may hand over another form
     if identity in listeners:
         return listeners[identity]
     near = difflib.get_close_matches(identity, listeners, n=3)

@@ -5,9 +5,11 @@ They become names of files, lines on terminals and parts of pages, so every read
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
@@ -61,6 +63,19 @@ def name_fault(name: Any, *, folders: bool = False) -> str | None:
     if len(name) > (10 if folders else 1) * LONGEST_NAME:
         return TOO_LONG
     return next(filter(None, map(_fault, name.split("/") if folders else [name])), None)
+
+
+def lookalike(path: Path) -> str | None:
+    """Advice where a file is missing, but one of that name in another Unicode form is there.
+
+    macOS has long written names with letters and their marks apart (NFD); lists and other systems have them as one.
+    """
+    lost = next((part for part in reversed([path, *path.parents]) if not part.exists()), path)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(lost.parent):
+            if name != lost.name and unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", lost.name):
+                return f"{name!a} beside it is the same name in another form of Unicode: rename it to form NFC"
+    return None
 
 
 @functools.lru_cache(maxsize=4096)  # a table of scores names each listener a thousand times

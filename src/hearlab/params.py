@@ -26,6 +26,8 @@ TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
 PACKAGED_SPLITS = ("train", "dev")
+SNRS = (-200.0, 200.0)  # dB; codes for "no answer", such as 999, lie outside
+LEVELS = (0.0, 200.0)  # dB SPL of a signal with RMS 1
 # Stages that check the unpacked packages and put them under DVC; the demo's data they make.
 PREPARING = ("prepare", "prepare_music")
 
@@ -39,8 +41,12 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 SceneIndex = Annotated[int, Field(ge=0, le=99999)]
 Selection = Literal["SEQUENTIAL", "RANDOM"]
+Snr = Annotated[float, Field(ge=SNRS[0], le=SNRS[1])]
+Degrees = Annotated[float, Field(ge=-180, le=180)]
+Factor = Annotated[float, Field(gt=0, le=100)]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 DistinctNames = Annotated[Names, AfterValidator(_distinct)]
@@ -48,14 +54,14 @@ S = TypeVar("S", bound="Section")
 
 
 class Section(BaseModel):
-    """A section whose keys and values are checked; the first value of a `..._range` must not exceed the second."""
+    """A section whose keys and values are checked; a `..._range`, and `gains`, must not descend."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Section:
         for name, value in self:
-            is_range = name.endswith("_range") and isinstance(value, tuple) and len(value) == 2
+            is_range = (name.endswith("_range") or name == "gains") and isinstance(value, tuple) and len(value) == 2
             if is_range and value[0] > value[1]:
                 raise ValueError(f"{name}: the first value must not exceed the second, found {list(value)}")
         return self
@@ -81,9 +87,9 @@ class HeadTurn(Section):
     relative_start_time_range: tuple[float, float]
     duration_mean: Positive
     duration_sd: NonNegative
-    angle_initial_mean: float
-    angle_initial_sd: Positive
-    angle_final_range: tuple[float, float]
+    angle_initial_mean: Degrees
+    angle_initial_sd: Annotated[float, Field(gt=0, le=90)]
+    angle_final_range: tuple[Degrees, Degrees]
 
 
 class AdditionalScenes(Section):
@@ -98,7 +104,7 @@ class AdditionalScenes(Section):
 class Scenes(Section):
     target_selection: Selection
     shuffle_rooms: bool
-    snr_range: tuple[float, float]
+    snr_range: tuple[Snr, Snr]
     interferers: Interferers
     head_turn: HeadTurn
     channels: Names
@@ -111,7 +117,7 @@ class Render(Section):
     source: Literal["auto", "rendered", "packaged"]
     ambisonic_order: Annotated[int, Field(ge=1, le=6)]
     reference_channel: Count
-    channel_norms: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    channel_norms: Annotated[tuple[Factor, ...], Field(min_length=1)]
     equalise_loudness: bool
     interferer_response: Literal["sequence", "position"]
     resample_interferers: bool
@@ -133,11 +139,11 @@ class NalRParams(Section):
 
 class CompressorParams(Section):
     threshold: Positive
-    attenuation: Annotated[float, Field(ge=0, le=1)]
+    attenuation: Share
     attack: Positive
     release: Positive
     rms_buffer_size: Positive
-    makeup_gain: Positive
+    makeup_gain: Factor
 
 
 class Enhance(Section):
@@ -160,13 +166,13 @@ class Train(Section):
     nhop: Annotated[int, Field(ge=1)]
     bandwidth: Positive
     excerpt: Positive
-    mix_songs: Annotated[float, Field(ge=0, le=1)]
-    gains: tuple[NonNegative, NonNegative]
-    swap_channels: Annotated[float, Field(ge=0, le=1)]
+    mix_songs: Share
+    gains: tuple[Annotated[float, Field(ge=0, le=100)], Factor]
+    swap_channels: Share
     batch_size: Annotated[int, Field(ge=1)]
     steps: Annotated[int, Field(ge=1)]
-    learning_rate: Positive
-    weight_decay: NonNegative
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Share
     validate_every: Annotated[int, Field(ge=1)]
     decay: Annotated[float, Field(gt=0, le=1)]
     decay_patience: Annotated[int, Field(ge=1)]
@@ -187,7 +193,7 @@ class Separate(Section):
 class Evaluate(Section):
     split: Literal["train", "dev"]
     unprocessed: bool
-    level: Annotated[float, Field(ge=0, le=200)]
+    level: Annotated[float, Field(ge=LEVELS[0], le=LEVELS[1])]
     speech_metrics: DistinctNames = ("haspi",)  # of the track, which knows their names
     song_split: Literal["train", "valid", "test"]
     song_listeners: Literal["train", "valid", "test"]
@@ -357,12 +363,8 @@ def _mistake(section: type[Section], detail: Any) -> dict[str, Any]:
     if detail["type"] == "extra_forbidden":
         near = _nearest(section, location)
         wanted = f"one of {', '.join(_keys(section, location[:-1]))}"
-        return {
-            "problem": "unknown key",
-            "field": field,
-            "wanted": wanted,
-            "advice": f"did you mean {near[-1]}?" if near else None,
-        }
+        advice = f"did you mean {near[-1]}?" if near else None
+        return {"problem": "unknown key", "field": field, "wanted": wanted, "advice": advice}
     if detail["type"] == "missing":
         return {"problem": "key is missing", "field": field}
     if detail["type"] == "value_error":

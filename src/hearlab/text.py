@@ -79,6 +79,16 @@ def printable_lines(text: str) -> str:
     return re.sub(r"[^\n\r\t]+", lambda match: printable(match[0]), text)
 
 
+def encodable(text: str, encoding: str | None) -> str:
+    """A text in which what an encoding lacks is written with ASCII letters: a terminal may know no others."""
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        plain = text.replace("\N{HORIZONTAL ELLIPSIS}", "...").replace("\N{REPLACEMENT CHARACTER}", "?")
+        return plain.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
+    return text
+
+
 # Letters and marks that Python calls printable and nobody sees (Default_Ignorable_Code_Point of Unicode).
 _IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 

@@ -127,6 +127,12 @@ def test_bad_factor(files, text):
         read_factor(files[1])
 
 
+@pytest.mark.parametrize("level", [999, -999, float("nan")])
+def test_a_level_that_means_no_answer(files, level):
+    with pytest.raises(InputError, match=r"level: is no level \(found .*, wanted dB SPL"):
+        score(*files, level=level)
+
+
 def test_bad_files_are_named(files, tmp_path):
     reference, processed = files
     with pytest.raises(InputError, match=r"absent\.wav: no such file"):

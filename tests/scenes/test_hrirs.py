@@ -85,3 +85,9 @@ def test_missing_fields_are_named(head: tuple[Path, Path], field: str) -> None:
     head[1].write_text(json.dumps(values))
     with pytest.raises(InputError, match=rf"hrir_data\.json: {field}: field is missing"):
         microphone_filters(*head, 1)
+
+
+def test_responses_that_are_no_numbers_are_named(head: tuple[Path, Path]) -> None:
+    savemat(head[0], {"M_data": np.full((12, 7, 2), np.nan)})
+    with pytest.raises(InputError, match=r"Head-ED\.mat: M_data: holds values that are no finite numbers"):
+        microphone_filters(*head, 1)

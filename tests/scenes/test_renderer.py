@@ -402,7 +402,7 @@ def test_a_full_disk_leaves_no_half_scene(world: Path, tmp_path: Path, monkeypat
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize(("start", "end"), [(1_000_000, 1_003_000), (-1, 3000), (2000, 2000)])
+@pytest.mark.parametrize(("start", "end"), [(1_000_000, 1_003_000), (-1, 3000), (2000, 2000), (4000, 5001)])
 def test_a_target_outside_of_its_scene_is_named(world: Path, tmp_path: Path, start: int, end: int) -> None:
     outside = scene(target={"name": "T1", "time_start": start, "time_end": end})
     with pytest.raises(InputError, match=rf"S00001: target.time_start, target.time_end: .*{start}, {end}"):

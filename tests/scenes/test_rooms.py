@@ -100,14 +100,19 @@ def test_missing_field_is_named(rpf: Path, field: str) -> None:
         build_rooms(rpf, 1, 1)
 
 
-@pytest.mark.parametrize("vector", ["0.4,4.0", "0.4,4.0,1.2,1.0", "0.4,four,1.2", "", "nan,1,1", "1,inf,1"])
+@pytest.mark.parametrize(
+    "vector",
+    ["0.4,4.0", "0.4,4.0,1.2,1.0", "0.4,four,1.2", "", "nan,1,1", "1,inf,1", "1,999,1", "-999,1,1", "true,1,1"],
+)
 def test_vector_that_is_not_three_numbers(rpf: Path, vector: str) -> None:
     _edit(rpf / "R00001_i1.rpf", SOURCES["i1"], vector)
     with pytest.raises(InputError, match=r"R00001_i1\.rpf: sourcePositions: is not a vector .*wanted three numbers"):
         build_rooms(rpf, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["CuboidRoom", "CuboidRoom_3x4", "CuboidRoom_axbxc", "CuboidRoom_1x2x3x4"])
+@pytest.mark.parametrize(
+    "name", ["CuboidRoom", "CuboidRoom_3x4", "CuboidRoom_axbxc", "CuboidRoom_1x2x3x4", "CuboidRoom_3x999x3"]
+)
 def test_wrong_dimensions(rpf: Path, name: str) -> None:
     _edit(rpf / "R00001_t.rpf", "CuboidRoom_6.9933x3x3", name)
     with pytest.raises(InputError, match=rf"R00001_t\.rpf: ProjectName: .*'{name}'"):
@@ -138,3 +143,11 @@ def test_missing_file_and_folder(rpf: Path) -> None:
 def test_wrong_numbers(rpf: Path, first: int, count: int, interferers: int) -> None:
     with pytest.raises(InputError, match="rooms: "):
         build_rooms(rpf, first, count, interferers)
+
+
+def test_a_view_vector_that_means_no_answer(rpf: Path) -> None:
+    _edit(rpf / "R00001_t.rpf", "-0.071,-0.997, 0.000", "999,0,0")
+    with pytest.raises(
+        InputError, match=r"R00001_t\.rpf: receiverViewVectors: is not a vector .*from -1\.001 to 1\.001"
+    ):
+        build_rooms(rpf, 1, 1)

@@ -21,7 +21,8 @@ from hearlab.errors import InputError
 from hearlab.fitting import NalR
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haaqi, unit_seed
-from hearlab.stages import run_stage
+from hearlab.params import load_params
+from hearlab.stages import prepare_music, run_stage
 from hearlab.stages.score_music import COLUMNS
 
 torch = pytest.importorskip("torch", reason="the music track needs torch: pip install 'hearlab[music]'")
@@ -107,6 +108,16 @@ def hashes(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@pytest.mark.parametrize("stage", ["prepare_music", "enhance_music"])
+def test_a_segment_that_ends_after_its_song(songs: Callable[..., CadenzaData], stage: str) -> None:
+    data = songs({"evaluate.song_split": "test"})
+    cut = {"objective_evaluation": {"start": 0.5, "end": 1.5}, "subjective_evaluation": {"start": 1, "end": 999}}
+    data.segments.write_text(json.dumps({"t": cut}))
+    line = r"segments\.test\.json: t\.subjective_evaluation\.end: ends after the song \(found 999 s, wanted at most "
+    with pytest.raises(InputError, match=line):
+        prepare_music.check(data, load_params()) if stage == "prepare_music" else run_stage(stage)
 
 
 def test_the_whole_track(songs: Callable[..., CadenzaData], monkeypatch: pytest.MonkeyPatch) -> None:

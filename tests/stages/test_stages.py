@@ -118,6 +118,9 @@ def test_lists_of_the_wrong_form(paired: Path) -> None:
     put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", [{"name": "S1"}])
     with pytest.raises(InputError, match=r"scenes\.dev\.json: 0\.scene: is not a name: it is no text"):
         run_stage("render_scenes", ["dev"])
+    put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", [{"scene": "S1"}] * 2)
+    with pytest.raises(InputError, match=r"scenes\.dev\.json: S1: is listed twice"):
+        run_stage("score_speech")
     put(paired / "data" / "demo" / "scene_lists" / "scenes.dev.json", "[{]")
     with pytest.raises(InputError, match=r"scenes\.dev\.json: line 1 column 3: is not valid JSON"):
         run_stage("render_scenes", ["dev"])
@@ -130,6 +133,7 @@ def test_lists_of_the_wrong_form(paired: Path) -> None:
         ({"S7": ["L1"]}, r"scenes_listeners\.dev\.json: S7: names a scene that .*scenes\.dev\.json lacks"),
         ({"S1": "L1"}, r"scenes_listeners\.dev\.json: must map each scene to a list of listeners"),
         ([], r"scenes_listeners\.dev\.json: must map each scene"),
+        ({"S1": ["L1", "L1"]}, r"scenes_listeners\.dev\.json: S1: names a listener twice"),
     ],
 )
 def test_wrong_pairs(paired: Path, pairs: object, message: str) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import soundfile
-
+from hearlab.audio import opened
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS, CadenzaData
 from hearlab.errors import InputError
 from hearlab.files import read_json
-from hearlab.names import safe_name
+from hearlab.names import lookalike, safe_name
 
 SPLITS = ("train", "valid", "test")
 EVALUATIONS = ("objective_evaluation", "subjective_evaluation")
@@ -85,6 +84,14 @@ def _times(path: Path, song: str, entry: Any, name: str) -> tuple[float, float]:
     return float(start), float(end)
 
 
+def check_segments(path: Path, song: str, segments: Segments, frames: int) -> None:
+    """Raise InputError if a song of so many frames ends before one of its segments; `path` names their file."""
+    for name, (_, end) in zip(EVALUATIONS, (segments.objective, segments.subjective), strict=True):
+        if int(end * SAMPLE_RATE) > frames:
+            wanted = f"at most {frames / SAMPLE_RATE:.3f} s, the end of the song"
+            raise InputError(path, "ends after the song", field=f"{song}.{name}.end", found=f"{end:g} s", wanted=wanted)
+
+
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -104,23 +111,20 @@ def check_song(data: CadenzaData, song: Song, signals: Sequence[str] = ("mixture
             folder,
             "no such song",
             wanted=f"the folder of a song that {data.songs(song.split).name} lists",
-            advice="unpack MUSDB18-HQ there, or take the song off the list",
+            advice=lookalike(folder) or "unpack MUSDB18-HQ there, or take the song off the list",
         )
     lengths: dict[str, int] = {}
     for signal in signals:
         path = data.stem(song.split, song.name, signal)
         if not path.is_file():
             raise InputError(path, "no such file", wanted="the mixture and four stems of the song as WAV")
-        try:
-            info = soundfile.info(path)
-        except soundfile.LibsndfileError as error:
-            raise InputError(path, "cannot be read as audio", found=error.error_string) from None
-        if info.samplerate != SAMPLE_RATE:
-            found, wanted = f"{info.samplerate} Hz", f"{SAMPLE_RATE} Hz"
+        with opened(path, whole=False) as sound:  # a truncated song stops no other: its own unit fails
+            rate, channels, lengths[signal] = sound.samplerate, sound.channels, sound.frames
+        if rate != SAMPLE_RATE:
+            found, wanted = f"{rate} Hz", f"{SAMPLE_RATE} Hz"
             raise InputError(path, "wrong sample rate", field="sample rate", found=found, wanted=wanted)
-        if info.channels != 2:
-            raise InputError(path, "is not stereo", field="channels", found=info.channels, wanted=2)
-        lengths[signal] = info.frames
+        if channels != 2:
+            raise InputError(path, "is not stereo", field="channels", found=channels, wanted=2)
     first, length = next(iter(lengths.items()))
     for signal, frames in lengths.items():
         if frames != length:

@@ -19,6 +19,7 @@ from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_text, write_text
 
 FACTOR_BYTES = 64
+NO_ANSWER = (666, 888, 999, 9999)
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +60,24 @@ def read_factor(path: Path) -> float:
     if not file.exists():
         return 1.0
     text = read_text(file, most=FACTOR_BYTES)
+    factor = factor_from(text)
+    if factor is None:
+        raise InputError(file, "is not a factor", found=text[:40], wanted="a number, 0 or more")
+    return factor
+
+
+def factor_from(text: str | bytes) -> float | None:
+    """The factor that a text gives; None if it is none.
+
+    Peaks can be large: only codes for "no answer", which no measured peak is equal to, tell themselves apart.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig", errors="replace")
     try:
         factor = float(text)
     except ValueError:
-        factor = math.nan
-    if not math.isfinite(factor) or factor < 0:
-        raise InputError(file, "is not a factor", found=text[:40], wanted="a number, 0 or more")
-    return factor
+        return None
+    return factor if 0 <= factor < math.inf and factor not in NO_ANSWER else None
 
 
 def write_remix(path: Path, samples: Samples, rate: int, *, soft_clip: bool) -> None:

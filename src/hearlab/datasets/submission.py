@@ -10,15 +10,17 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import soundfile
 
+from hearlab.audio import BLOCK, sound_in
 from hearlab.datasets.layout import REMIX_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments
-from hearlab.datasets.stem_files import factor_file
+from hearlab.datasets.stem_files import FACTOR_BYTES, factor_file, factor_from
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
 
@@ -26,9 +28,7 @@ FOLDER = "evaluation"
 TEAM = re.compile(r"[A-Za-z0-9_-]{1,40}")
 # Resamplers may round the last sample up or down.
 FRAMES_TOLERANCE = 2
-BLOCK = 1 << 18  # frames that are decoded at once
 HEADERS = 1 << 18  # bytes of a FLAC file that are no samples, at most: tags, pictures
-FACTOR_BYTES = 64
 # FLAC is compressed already; a fixed date gives the same bytes for the same files.
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -112,13 +112,14 @@ def _check(
 ) -> tuple[int, list[str]]:
     right, faults = 0, []
     known = set(wanted_files(pairs))
+    decomposed = {unicodedata.normalize("NFC", name): name for name in names - known}
     for song, listener in pairs:
         cut = segments[song]
         checks = [(path.as_posix(), 1, STEM_RATE, cut.objective) for path in _stems(song, listener)]
         checks.append((music_file(Path(), listener, song, "remix").as_posix(), 2, REMIX_RATE, cut.subjective))
         for name, channels, rate, (start, end) in checks:
             if name not in names:
-                faults.append(f"{name}: is missing")
+                faults += [] if name in decomposed else [f"{name}: is missing"]
                 continue
             fault = _fault(root / name, channels, rate, end - start)
             if fault:
@@ -129,7 +130,9 @@ def _check(
             factor = factor_file(path).as_posix()
             if factor in names and not _is_factor(root / factor):
                 faults.append(f"{factor}: is not a number, 0 or more")
-    faults += [f"{name}: is no file of a submission" for name in sorted(names - known)]
+    for name, found in sorted(decomposed.items()):
+        fault = "its name is not in Unicode's form NFC, as that of the song: rename it" if name in known else None
+        faults.append(f"{found}: {fault or 'is no file of a submission'}")
     return right, faults
 
 
@@ -144,10 +147,10 @@ def _fault(path: Path | zipfile.Path, channels: int, rate: int, seconds: float) 
             content = file.read(size + 1)
         if len(content) > size:
             return f"is larger than {seconds:.3f} s of samples"
-        with soundfile.SoundFile(io.BytesIO(content)) as sound:  # half a minute; libsndfile wants to seek
+        with sound_in(io.BytesIO(content)) as sound:  # half a minute; libsndfile wants to seek
             found = (sound.format, sound.subtype, sound.samplerate, sound.channels)
             frames, most = 0, frames_wanted + BLOCK
-            for block in sound.blocks(BLOCK, dtype="int16") if found == wanted else ():
+            for block in sound.blocks(BLOCK, frames=sound.frames, dtype="int16") if found == wanted else ():
                 frames += len(block)
                 if frames > most:  # a few bytes of FLAC can hold hours of silence
                     break
@@ -163,8 +166,5 @@ def _fault(path: Path | zipfile.Path, channels: int, rate: int, seconds: float) 
 
 
 def _is_factor(path: Path | zipfile.Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return 0 <= float(file.read(FACTOR_BYTES)) < float("inf")
-    except ValueError:
-        return False
+    with path.open("rb") as file:
+        return factor_from(file.read(FACTOR_BYTES)) is not None

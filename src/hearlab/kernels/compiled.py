@@ -11,6 +11,8 @@ from typing import Any
 
 import numba
 
+from hearlab.errors import InputError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 IMPORT = re.compile(r"^from hearlab\.([\w.]+) import ", re.MULTILINE)
 HOLDS_COMPILED = re.compile(r"^(import|from) (numba|hearlab\.kernels)\b", re.MULTILINE)
@@ -21,7 +23,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Numba puts it beside the source or, when that is read-only, into the user's cache folder (NUMBA_CACHE_DIR names
     another). No fast-math: sums are taken in the order of the source, so results do not depend on the compiler.
+
+    Raises:
+        InputError: numba is told not to compile.
     """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        advice = "unset it (or disable_jit in .numba_config.yaml)"
+        raise InputError("NUMBA_DISABLE_JIT", "is set, and the loops cannot run without being compiled", advice=advice)
     try:
         result: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written to

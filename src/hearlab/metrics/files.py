@@ -14,6 +14,7 @@ from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics.seeds import unit_seed
 from hearlab.metrics.speech import SpeechReference
+from hearlab.params import LEVELS
 from hearlab.scores.tracks import CHALLENGE, METRICS, Metric
 
 
@@ -46,6 +47,9 @@ def score_files(
     Raises:
         InputError: a file cannot be read or scored; the line names it.
     """
+    if level is not None and not LEVELS[0] <= level <= LEVELS[1]:
+        wanted = f"dB SPL of a signal with RMS 1, from {LEVELS[0]:g} to {LEVELS[1]:g}"
+        raise InputError("level", "is no level", found=level, wanted=wanted)
     metric = METRICS[name]
     reference_signal, reference_rate = _stereo(reference, silence=bool(metric.stems))
     processed_signal, processed_rate = _stereo(processed, silence=bool(metric.stems))

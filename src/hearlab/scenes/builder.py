@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from hearlab.errors import InputError
 from hearlab.names import safe_name
+from hearlab.scenes.rooms import FARTHEST
 from hearlab.scenes.scene_config import WHERE, InterfererConfig, ListenerConfig, SceneConfig, parse_config
 from hearlab.scenes.scene_json import rounded
 from hearlab.scenes.source_lists import Recording, read_recordings, read_targets
@@ -204,14 +205,14 @@ def _check_rooms(rooms: Sequence[Mapping[str, Any]]) -> None:
 
 def _check_position(name: str, place: str, holder: Any) -> None:
     position = holder.get("position") if isinstance(holder, Mapping) else None
-    values = position if isinstance(position, Sequence) and len(position) == 3 else [None]
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    values: Sequence[Any] = position if isinstance(position, Sequence) and len(position) == 3 else [None]
+    if not all(type(value) in (int, float) and -FARTHEST <= value <= FARTHEST for value in values):
         raise InputError(
             "rooms",
             "is not a position",
             field=f"{name}.{place}.position",
             found=repr(position)[:80],
-            wanted="three numbers",
+            wanted=f"three numbers from {-FARTHEST:g} to {FARTHEST:g}",
         )
 
 

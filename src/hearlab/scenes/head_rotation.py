@@ -47,7 +47,7 @@ def head_rotation(
         scene: name for error messages.
 
     Raises:
-        InputError: not two control points, in the wrong order, or after the end of the scene.
+        InputError: not two control points, in the wrong order, or after the end of the scene; no view vector.
     """
     if len(rotation) != 2:
         raise InputError(scene, "needs two control points", field="listener.rotation", found=len(rotation), wanted=2)
@@ -60,6 +60,8 @@ def head_rotation(
             found=f"samples {start:g} to {end:g}",
             wanted=f"0 <= start < end <= {duration}",
         )
+    if not any(view_vector[:2]):
+        raise InputError(scene, "the listener looks nowhere", field="listener.view_vector", found=view_vector)
     origin = np.arctan2(view_vector[1], view_vector[0])
     first, last = (math.radians(point["angle"]) - origin for point in rotation)
     increment = (np.abs(first - last) / duration) * np.sign(last - first)

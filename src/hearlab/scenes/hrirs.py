@@ -73,6 +73,8 @@ def _filters(responses: tuple[str, Any], metadata: tuple[str, Any], order: int) 
             found="nothing" if data is None else data.shape,
             wanted="(taps, directions, 2)",
         )
+    if not np.all(np.isfinite(data)):
+        raise InputError(path, "holds values that are no finite numbers", field="M_data")
     selected, matrix = _loudspeakers(metadata)
     if (
         selected.ndim != 1

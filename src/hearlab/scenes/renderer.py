@@ -20,18 +20,22 @@ from hearlab.audio import MOST_SAMPLES, read_audio, resample, rms, write_wav
 from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scene_file
 from hearlab.errors import InputError
 from hearlab.names import safe_name
+from hearlab.params import SNRS
 from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
 from hearlab.scenes.binaural import Source, render_groups
 from hearlab.scenes.head_rotation import head_rotation
 from hearlab.scenes.hrirs import microphone_filters
 from hearlab.scenes.interval_convolution import convolve_interval
 from hearlab.scenes.pcm16 import converted, mixed
+from hearlab.scenes.rooms import FARTHEST, LONGEST_VIEW
 from hearlab.scenes.speech_snr import better_ear_ratio
 
 log = logging.getLogger(__name__)
 
 LONGEST_SCENE = 300 * SAMPLE_RATE  # the challenge's last 6 to 10 s
-SNRS = (-200.0, 200.0)  # dB
+# Degrees: a direction in the room, and a turn around.
+ANGLES = (-540.0, 540.0)
+LAST_POSITION = 99  # of an interferer in its room; the challenge's have 3
 SPEED_OF_SOUND = 344.0  # m/s, as the published renderer uses it for the delay of the anechoic reference
 
 
@@ -143,7 +147,7 @@ class _Record:
     def number(self, path: str, least: float = -math.inf, most: float = math.inf) -> float:
         """A nested number."""
         try:
-            number = float(self[path])
+            number = math.nan if isinstance(self[path], bool) else float(self[path])
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
@@ -172,10 +176,10 @@ class _Record:
         entries = enumerate(self.items(path), start=1)
         return [_Record(entry, f"{self.where} {called} {place}") for place, entry in entries]
 
-    def vector(self, path: str) -> list[float]:
-        """Three nested numbers."""
+    def vector(self, path: str, most: float = FARTHEST) -> list[float]:
+        """Three nested numbers (metres)."""
         parts = _Record(dict(zip("xyz", self.items(path), strict=False)), f"{self.where} {path}")
-        return [parts.number(part) for part in "xyz"]
+        return [parts.number(part, -most, most) for part in "xyz"]
 
 
 def _checked(scene: Mapping[str, Any]) -> _Record:
@@ -205,24 +209,27 @@ def _recordings(scene: _Record, data: ClarityData, options: RenderOptions) -> li
     split, room = scene.name("dataset"), scene.name("room")
     if split not in SOURCE_SPLIT:
         raise InputError(scene.where, "unknown split", field="dataset", found=split, wanted=" or ".join(SOURCE_SPLIT))
+    duration = scene.integer("duration", 1)
     path, start = data.target(split, scene.name("target.name")), scene.integer("target.time_start")
     length = scene.integer("target.time_end") - start
     recordings = [_Recording(path, data.room_response(split, room, "t"), 0, start, length)]
     for index, interferer in enumerate(scene.records("interferers", "interferer"), start=1):
         # Music is named 48/948.low.mp3.
         path = data.interferer(split, interferer.name("type"), interferer.name("name", folders=True))
-        number = interferer.integer("position") if options.interferer_response == "position" else index
+        number = interferer.integer("position", 1, LAST_POSITION)
+        number = number if options.interferer_response == "position" else index
         response = data.room_response(split, room, f"i{number}")
-        offset, start = interferer.integer("offset", 0, MOST_SAMPLES), interferer.integer("time_start")
-        recordings.append(_Recording(path, response, offset, start, interferer.integer("time_end") - start))
+        offset, start = interferer.integer("offset", 0, MOST_SAMPLES), interferer.integer("time_start", 0, duration)
+        length = interferer.integer("time_end", start, duration) - start
+        recordings.append(_Recording(path, response, offset, start, length))
     return recordings
 
 
 def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOptions) -> dict[str, NDArray[Any]]:
-    name, duration = scene.where, scene.integer("duration", 1)
+    name, duration, snr = scene.where, scene.integer("duration", 1), scene.number("SNR", *SNRS)
     points = scene.records("listener.rotation", "rotation")
-    turn = [{key: point.number(key) for key in ("sample", "angle")} for point in points]
-    rotation = head_rotation(turn, room.vector("listener.view_vector"), duration, name)
+    turn = [{"sample": point.number("sample"), "angle": point.number("angle", *ANGLES)} for point in points]
+    rotation = head_rotation(turn, room.vector("listener.view_vector", LONGEST_VIEW), duration, name)
     target, *interferers = _recordings(scene, data, options)
     sources = _target_sources(target, scene, room, options)
     interfering = _interferer_sources(interferers, name, duration, options)
@@ -246,7 +253,7 @@ def _render(scene: _Record, room: _Record, data: ClarityData, options: RenderOpt
     if not 0 < ratio < np.inf:
         silent = "target is" if ratio == 0 else "interferers are"
         raise InputError(name, f"the {silent} silent while the target speaks", field="SNR", found=ratio)
-    gain = ratio * 10 ** (-0.05 * scene.number("SNR", *SNRS))
+    gain = ratio * 10 ** (-0.05 * snr)
 
     files: dict[str, NDArray[Any]] = {}
     for channel, norm in enumerate(options.channel_norms):
@@ -283,7 +290,7 @@ def _target_sources(target: _Recording, scene: _Record, room: _Record, options: 
     """The target in its room, and the target from straight ahead with the room's delay but no room."""
     signal = _mono(read_audio(target.path, rate=SAMPLE_RATE, silence=False)[0])
     duration, order = scene.integer("duration", 1), options.ambisonic_order
-    if target.length <= 0 or not 0 <= target.start < duration:
+    if not 0 <= target.start < target.start + target.length <= duration:
         raise InputError(
             scene.where,
             "the target does not speak in the scene",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,8 @@ from hearlab.files import read_bytes
 
 # A room is named by five digits; the simulator's file name and the model inside of it both hold the name.
 LAST_ROOM = 99999
+FARTHEST = 100.0  # m: positions, and sizes of rooms
+LONGEST_VIEW = 1.001  # view vectors have a length of 1
 MOST_BYTES = 1_000_000  # of a project file; the challenges' have some 20 kB
 _ROOM_NAME = re.compile(r"R\d{5}(?!\d)")
 _DIMENSIONS = re.compile(r"\d+(\.\d+)?(x\d+(\.\d+)?){2}")
@@ -54,10 +55,10 @@ def _room(folder: Path, name: str, interferers: int) -> dict[str, Any]:
     return {
         "name": name,
         "dimensions": target.dimensions(),
-        "target": {"position": target.vector("sourcePositions"), "view_vector": target.vector("sourceViewVectors")},
+        "target": {"position": target.vector("sourcePositions"), "view_vector": target.view("sourceViewVectors")},
         "listener": {
             "position": target.vector("receiverPositions"),
-            "view_vector": target.vector("receiverViewVectors"),
+            "view_vector": target.view("receiverViewVectors"),
         },
         # The interferers radiate equally in all directions and have no view vector.
         "interferers": [
@@ -77,7 +78,7 @@ class ProjectFile:
     def __init__(self, path: Path, room: str) -> None:
         self.path = path
         # The needed fields are ASCII; a degree sign in a comment may have any encoding.
-        text = read_bytes(path, most=MOST_BYTES, wanted="a RAVEN project file").decode("utf-8", errors="replace")
+        text = read_bytes(path, most=MOST_BYTES, wanted="a RAVEN project file").decode("utf-8-sig", errors="replace")
         self._fields: dict[str, str] = {}
         for line in text.splitlines():
             key, equals, value = line.partition("=")
@@ -98,22 +99,29 @@ class ProjectFile:
             raise InputError(self.path, "field is missing", field=field)
         return self._fields[field]
 
-    def vector(self, field: str) -> list[float]:
+    def view(self, field: str) -> list[float]:
+        """A vector of length 1."""
+        return self.vector(field, LONGEST_VIEW)
+
+    def vector(self, field: str, most: float = FARTHEST) -> list[float]:
         """The three numbers of a field such as `sourcePositions = 0.400,4.000,1.200`."""
         text = self._value(field)
         try:
             numbers = [float(part) for part in text.split(",")]
         except ValueError:
             numbers = []
-        if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-            raise InputError(self.path, "is not a vector", field=field, found=repr(text)[:80], wanted="three numbers")
+        if len(numbers) != 3 or not all(-most <= number <= most for number in numbers):
+            wanted = f"three numbers from {-most:g} to {most:g}"
+            raise InputError(self.path, "is not a vector", field=field, found=repr(text)[:80], wanted=wanted)
         return numbers
 
     def dimensions(self) -> str:
         """The room's size in metres as in the project's name, e.g. '6.9933x3x3'."""
         text = self._value("ProjectName")
         dimensions = text.rpartition("_")[2]
-        if not _DIMENSIONS.fullmatch(dimensions):
+        if not _DIMENSIONS.fullmatch(dimensions) or not all(
+            0 < float(length) <= FARTHEST for length in dimensions.split("x")
+        ):
             raise InputError(
                 self.path,
                 "does not end in the room's dimensions",

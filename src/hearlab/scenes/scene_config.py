@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hearlab.errors import InputError
-from hearlab.params import Count, HeadTurn, Interferers, Name, Names, Section, Selection, mistakes, validated
+from hearlab.params import Count, HeadTurn, Interferers, Name, Names, Section, Selection, Snr, mistakes, validated
 
 WHERE = "scene configuration"
 
@@ -56,7 +56,7 @@ class SceneConfig(Section):
     scene_datasets: SceneSet
     target: TargetConfig
     interferer: InterfererConfig
-    snr_range: tuple[float, float]
+    snr_range: tuple[Snr, Snr]
     listener: ListenerConfig
     shuffle_rooms: bool
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.audio import MOST_SAMPLES
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.names import safe_name
@@ -61,7 +62,7 @@ def _entries(path: Path, texts: tuple[str, ...]) -> list[dict[str, Any]]:
                 raise InputError(path, "field is missing", field=place)
             if field in texts:
                 safe_name(value, path, place, folders=True)  # music is named 48/948.low.mp3
-            if field == "nsamples" and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
-                wanted = "a number of samples above 0"
+            if field == "nsamples" and not (type(value) is int and 0 < value <= MOST_SAMPLES):
+                wanted = f"a number of samples above 0, at most {MOST_SAMPLES}"
                 raise InputError(path, "is not a length", field=place, found=repr(value)[:80], wanted=wanted)
     return content

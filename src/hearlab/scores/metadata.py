@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hearlab.datasets.layout import DATA, Workspace
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml, read_bytes
-from hearlab.listeners import Listener, listener_from_entry
-from hearlab.names import safe_name
+from hearlab.listeners import Listener, listeners_from
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.tracks import Track
 from hearlab.versions.revisions import Files, WorkspaceFiles
@@ -51,13 +51,6 @@ def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None
     return None, data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
 
 
-def scenes_by_name(content: Any) -> dict[str, dict[str, Any]]:
-    """The entries of a scene list."""
-    entries = content if isinstance(content, list) else []
-    named = (entry for entry in entries if isinstance(entry, dict) and "scene" in entry)
-    return {safe_name(entry["scene"], "scenes", "scene"): entry for entry in named}
-
-
 def find_metadata(
     root: Path,
     track: Track,
@@ -86,7 +79,7 @@ def find_metadata(
         scenes, scene_list, problem = _first("scene list", scene_lists, scenes_by_name, set(clusters))
         if problem:
             missing += [("snr", f"no table by SNR: {problem}"), ("interferers", f"no table by interferers: {problem}")]
-    people, audiograms, problem = _first("listeners file", listener_files, _listeners, set(listeners))
+    people, audiograms, problem = _first("listeners file", listener_files, listeners_from, set(listeners))
     if problem:
         missing.append(("severity", f"no table by hearing loss: {problem}"))
     return Metadata(scenes, people, tuple(name for name in (scene_list, audiograms) if name), tuple(missing))
@@ -125,25 +118,26 @@ def _data_sets(root: Path) -> list[Path]:
     return sorted(folders, key=lambda path: path.name != chosen)
 
 
-def _listeners(content: Any) -> dict[str, Listener]:
-    return {identity: listener_from_entry(identity, entry) for identity, entry in content.items()}
-
-
 def _first(
-    kind: str, places: Readers, parse: Callable[[Any], dict[str, Any]], names: set[str]
+    kind: str, places: Readers, parse: Callable[[Any, str], dict[str, Any]], names: set[str]
 ) -> tuple[dict[str, Any], str | None, str]:
     """The first file that knows all names: its content, its name, and (if there is none) why in words."""
     best, known = None, 0
+    reason = "--metadata FOLDER says where one is"
     for name, read in places:
         try:
-            content = parse(parse_json(read() or b"null", name))
-        except (InputError, OSError, ValueError, TypeError, AttributeError):
-            continue  # not there or damaged: another one may do, and that nothing was found is said
+            bytes_found = read()
+            content = parse(parse_json(bytes_found, name), name) if bytes_found else {}
+        except InputError as error:
+            reason = str(error)
+            continue  # another one may do
+        except OSError:
+            continue
         found = len(names & content.keys())
         if found == len(names):
             return {name: content[name] for name in names}, name, ""
         if found > known:
             best, known = name, found
     if best is None:
-        return {}, None, f"no {kind} knows its names (--metadata FOLDER says where one is)"
+        return {}, None, f"no {kind} knows its names ({reason})"
     return {}, None, f"no {kind} knows all names ({best} knows {known} of {len(names)})"

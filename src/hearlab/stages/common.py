@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
+from hearlab.audio import opened
 from hearlab.compute.units import GIBIBYTE
 from hearlab.datasets.layout import DATA, SAMPLE_RATE, Workspace
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.datasets.song_lists import Segments, Song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_text
@@ -49,6 +49,8 @@ def read_list(path: Path, key: str) -> list[dict[str, Any]]:
         if not isinstance(entry, dict):
             raise InputError(path, "must be an object", field=str(index), found=type(entry).__name__)
         safe_name(entry.get(key), path, f"{index}.{key}")
+    if key == "scene":
+        scenes_by_name(content, path)
     return content
 
 
@@ -72,6 +74,8 @@ def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:
     for scene, names in content.items():
         if scene not in known:
             raise InputError(path, f"names a scene that {files.scenes(split)} lacks", field=scene)
+        if len(set(names)) < len(names):
+            raise InputError(path, "names a listener twice", field=scene, found=", ".join(names))
         for name in names:
             find_listener(listeners, name, path)
             pairs.append((scene, listeners[name]))
@@ -111,8 +115,9 @@ def song_memory(params: Params, bytes_per_frame: int) -> dict[str, int]:
     memory = {}
     for song in songs_to_evaluate(params):
         try:
-            frames = soundfile.info(workspace(params).cadenza.stem(song.split, song.name, "mixture")).frames
-        except soundfile.SoundFileError:
+            with opened(workspace(params).cadenza.stem(song.split, song.name, "mixture")) as sound:
+                frames = sound.frames
+        except InputError:
             frames = UNKNOWN_SONG * SAMPLE_RATE  # units can be listed before their songs are here
         memory[song.name] = GIBIBYTE + bytes_per_frame * frames
     return memory

@@ -10,7 +10,7 @@ import numpy as np
 from hearlab.audio import Samples, read_audio, resample
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
-from hearlab.datasets.song_lists import check_song
+from hearlab.datasets.song_lists import check_segments, check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
@@ -28,8 +28,11 @@ def folder(params: Params) -> Path:
 def check(params: Params) -> None:
     """The system can be constructed, and the songs are there."""
     shared_system(**system_arguments(params.enhance))
+    data, segments = workspace(params).cadenza, song_segments(params)
     for song in dict(song_listener_pairs(params)):
-        check_song(workspace(params).cadenza, song, signals=("mixture",))
+        frames = check_song(data, song, signals=("mixture",))
+        if song.name in segments:
+            check_segments(data.segments, song.name, segments[song.name], frames)
 
 
 def units(params: Params) -> list[Unit]:

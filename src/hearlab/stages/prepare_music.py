@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hearlab.datasets.layout import CadenzaData
-from hearlab.datasets.song_lists import check_song, read_segments, read_songs
+from hearlab.datasets.song_lists import check_segments, check_song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
@@ -35,7 +35,8 @@ def check(data: CadenzaData, params: Params) -> None:
     split = params.evaluate.song_split
     songs = read_songs(data.songs(split))
     load_listeners(data.listeners(params.evaluate.song_listeners))
-    if split == "test":
-        read_segments(data.segments, songs)
+    segments = read_segments(data.segments, songs) if split == "test" else {}
     for song in songs:
-        check_song(data, song)
+        frames = check_song(data, song)
+        if song.name in segments:
+            check_segments(data.segments, song.name, segments[song.name], frames)

@@ -7,9 +7,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
-
-from hearlab.audio import float_wav, read_audio
+from hearlab.audio import float_wav, opened, read_audio
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import check_song
@@ -103,10 +101,10 @@ def separate_unit(
     `load` is the model's function ('module:load'), not its name in the table of models.
     """
     path = root / mixture
-    read_audio(path, rate=SAMPLE_RATE, channels=2, frames=1)  # the header, and whether the file is whole
+    read_audio(path, rate=SAMPLE_RATE, channels=2, frames=1)  # the header
     states = tuple(file_state(root / file) for file in files)
     separator = _separator(load, (root / weights).resolve(), states, device, segment, overlap)
-    with soundfile.SoundFile(path) as sound, contextlib.ExitStack() as stack:
+    with opened(path) as sound, contextlib.ExitStack() as stack:
 
         def read(start: int, stop: int):  # type: ignore[no-untyped-def]
             sound.seek(start)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from hearlab import progress
+from hearlab.audio import opened
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song, check_song, read_songs
@@ -169,7 +168,7 @@ class SongFiles:
         self._root = root
         self._frames: dict[str, int] = {}
         for song in songs:
-            with self._opened(song, STEMS[0]) as sound:
+            with opened(self._file(song, STEMS[0])) as sound:
                 self._frames[song] = sound.frames
         self._keep = sum(self._frames.values()) * len(STEMS) * 2 * 4 <= KEPT_BYTES
         self._kept: dict[tuple[str, str], NDArray[np.float32]] = {}
@@ -187,16 +186,10 @@ class SongFiles:
         return self._kept[song, stem][start : start + frames]
 
     def _read(self, song: str, stem: str, start: int, frames: int) -> NDArray[np.float32]:
-        with self._opened(song, stem) as sound:
+        with opened(self._file(song, stem)) as sound:
             sound.seek(start)
             samples: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
         return samples
 
-    @contextlib.contextmanager
-    def _opened(self, song: str, stem: str) -> Iterator[soundfile.SoundFile]:
-        path = self._root / song / f"{stem}.wav"
-        try:
-            with soundfile.SoundFile(path) as sound:
-                yield sound
-        except soundfile.LibsndfileError as error:
-            raise InputError(path, "cannot be read as audio", found=error.error_string) from None
+    def _file(self, song: str, stem: str) -> Path:
+        return self._root / song / f"{stem}.wav"

@@ -9,10 +9,11 @@ from typing import Any
 
 from hearlab.compute.timings import StageTime
 from hearlab.datasets.layout import METRICS_FOLDER
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
 from hearlab.scores.groups import GROUPINGS, UNKNOWN, Grouping, group_means, mean
-from hearlab.scores.metadata import metadata_files, scenes_by_name
+from hearlab.scores.metadata import metadata_files
 from hearlab.scores.table import Pair, ScoreTable, has_scores, track_tables
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
 from hearlab.tracking.result import Result
@@ -79,7 +80,7 @@ def _groups(result: Result, track: Track) -> Groups:
     scene_list, listeners = (path and result.root / path for path in metadata_files(track, result.params))
     groups: list[tuple[Grouping, Mapping[str, Any]]] = []
     if scene_list is not None:
-        scenes = scenes_by_name(read_json(scene_list)) if scene_list.is_file() else {}
+        scenes = scenes_by_name(read_json(scene_list), scene_list) if scene_list.is_file() else {}
         groups.append((GROUPINGS["snr"], scenes))
     people = load_listeners(listeners) if listeners is not None and listeners.is_file() else {}
     groups.append((GROUPINGS["severity"], people))

@@ -18,7 +18,9 @@ def dvc_line(*arguments: str) -> list[str]:
 
 def run_dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `dvc` in a folder, the user's own."""
-    return subprocess.run(dvc_line(*arguments), cwd=root, text=True, check=False, capture_output=True)
+    return subprocess.run(
+        dvc_line(*arguments), cwd=root, encoding="utf-8", errors="replace", check=False, capture_output=True
+    )
 
 
 def repository(root: Path) -> Any:
@@ -40,7 +42,9 @@ def remote_problem(root: Path, remote: str, seconds: float) -> str | None:
     )
     command = (sys.executable, "-P", "-c", program, str(root), remote)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=seconds
+        )
     except subprocess.TimeoutExpired:
         return f"no answer in {seconds:g} s"
     return (done.stderr.strip().splitlines() or ["unknown error"])[-1] if done.returncode else None

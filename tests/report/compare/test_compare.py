@@ -178,6 +178,15 @@ def test_metadata_of_other_scenes_of_the_same_names_are_not_used(
     assert found["left_out"] == [f"groups are from {folder_name}/scenes.dev.json, {folder_name}/listeners.json"]
 
 
+def test_lists_with_values_that_mean_no_answer_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = metadata(folder / "data" / "demo" / "scene_lists", 12, [999, *np.linspace(-12, 6, 11)])
+    (found,) = compared(folder, capsys, "a.csv", "b.csv", "--metadata", str(lists))
+    assert found["left_out"][0] == (
+        f"no table by SNR: no scene list knows its names ({lists / 'scenes.dev.json'}: S6001.SNR: is no SNR "
+        "(found 999, wanted from -200 to 200 dB))"
+    )
+
+
 @pytest.mark.parametrize(
     ("snr", "band"),
     [

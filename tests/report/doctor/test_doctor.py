@@ -88,6 +88,11 @@ def test_a_cluster_that_does_not_answer(root: Path, monkeypatch: pytest.MonkeyPa
     assert by_subject(root)["Ray"].state == "error"
 
 
+def test_numba_that_is_told_not_to_compile(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert by_subject(root)["NUMBA_DISABLE_JIT"].state == "error"
+
+
 def test_wrong_parameters_and_weights(root: Path) -> None:
     text = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(text.replace("model: openunmix", "model: hdemucs"))

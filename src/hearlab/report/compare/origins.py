@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.metadata import metadata_files, scenes_by_name
+from hearlab.scores.metadata import metadata_files
 from hearlab.scores.tracks import Track
 from hearlab.text import few
 from hearlab.versions.lock import deps
@@ -64,7 +65,7 @@ def _differing_scenes(path: str, first: Files, second: Files) -> tuple[frozenset
         try:
             content = files.read(path)
             entries = parse_json(content, path) if content is not None else None
-            scenes = scenes_by_name(entries)
+            scenes = scenes_by_name(entries, path)
         except InputError:
             entries = None
         if not isinstance(entries, list):

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from hearlab.audio import check_size
+from hearlab.audio import check_size, opened
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
 from hearlab.text import table
@@ -188,14 +187,11 @@ def _compare_file(packaged: Path, rendered: Path, scene: str, kind: str) -> File
 
 def _read(path: Path) -> tuple[np.ndarray, int]:
     """Samples of shape (n, channels), in steps of 16 bits unless the file holds floats, and the rate in Hz."""
-    try:
-        with soundfile.SoundFile(path) as sound:
-            check_size(path, sound.frames, sound.channels, sound.samplerate)
-            samples = sound.read(dtype="float64", always_2d=True)
-            scale = 1 if sound.subtype in ("FLOAT", "DOUBLE") else FULL_SCALE
-            return samples * scale, int(sound.samplerate)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(path, "cannot be read", found=str(error)) from None
+    with opened(path) as sound:
+        check_size(path, sound.frames, sound.channels, sound.samplerate)
+        samples = sound.read(sound.frames, dtype="float64", always_2d=True)
+        scale = 1 if sound.subtype in ("FLOAT", "DOUBLE") else FULL_SCALE
+        return samples * scale, int(sound.samplerate)
 
 
 def _form(samples: np.ndarray, rate: int) -> str:

@@ -81,6 +81,9 @@ def _packages(root: Path, params: Params | None) -> Iterator[Finding]:
             advice = f"make demo installs them, or pip install 'hearlab[{subject}]'"
             yield Finding(subject, "warning", f"{absent} missing", advice)
 
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        yield Finding("NUMBA_DISABLE_JIT", "error", "is set: nothing can be scored without compiled code", "unset it")
+
 
 def _version(name: str) -> str | None:
     try:

@@ -119,7 +119,7 @@ class LeaderboardEntry(_Part):
     interval: tuple[Score, Score] | None = None
     units: Annotated[int, Field(ge=1)] | None = None
     scored: datetime.date | None = None
-    spread: Annotated[float, Field(ge=0)] | None = None
+    spread: Score | None = None
     songs: dict[Name, Score] = {}
     averages: dict[str, Score] = {}
     music_level: MusicLevel | None = None

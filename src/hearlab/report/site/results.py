@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from hearlab.datasets.layout import DATA, Workspace
+from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import Listener, load_listeners
 from hearlab.params import PARAMS_FILE, Params, flat, load_params
 from hearlab.report.compare.comparison import Averages, Comparison, compare
 from hearlab.report.compare.sources import ScoreSource, open_source
-from hearlab.scores.metadata import metadata_files, scenes_by_name
+from hearlab.scores.metadata import metadata_files
 from hearlab.scores.table import Pair, ScoreTable
 from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
@@ -167,7 +168,7 @@ def _track(
     listeners: dict[str, Listener] = {}
     if scene_list is not None:
         with _noted(notes):
-            scenes = scenes_by_name(read_json(root / scene_list))
+            scenes = scenes_by_name(read_json(root / scene_list), scene_list)
     with _noted(notes):
         listeners = load_listeners(root / listeners_file)
     return TrackResults(track, metrics, scenes, listeners)
