@@ -52,8 +52,10 @@ def ran(output: str) -> dict[str, int]:
     return counts
 
 
-def make_project(folder: Path) -> Path:
-    """A repository with a smaller demo, run once and committed: a copy of the one that all tests of a session share."""
+def made_project(folder: Path) -> Path:
+    """The repository with a smaller demo, run once and committed, that all tests of a session share; `folder` is one of
+    the test's own. It is for one module of tests, which may change it: the others get copies of it as it was at first.
+    """
     session = next((each for each in folder.parents if re.fullmatch(r"pytest-\d+", each.name)), folder.parent)
     shared = session / "project" / "hearlab"
     shared.parent.mkdir(exist_ok=True)
@@ -61,8 +63,14 @@ def make_project(folder: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared.parent / "made").exists():
             run_project(shared)
+            run(shared.parent, "cp", "-a", str(shared), "pristine")  # links within it stay links
             (shared.parent / "made").touch()
-    run(shared.parent, "cp", "-a", str(shared), str(folder))  # links within it stay links
+    return shared
+
+
+def make_project(folder: Path) -> Path:
+    """A copy of the shared repository with a smaller demo, for a test to change."""
+    run(folder.parent, "cp", "-a", str(made_project(folder).parent / "pristine"), str(folder))
     run(folder, "git", "status")  # sees that the copies are what it knows
     return folder
 

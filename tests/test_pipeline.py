@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import REPOSITORY, SONG_PAIRS, pulled_clone, run, run_project
+from pipeline_support import REPOSITORY, SONG_PAIRS, made_project, pulled_clone, run
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def mean(folder: Path) -> float:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_project(tmp_path_factory.mktemp("project") / "hearlab")  # MLflow's records name the place
+    return made_project(tmp_path_factory.mktemp("pipeline"))  # in its place, which MLflow's records name
 
 
 def test_a_finished_run_has_nothing_to_do(project: Path) -> None:
