@@ -36,7 +36,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(params, file)
     run(folder, "hearlab", "stage", "prepare")
-    (folder / "data/demo/clarity_data/train/rooms/rpf").mkdir(parents=True, exist_ok=True)
+    (folder / "data/demo/inputs/clarity_data/train/rooms/rpf").mkdir(parents=True, exist_ok=True)
     run(folder, "hearlab", "stage", "build_scenes")
     return folder
 

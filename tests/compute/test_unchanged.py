@@ -56,8 +56,8 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     data = folder / "data" / "demo"
     files = {
-        "clarity_data/metadata/listeners.json": dict.fromkeys(LISTENERS, AUDIOGRAM),
-        "clarity_data/metadata/scenes_listeners.dev.json": {"S1": LISTENERS},
+        "inputs/clarity_data/metadata/listeners.json": dict.fromkeys(LISTENERS, AUDIOGRAM),
+        "inputs/clarity_data/metadata/scenes_listeners.dev.json": {"S1": LISTENERS},
         "scene_lists/scenes.dev.json": [{"scene": "S1", "SNR": 1.0, "room": "R1"}],
     }
     for name, content in files.items():
@@ -225,7 +225,7 @@ def test_an_own_package_changed_while_units_run(workspace: Path, during: str) ->
 
 
 def test_a_list_that_dvc_yaml_names_changed_while_the_stage_runs(workspace: Path) -> None:
-    lists = "data/demo/clarity_data/metadata/listeners.json"
+    lists = "data/demo/inputs/clarity_data/metadata/listeners.json"
     shown = stage(workspace, code=1, during=f"sed -i 's/30/40/' {lists}")
     assert f"{lists}: changed while the stage ran" in shown
     assert not index(workspace).exists()

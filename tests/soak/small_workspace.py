@@ -32,7 +32,7 @@ UNIT_STAGES = (
     *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
     *("train_separator", "enhance_music", "score_music"),
 )
-INPUTS = ("data/clarity/clarity_data", "data/clarity/cadenza_data")
+INPUTS = ("data/clarity/inputs/clarity_data", "data/clarity/inputs/cadenza_data")
 LAB = "lab"  # the folder of the system's own package
 SCENES, LISTENERS, SONG_SECONDS = 2, 2, 2.0
 TRAINING = {"hidden_size": 4, "batch_size": 1, "steps": 2, "validate_every": 1, "excerpt": 1}

@@ -28,7 +28,7 @@ STAGES = (
     ("enhance_music",),
     ("score_music",),
 )
-PAIRS = Path("data/demo/clarity_data/metadata/scenes_listeners.dev.json")
+PAIRS = Path("data/demo/inputs/clarity_data/metadata/scenes_listeners.dev.json")
 
 
 def out(name: str, *arguments: str) -> Path | None:

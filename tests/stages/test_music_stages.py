@@ -80,7 +80,7 @@ def songs(repository: Make) -> Callable[..., CadenzaData]:
     def make(changes: dict[str, Any] | None = None) -> CadenzaData:
         changes = {f"separate.train.{name}": value for name, value in TINY.items()} | (changes or {})
         folder = repository(changes)
-        data = CadenzaData(folder / "data" / "demo" / "cadenza_data")
+        data = CadenzaData(folder / "data" / "demo" / "inputs" / "cadenza_data")
         data.metadata.mkdir(parents=True)
         for split in ("train", "valid", "test"):
             data.listeners(split).write_text(json.dumps(LISTENERS))
@@ -122,7 +122,7 @@ def test_a_segment_that_ends_after_its_song(songs: Callable[..., CadenzaData], s
 
 def test_the_whole_track(songs: Callable[..., CadenzaData], monkeypatch: pytest.MonkeyPatch) -> None:
     data = songs({"enhance.gain": 6})
-    root = data.root.parent
+    root = data.root.parents[1]
     run_all()
     listeners = load_listeners(data.listeners("valid"))
 
@@ -203,7 +203,7 @@ def test_test_songs_are_cut_and_packed(songs: Callable[..., CadenzaData], capsys
 
     data = songs({"evaluate.song_split": "test"})
     run_all()
-    folder = data.root.parent / "enhanced_music"
+    folder = data.root.parents[1] / "enhanced_music"
     assert soundfile.info(music_file(folder, "L1", "t", "left_bass")).frames == 24000
     assert soundfile.info(music_file(folder, "L1", "t", "remix")).frames == 24000  # 0.75 s at 32 kHz
     assert main(["submission", "pack", "T001"]) == 0

@@ -37,7 +37,7 @@ REAL_SCENE = {
 @pytest.fixture
 def workplace(repository: Callable[..., Path], real_data: Path) -> Path:
     folder = repository(REAL_SCENE)
-    data = folder / "data" / "clarity"
+    data = folder / "data" / "clarity" / "inputs"
     data.mkdir(parents=True)
     (data / "clarity_data").symlink_to(real_data)
     return folder

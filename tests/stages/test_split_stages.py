@@ -74,8 +74,8 @@ def rooms(folder: Path, first: int, count: int) -> None:
 def clarity(repository: Make) -> Path:
     """The core package's part that scenes are built from: metadata and dev rooms."""
     data = repository({"dataset": "clarity", **COUNTS}) / "data" / "clarity"
-    metadata(data / "clarity_data" / "metadata")
-    rooms(data / "clarity_data" / "dev" / "rooms" / "rpf", 6001, 2)
+    metadata(data / "inputs" / "clarity_data" / "metadata")
+    rooms(data / "inputs" / "clarity_data" / "dev" / "rooms" / "rpf", 6001, 2)
     return data
 
 
@@ -88,13 +88,13 @@ def test_scenes_of_a_split_without_the_rooms_of_those_before_it(clarity: Path) -
     run_stage("build_scenes", ["dev"])
     assert not (clarity / "scene_lists" / "scenes.train.json").exists()
     alone = {split: scenes_text(clarity, split) for split in ("dev", "demo")}
-    rooms(clarity / "clarity_data" / "train" / "rooms" / "rpf", 1, 2)
+    rooms(clarity / "inputs" / "clarity_data" / "train" / "rooms" / "rpf", 1, 2)
     run_stage("build_scenes")
     assert {split: scenes_text(clarity, split) for split in alone} == alone
 
     # The published way: one stream, real rooms, train, dev and demo in turn.
     params, rng = load_params(), random.Random(0)
-    data = clarity / "clarity_data"
+    data = clarity / "inputs" / "clarity_data"
     for split, source, first, scenes, selection in (
         ("train", "train", 1, 5, "SEQUENTIAL"),
         ("dev", "dev", 6001, 3, "SEQUENTIAL"),
@@ -114,7 +114,7 @@ def test_scenes_of_a_split_without_the_rooms_of_those_before_it(clarity: Path) -
 
 
 def test_the_demo_split_uses_its_own_recordings_where_they_are_listed(clarity: Path) -> None:
-    folder = clarity / "clarity_data" / "metadata"
+    folder = clarity / "inputs" / "clarity_data" / "metadata"
     for path in folder.glob("*_list.json"):
         entries = json.loads(path.read_text())
         own = [{**entry, "dataset": "demo"} for entry in entries[:3]]
@@ -146,11 +146,11 @@ def test_what_is_missing_is_told_with_its_package(clarity: Path) -> None:
 def test_prepare_makes_empty_folders_for_packages_that_are_not_here(
     clarity: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(clarity / "clarity_data" / "hrir" / "HRIRs_MAT" / "A-ED.mat", "")
-    put(clarity / "clarity_data" / "metadata" / "listeners.json", {})
+    put(clarity / "inputs" / "clarity_data" / "hrir" / "HRIRs_MAT" / "A-ED.mat", "")
+    put(clarity / "inputs" / "clarity_data" / "metadata" / "listeners.json", {})
     with pytest.raises(InputError, match=r"the metadata are not complete \(found no metadata/hrir_data\.json\)"):
         run_stage("prepare")
-    put(clarity / "clarity_data" / "metadata" / "hrir_data.json", {})
+    put(clarity / "inputs" / "clarity_data" / "metadata" / "hrir_data.json", {})
     with caplog.at_level(logging.WARNING, "hearlab"):
         run_stage("prepare")
     told = [record.getMessage() for record in caplog.records]
@@ -158,12 +158,12 @@ def test_prepare_makes_empty_folders_for_packages_that_are_not_here(
     assert "build_scenes@train" in told[0]
     assert "render_scenes@demo" in told[1]
     for part in ("train/rooms/rpf", "train/scenes", "dev/rooms/HOA_IRs", "dev/targets"):
-        assert list((clarity / "clarity_data" / part).iterdir()) == []
+        assert list((clarity / "inputs" / "clarity_data" / part).iterdir()) == []
 
 
 def test_lists_that_differ_from_the_package_s(clarity: Path, caplog: pytest.LogCaptureFixture) -> None:
     run_stage("build_scenes", ["dev"])
-    folder = clarity / "clarity_data" / "metadata"
+    folder = clarity / "inputs" / "clarity_data" / "metadata"
     scenes = json.loads(scenes_text(clarity, "dev"))
     put(folder / "scenes.dev.json", [*scenes, {"scene": "S09999"}])
     put(folder / "rooms.dev.json", (clarity / "scene_lists" / "rooms.dev.json").read_text())
@@ -202,8 +202,8 @@ def package(repository: Make) -> Path:
     put(data / "scene_lists" / "rooms.dev.json", [])
     for scene in ("S1", "S2", "S3"):
         for name in scene_outputs(scene):
-            put(data / "clarity_data" / "dev" / "scenes" / name, name)
-    return Path("data/clarity/clarity_data/dev/scenes")
+            put(data / "inputs" / "clarity_data" / "dev" / "scenes" / name, name)
+    return Path("data/clarity/inputs/clarity_data/dev/scenes")
 
 
 def link_all() -> list[Path]:

@@ -36,8 +36,8 @@ def paired(repository: Make) -> Path:
     """A data set with one scene in the lists, two listeners, and no audio."""
     folder = repository()
     data = folder / "data" / "demo"
-    put(data / "clarity_data" / "metadata" / "listeners.json", {"L1": AUDIOGRAM, "L2": AUDIOGRAM})
-    put(data / "clarity_data" / "metadata" / "scenes_listeners.dev.json", {"S1": ["L1", "L2"]})
+    put(data / "inputs" / "clarity_data" / "metadata" / "listeners.json", {"L1": AUDIOGRAM, "L2": AUDIOGRAM})
+    put(data / "inputs" / "clarity_data" / "metadata" / "scenes_listeners.dev.json", {"S1": ["L1", "L2"]})
     put(data / "scene_lists" / "scenes.dev.json", [{"scene": "S1", "SNR": 1.0, "room": "R1"}])
     put(data / "scene_lists" / "rooms.dev.json", [{"name": "R2"}])
     return folder
@@ -137,7 +137,7 @@ def test_lists_of_the_wrong_form(paired: Path) -> None:
     ],
 )
 def test_wrong_pairs(paired: Path, pairs: object, message: str) -> None:
-    put(paired / "data" / "demo" / "clarity_data" / "metadata" / "scenes_listeners.dev.json", pairs)
+    put(paired / "data" / "demo" / "inputs" / "clarity_data" / "metadata" / "scenes_listeners.dev.json", pairs)
     for stage in ("enhance_speech", "score_speech"):
         with pytest.raises(InputError, match=message):
             run_stage(stage)
@@ -157,7 +157,7 @@ def test_microphone_files_that_are_missing_or_wrong(paired: Path) -> None:
 
 def test_a_listener_without_needed_frequencies(paired: Path) -> None:
     short = {**AUDIOGRAM, "audiogram_cfs": [500, 750, 1000, 2000, 4000, 6000]}
-    put(paired / "data" / "demo" / "clarity_data" / "metadata" / "listeners.json", {"L1": AUDIOGRAM, "L2": short})
+    put(paired / "data" / "demo" / "inputs" / "clarity_data" / "metadata" / "listeners.json", {"L1": AUDIOGRAM, "L2": short})
     microphones(paired, np.random.RandomState(0).randint(-9, 9, (5000, 2)).astype(np.int16))
     with pytest.raises(UnitsFailed, match=r"1 of 2 units failed\n  S1 L2: audiogram: frequencies: does not reach"):
         run_stage("enhance_speech")

@@ -15,7 +15,7 @@ TRAINING = {f"separate.train.{name}": value for name, value in (TINY | {"steps":
 
 def write_songs(root: Path) -> None:
     """A song to train with and two that are separated for one listener."""
-    data = CadenzaData(root / "data" / "demo" / "cadenza_data")
+    data = CadenzaData(root / "data" / "demo" / "inputs" / "cadenza_data")
     data.metadata.mkdir(parents=True)
     data.listeners("valid").write_text(json.dumps({"L2": LISTENERS["L2"]}))
     for split, names in {"train": ["a"], "valid": ["b", "c"]}.items():

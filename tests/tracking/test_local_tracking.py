@@ -81,7 +81,7 @@ def test_a_run_holds_all_of_its_result(project: Path) -> None:
     assert tags["git.commit"] == git(project, "rev-parse", "HEAD").strip()
     assert tags["git.dirty"] == "false"
     assert tags["dvc.experiment"] == "first-try"
-    assert tags["dvc.md5.data/demo/clarity_data"] == "11.dir"
+    assert tags["dvc.md5.data/demo/inputs/clarity_data"] == "11.dir"
     assert tags["dvc.md5.data/weights"] == "31.dir"
     assert {"machine.name", "machine.cpu", "version.python", "version.mlflow"} <= tags.keys()
     files = Path(records.home(project) / store.ARTEFACTS / run.info.run_id / "artifacts")

@@ -65,8 +65,8 @@ def test_parameters_of_no_stage_behind_the_scores_do_not_matter(tmp_path: Path) 
 def test_data_and_weights_are_named(tmp_path: Path) -> None:
     found = current_result(make_result(tmp_path)).data
     assert found == {
-        "data/demo/clarity_data": "11.dir",
-        "data/demo/cadenza_data": "21.dir",
+        "data/demo/inputs/clarity_data": "11.dir",
+        "data/demo/inputs/cadenza_data": "21.dir",
         "data/weights": "31.dir",
     }
 

@@ -67,7 +67,7 @@ def test_a_further_metric_has_keys_and_a_figure_of_its_own(tmp_path: Path) -> No
 def test_without_scene_list_and_audiograms_the_groups_are_not_known(tmp_path: Path) -> None:
     root = make_result(tmp_path, music=False)
     (root / "data/demo/scene_lists/scenes.dev.json").unlink()
-    (root / "data/demo/clarity_data/metadata/listeners.json").unlink()
+    (root / "data/demo/inputs/clarity_data/metadata/listeners.json").unlink()
     values = averages(current_result(root))
     assert values["haspi_by_snr/enhanced/not known"] == values["haspi/enhanced"]
     assert values["haspi_by_severity/enhanced/not known"] == values["haspi/enhanced"]

@@ -40,8 +40,8 @@ def params(gain: float = 0) -> dict[str, Any]:
 
 def make_result(root: Path, *, gain: float = 0, shift: float = 0.0, music: bool = True) -> Path:
     """Scores and dvc.lock of a run with that gain; `shift` is added to all enhanced scores."""
-    metadata = root / "data/demo/clarity_data/metadata"
-    songs = root / "data/demo/cadenza_data/task1/metadata/musdb18hq"
+    metadata = root / "data/demo/inputs/clarity_data/metadata"
+    songs = root / "data/demo/inputs/cadenza_data/task1/metadata/musdb18hq"
     listeners = {
         name: {
             "name": name,
@@ -89,14 +89,14 @@ def write_lock(root: Path, *, gain: float, music: bool) -> None:
         return {"params.yaml": {"dataset": "demo", "seed": 0}}
 
     stages: dict[str, Any] = {
-        "prepare": {"params": prepare(), "outs": [_entry("data/demo/clarity_data", "11.dir")]},
+        "prepare": {"params": prepare(), "outs": [_entry("data/demo/inputs/clarity_data", "11.dir")]},
         "enhance_speech": {
-            "deps": [_entry("data/demo/clarity_data", "11.dir"), _entry("src/hearlab/fitting", "99.dir")],
+            "deps": [_entry("data/demo/inputs/clarity_data", "11.dir"), _entry("src/hearlab/fitting", "99.dir")],
             "params": enhance(),
             "outs": [_entry("data/demo/enhanced", f"{gain}.dir")],
         },
         "score_speech": {
-            "deps": [_entry("data/demo/clarity_data/metadata", "12.dir"), _entry("data/demo/enhanced", f"{gain}.dir")],
+            "deps": [_entry("data/demo/inputs/clarity_data/metadata", "12.dir"), _entry("data/demo/enhanced", f"{gain}.dir")],
             "params": {"params.yaml": {"evaluate.split": "dev"}},
             "outs": [
                 _file(root, "metrics/speech.csv"),
@@ -109,9 +109,9 @@ def write_lock(root: Path, *, gain: float, music: bool) -> None:
     }
     if music:
         stages |= {
-            "prepare_music": {"params": prepare(), "outs": [_entry("data/demo/cadenza_data", "21.dir")]},
+            "prepare_music": {"params": prepare(), "outs": [_entry("data/demo/inputs/cadenza_data", "21.dir")]},
             "enhance_music": {
-                "deps": [_entry("data/demo/cadenza_data", "21.dir"), _entry("data/weights", "31.dir")],
+                "deps": [_entry("data/demo/inputs/cadenza_data", "21.dir"), _entry("data/weights", "31.dir")],
                 "params": enhance(),
                 "outs": [_entry("data/demo/enhanced_music", f"{gain}.dir")],
             },

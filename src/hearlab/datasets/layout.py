@@ -3,11 +3,11 @@
 `clarity_data` (hrir/, train/, dev/, metadata/) and `cadenza_data` (task1/) are laid out as published. What the
 stages make is beside them, because DVC wants each folder to belong to one stage:
 
-    data/<data set>/clarity_data/...                 prepare
+    data/<data set>/inputs/clarity_data/...          prepare
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes
     data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes (or links to the package's <split>/scenes)
     data/<data set>/enhanced/<scene>_<listener>_HA-output.wav  enhance_speech
-    data/<data set>/cadenza_data/...                 prepare_music
+    data/<data set>/inputs/cadenza_data/...          prepare_music
     data/<data set>/separator/<stem>.pth             train_separator
     data/<data set>/separated/<song>/<stem>.wav      separate_music
     data/<data set>/enhanced_music/<listener>/<song>/<listener>_<song>_*.flac  enhance_music
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DATA = "data"  # the folder of the data sets
+INPUTS = "inputs"  # in it, what stages prepare and prepare_music make or link
 METRICS_FOLDER = "metrics"  # the folder of the score tables and their averages
 
 # The split of the published data whose rooms, targets and interferers a split of scenes uses.
@@ -122,11 +123,11 @@ class Workspace:
 
     @property
     def clarity(self) -> ClarityData:
-        return ClarityData(self.root / "clarity_data")
+        return ClarityData(self.root / INPUTS / "clarity_data")
 
     @property
     def cadenza(self) -> CadenzaData:
-        return CadenzaData(self.root / "cadenza_data")
+        return CadenzaData(self.root / INPUTS / "cadenza_data")
 
     def rooms(self, split: str) -> Path:
         return self.root / "scene_lists" / f"rooms.{split}.json"

@@ -34,7 +34,7 @@ def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small packages; core and train hold rendered scenes and their lists, as the real ones do."""
     out, data = tmp_path_factory.mktemp("packages"), demo / "data" / "demo"
     rendered = {split: data / "rendered" / split for split in ("train", "dev")}
-    pack_miniatures(out, data / "clarity_data", data / "cadenza_data", scenes=rendered, lists=data / "scene_lists")
+    pack_miniatures(out, data / "inputs" / "clarity_data", data / "inputs" / "cadenza_data", scenes=rendered, lists=data / "scene_lists")
     return out
 
 
@@ -94,7 +94,7 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     output = run(clone, "dvc", "repro", "score_speech")
     assert "the package cec2-train is not here" in output
     assert "differ from the package's" not in output
-    assert "render_scenes dev: linked from data/clarity/clarity_data/dev/scenes" in output
+    assert "render_scenes dev: linked from data/clarity/inputs/clarity_data/dev/scenes" in output
     assert f"score_speech: {PAIRS}/{PAIRS}" in output
     assert metrics(clone, "speech") == wanted["speech"]
     assert (data / "scene_lists" / "scenes.dev.json").read_bytes() == (
@@ -103,8 +103,8 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     names = sorted(path.name for path in (data / "rendered" / "dev").iterdir())
     assert len(names) == 3 * 14
     for name in names:
-        assert os.path.samefile(data / "rendered" / "dev" / name, data / "clarity_data" / "dev" / "scenes" / name)
-    assert not list((data / "clarity_data" / "train").rglob("*.*"))
+        assert os.path.samefile(data / "rendered" / "dev" / name, data / "inputs" / "clarity_data" / "dev" / "scenes" / name)
+    assert not list((data / "inputs" / "clarity_data" / "train").rglob("*.*"))
     assert "up to date" in run(clone, "dvc", "repro", "score_speech")
 
     # All of it needs all packages.
@@ -120,7 +120,7 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     get(clone, packages, *(name for name in CONTENTS if name != CORE))
     output = run(clone, "dvc", "repro")
     assert "is not here" not in output
-    assert "linked from data/clarity/clarity_data/train/scenes" in output
+    assert "linked from data/clarity/inputs/clarity_data/train/scenes" in output
     counts = ran(output)
     assert counts["render_scenes train"] == 1
     assert counts["render_scenes demo"] == DEMO_SCENES

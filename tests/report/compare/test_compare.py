@@ -171,10 +171,10 @@ def test_metadata_of_other_scenes_of_the_same_names_are_not_used(
         "no table by interferers: no scene list knows all names (data/demo/scene_lists/scenes.dev.json knows 11 of 12)",
         "no table by hearing loss: no listeners file knows its names (--metadata FOLDER says where one is)",
     ]
-    metadata(folder / "data" / "other" / "clarity_data" / "metadata", 12, np.linspace(-12, 6, 12))
+    metadata(folder / "data" / "other" / "inputs" / "clarity_data" / "metadata", 12, np.linspace(-12, 6, 12))
     (found,) = compared(folder, capsys, "a.csv", "b.csv")
     assert set(found["tables"]) == {"snr", "severity", "interferers"}
-    folder_name = "data/other/clarity_data/metadata"
+    folder_name = "data/other/inputs/clarity_data/metadata"
     assert found["left_out"] == [f"groups are from {folder_name}/scenes.dev.json, {folder_name}/listeners.json"]
 
 

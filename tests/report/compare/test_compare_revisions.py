@@ -33,7 +33,7 @@ if sys.argv[1] == "scenes":
         name: {"name": name, "audiogram_cfs": FREQUENCIES, **{f"audiogram_levels_{ear}": [25 * k] * 8 for ear in "lr"}}
         for k, name in enumerate(listeners)
     }
-    for name, value in (("scene_lists/scenes.dev", scenes), ("clarity_data/metadata/listeners", people)):
+    for name, value in (("scene_lists/scenes.dev", scenes), ("inputs/clarity_data/metadata/listeners", people)):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / f"{name}.json").write_text(json.dumps(value))
 else:
@@ -54,7 +54,7 @@ stages:
     params: [seed, dataset]
     outs:
       - data/${dataset}/scene_lists/scenes.dev.json
-      - data/${dataset}/clarity_data
+      - data/${dataset}/inputs/clarity_data
   score_speech:
     cmd: python make.py scores
     deps:
@@ -153,7 +153,7 @@ def test_groups_come_from_the_revision(project: Path, capsys: pytest.CaptureFixt
         "moderately severe": 8,
     }
     assert sum(row["clusters"] for row in found["tables"]["snr"]) == 8
-    names = "data/demo/scene_lists/scenes.dev.json, data/demo/clarity_data/metadata/listeners.json"
+    names = "data/demo/scene_lists/scenes.dev.json, data/demo/inputs/clarity_data/metadata/listeners.json"
     assert found["left_out"] == [f"groups are from {names}"]
     # The same, when neither file lies in the workspace: the listeners are inside a folder that DVC keeps.
     shutil.move(project / "data", project / "moved")
