@@ -12,6 +12,7 @@ from typing import Any
 import numba
 
 from hearlab.errors import InputError
+from hearlab.kernels.code_files import CodeFiles, tell_unwritable
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IMPORT = re.compile(r"^from hearlab\.([\w.]+) import ", re.MULTILINE)
@@ -21,7 +22,7 @@ HOLDS_COMPILED = re.compile(r"^(import|from) (numba|hearlab\.kernels)\b", re.MUL
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function on its first call, and keep the result on the disk where that can be written to.
 
-    Numba puts it beside the source or, when that is read-only, into the user's cache folder (NUMBA_CACHE_DIR names
+    It is beside the source or, when that is read-only, in the user's cache folder for numba (NUMBA_CACHE_DIR names
     another). No fast-math: sums are taken in the order of the source, so results do not depend on the compiler.
 
     Raises:
@@ -30,15 +31,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         advice = "unset it (or disable_jit in .numba_config.yaml)"
         raise InputError("NUMBA_DISABLE_JIT", "is set, and the loops cannot run without being compiled", advice=advice)
-    try:
-        result: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder can be written to
-        return numba.njit(nogil=True, error_model="numpy")(function)
+    result: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    source = Path(function.__code__.co_filename)
     # Numba compiles again when the function's own file has changed; here the files of what is compiled into it count,
-    # too. Numba has no public way to say so; a test fails when it changes the private one.
-    file: Any = getattr(getattr(result, "_cache", None), "_cache_file", None)
-    if hasattr(file, "_source_stamp"):
-        file._source_stamp = file._source_stamp, _stamp(compiled_sources(Path(function.__code__.co_filename)))
+    # too. Numba has no public way to say so, or to check what it reads; tests fail when it changes the private one.
+    try:
+        result._cache = CodeFiles(function, _stamp(compiled_sources(source)))
+    except RuntimeError:  # no folder can be written to
+        if source.is_file():
+            folder = numba.config.CACHE_DIR or source.parent / "__pycache__"  # type: ignore[attr-defined]
+            tell_unwritable(folder, "not writable")
     return result
 
 
