@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 import soundfile
 
 from damaged_files import AS_ANYBODY, HOWS, damage, fill, need_anybody, small_disk
-from hearlab.kernels.compiled import compiled
+from hearlab.kernels.code_files import DAY
+from hearlab.kernels.compiled import PACKAGE, compiled
 
 SEED = 20261129
 
@@ -90,15 +92,42 @@ def test_the_code_of_another_function_is_not_run(folder, caplog):
     assert call() == (3.0, 0, 1)
 
 
-def test_code_of_an_older_source_is_replaced_without_a_word(folder, caplog, monkeypatch):
+def test_code_of_an_older_source_is_left_until_it_was_not_used_for_months(folder, caplog, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("hearlab.kernels.compiled._stamp", lambda sources: "older")
         call()
-    before = code_files(folder)
+    [older] = code_files(folder)
     assert call() == (3.0, 0, 1)
     assert call() == (3.0, 1, 0)
-    assert code_files(folder) == before
+    [mine] = set(code_files(folder)) - {older}
+    for path in (older, mine):
+        os.utime(path, (time.time() - 91 * DAY,) * 2)
+    assert call() == (3.0, 1, 0)  # which makes it younger
+    assert compiled(other)(np.arange(4.0), 0.5) == -0.5
+    assert older not in code_files(folder)
+    assert mine in code_files(folder)
     assert not caplog.messages
+
+
+def test_another_clone_compiles_nothing(tmp_path):
+    """Nor does a stage in a folder of an experiment's own; one whose source differs compiles."""
+    said = []
+    for name in ("first", "second", "changed"):
+        shutil.copytree(PACKAGE, tmp_path / name / "hearlab", ignore=shutil.ignore_patterns("__pycache__"))
+        if name == "changed":
+            with (tmp_path / name / "hearlab/kernels/frames.py").open("a") as file:
+                file.write("\n# A comment.\n")
+        said.append(run(tmp_path / "code", PYTHONPATH=str(tmp_path / name)))
+    assert said == [("[4.0, 4.0] 0", ""), ("[4.0, 4.0] 1", ""), ("[4.0, 4.0] 0", "")]
+
+
+def test_without_a_cache_folder_code_is_beside_the_source(tmp_path):
+    need_anybody()
+    shutil.copytree(PACKAGE, tmp_path / "hearlab", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "home").mkdir(mode=0o500)
+    places = {"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""}
+    assert [run(None, **places) for _ in range(2)] == [("[4.0, 4.0] 0", ""), ("[4.0, 4.0] 1", "")]
+    assert list((tmp_path / "hearlab/kernels/__pycache__").glob("*.nbc"))
 
 
 def test_two_processes_at_once(folder):
@@ -142,8 +171,8 @@ print(windowed_sums(np.ones(8), np.ones(4), 4, 2).tolist(), sum(windowed_sums.st
 """
 
 
-def run(cache: Path) -> tuple[str, str]:
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+def run(cache: Path | None, **variables: str) -> tuple[str, str]:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache or "")} | variables
     command = [*AS_ANYBODY, sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip(), done.stderr
@@ -152,8 +181,7 @@ def run(cache: Path) -> tuple[str, str]:
 def test_files_and_folders_without_permission(tmp_path):
     need_anybody()
     assert run(tmp_path) == ("[4.0, 4.0] 0", "")
-    [folder] = tmp_path.iterdir()
-    [file] = folder.iterdir()
+    [file] = code_files(tmp_path)
     file.chmod(0o000)
     result, said = run(tmp_path)
     assert result == "[4.0, 4.0] 0"

@@ -1,7 +1,8 @@
 """Compiled code on the disk: damaged code is compiled again, and without a place to write to everything works, too.
 
 Numba trusts its files. An empty or cut one would stop every later process, and one with an altered byte would run. So
-these files hold a checksum and what they are the code of: numba, source, signature and processor.
+these files hold a checksum and what they are the code of: numba, source, signature and processor. They are in the
+user's cache folder under names made of that: each clone, and each experiment in a folder of its own, finds them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import logging
 import os
 import pickle
 import tempfile
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,9 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
 DIGEST = hashlib.sha256().digest_size
+SUFFIX = ".nbc"
+KEPT = 90 * 24 * 3600  # s since the code was last loaded
+DAY = 24 * 3600
 # One warning is enough, for the processes that this one starts, too.
 TOLD = "HEARLAB_CODE_FILES_TOLD"
 
@@ -32,7 +38,7 @@ class CodeFiles(FunctionCache):
 
     Args:
         function: the function.
-        sources: stamp of the other sources that its code is made of.
+        sources: stamp of the other sources that its code is made of, and of all else that tells it from others.
 
     Raises:
         RuntimeError: there is no folder that can be written to.
@@ -42,14 +48,12 @@ class CodeFiles(FunctionCache):
         super().__init__(function)
         stamp = self._impl.locator.get_source_stamp()
         self._made_of = numba.__version__, self._impl.filename_base, stamp, sources
+        self._folder = _shared_folder() or Path(self.cache_path)
 
     def _place(self, signature: Any, codegen: Any) -> tuple[Path, bytes]:
         """The file for a signature, and the mark of what it must be the code of."""
-        key = self._index_key(signature, codegen)
-        name = _digest(repr(key[:2]).encode()).hex()[:16]
-        return Path(self.cache_path, f"{self._impl.filename_base}.{name}.nbc"), _digest(
-            repr((self._made_of, key)).encode()
-        )
+        mark = _digest(repr((self._made_of, self._index_key(signature, codegen))).encode())
+        return self._folder / f"{self._impl.filename_base}.{mark.hex()[:16]}{SUFFIX}", mark
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled code; None if it is not there or not right."""
@@ -60,7 +64,10 @@ class CodeFiles(FunctionCache):
             if _digest(content[DIGEST:]) != content[:DIGEST]:
                 raise ValueError("damaged")
             if content[DIGEST : 2 * DIGEST] != mark:
-                return None  # of an older source
+                raise ValueError("of other code")
+            if time.time() - path.stat().st_mtime > DAY:
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # it is in use
             return self._impl.rebuild(target_context, pickle.loads(content[2 * DIGEST :]))  # noqa: S301 - written here
         except FileNotFoundError:
             return None
@@ -79,15 +86,42 @@ class CodeFiles(FunctionCache):
         temporary = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(prefix=".", suffix=path.suffix, dir=path.parent, delete=False) as file:
+            with tempfile.NamedTemporaryFile(prefix=".", suffix=SUFFIX, dir=path.parent, delete=False) as file:
                 temporary = file.name
                 file.write(_digest(content) + content)
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
+            _remove_unused(path.parent)
         except OSError as error:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
             tell_unwritable(path.parent, _reason(error))
+
+
+def _shared_folder() -> Path | None:
+    """The folder of all clones; None where it cannot be written to."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(numba.config.CACHE_DIR or Path(caches, "hearlab", "compiled"))  # type: ignore[attr-defined]
+    return folder if folder.is_absolute() and _can_be_written(folder) else None
+
+
+@lru_cache(maxsize=8)
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove code of sources that are gone: it was not loaded for months."""
+    latest = time.time() - KEPT
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < latest:
+                path.unlink()
 
 
 def tell_unwritable(folder: object, reason: str) -> None:

@@ -22,8 +22,8 @@ HOLDS_COMPILED = re.compile(r"^(import|from) (numba|hearlab\.kernels)\b", re.MUL
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function on its first call, and keep the result on the disk where that can be written to.
 
-    It is beside the source or, when that is read-only, in the user's cache folder for numba (NUMBA_CACHE_DIR names
-    another). No fast-math: sums are taken in the order of the source, so results do not depend on the compiler.
+    It is in the user's cache folder, for all clones (NUMBA_CACHE_DIR names another), or, when that is read-only, beside
+    the source. No fast-math: sums are taken in the order of the source, so results do not depend on the compiler.
 
     Raises:
         InputError: numba is told not to compile.
@@ -36,7 +36,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # Numba compiles again when the function's own file has changed; here the files of what is compiled into it count,
     # too. Numba has no public way to say so, or to check what it reads; tests fail when it changes the private one.
     try:
-        result._cache = CodeFiles(function, _stamp(compiled_sources(source)))
+        stamp = _stamp(compiled_sources(source))
+        # What a module of others imports is not known: its code is for that very file.
+        result._cache = CodeFiles(function, stamp if source.is_relative_to(PACKAGE) else f"{stamp} {source}")
     except RuntimeError:  # no folder can be written to
         if source.is_file():
             folder = numba.config.CACHE_DIR or source.parent / "__pycache__"  # type: ignore[attr-defined]
