@@ -35,6 +35,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
         "named": "code loaded by name",
         "arrays": "types of arrays",
         "separators": "their table",
+        "ranges": "of plausible values",
         "secrets": "hidden in all texts",
     },
     {"errors": "one line for the user"},

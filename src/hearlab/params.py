@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from hearlab.errors import ParameterError
 from hearlab.files import read_yaml
+from hearlab.ranges import SIGNAL_LEVELS, SNRS
 from hearlab.separators import SEPARATORS
 
 PARAMS_FILE = "params.yaml"
@@ -26,8 +27,6 @@ TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
 PACKAGED_SPLITS = ("train", "dev")
-SNRS = (-200.0, 200.0)  # dB; codes for "no answer", such as 999, lie outside
-LEVELS = (0.0, 200.0)  # dB SPL of a signal with RMS 1
 # Stages that check the unpacked packages and put them under DVC; the demo's data they make.
 PREPARING = ("prepare", "prepare_music")
 
@@ -193,7 +192,7 @@ class Separate(Section):
 class Evaluate(Section):
     split: Literal["train", "dev"]
     unprocessed: bool
-    level: Annotated[float, Field(ge=LEVELS[0], le=LEVELS[1])]
+    level: Annotated[float, Field(ge=SIGNAL_LEVELS[0], le=SIGNAL_LEVELS[1])]
     speech_metrics: DistinctNames = ("haspi",)  # of the track, which knows their names
     song_split: Literal["train", "valid", "test"]
     song_listeners: Literal["train", "valid", "test"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.names import safe_name
-from hearlab.params import SNRS
+from hearlab.ranges import SNRS
 
 
 def scenes_by_name(content: Any, where: str | os.PathLike[str] = "scenes") -> dict[str, dict[str, Any]]:

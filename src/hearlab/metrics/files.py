@@ -14,7 +14,7 @@ from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics.seeds import unit_seed
 from hearlab.metrics.speech import SpeechReference
-from hearlab.params import LEVELS
+from hearlab.ranges import SIGNAL_LEVELS
 from hearlab.scores.tracks import CHALLENGE, METRICS, Metric
 
 
@@ -47,8 +47,8 @@ def score_files(
     Raises:
         InputError: a file cannot be read or scored; the line names it.
     """
-    if level is not None and not LEVELS[0] <= level <= LEVELS[1]:
-        wanted = f"dB SPL of a signal with RMS 1, from {LEVELS[0]:g} to {LEVELS[1]:g}"
+    if level is not None and not SIGNAL_LEVELS[0] <= level <= SIGNAL_LEVELS[1]:
+        wanted = f"dB SPL of a signal with RMS 1, from {SIGNAL_LEVELS[0]:g} to {SIGNAL_LEVELS[1]:g}"
         raise InputError("level", "is no level", found=level, wanted=wanted)
     metric = METRICS[name]
     reference_signal, reference_rate = _stereo(reference, silence=bool(metric.stems))

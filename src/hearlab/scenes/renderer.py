@@ -20,7 +20,7 @@ from hearlab.audio import MOST_SAMPLES, read_audio, resample, rms, write_wav
 from hearlab.datasets.layout import SAMPLE_RATE, SOURCE_SPLIT, ClarityData, scene_file
 from hearlab.errors import InputError
 from hearlab.names import safe_name
-from hearlab.params import SNRS
+from hearlab.ranges import SNRS
 from hearlab.scenes.ambisonics import MAX_ORDER, channel_count, straight_ahead
 from hearlab.scenes.binaural import Source, render_groups
 from hearlab.scenes.head_rotation import head_rotation
