@@ -133,7 +133,7 @@ def exact_fir(gain: Array, taps: int, rate: float) -> Array:
     """
     from scipy.signal import firls  # slow to import, and nothing else needs it
 
-    edges = np.r_[0 : rate / 2 : EXACT_STEP, rate / 2]
+    edges = np.hstack((np.arange(0, rate / 2, EXACT_STEP), rate / 2))
     amplitudes = 10 ** (np.interp(edges, FREQUENCIES, gain) / 20)
     bands, wanted = (np.stack([values[:-1], values[1:]], axis=1) for values in (edges, amplitudes))
     prescribed = (bands[:, 1] >= FREQUENCIES[0] - EXACT_STEP) & (bands[:, 0] <= FREQUENCIES[-1] + EXACT_STEP)
