@@ -36,6 +36,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
         "arrays": "types of arrays",
         "separators": "their table",
         "secrets": "hidden in all texts",
+        "cores": "that may be used",
     },
     {"errors": "one line for the user"},
     {

@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearlab.cores import usable_cores
 from hearlab.datasets.download.checksums import file_digests
 from hearlab.datasets.links import working_link
 from hearlab.errors import InputError
@@ -200,7 +201,7 @@ def _connection_problem(address: str, without_port: str | None = None) -> str | 
 
 
 def _machine(root: Path, params: Params | None) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     text = f"{cores} cores, {size_text(memory)} of memory"
     if memory < cores * MEMORY_PER_WORKER:
