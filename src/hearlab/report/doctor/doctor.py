@@ -21,10 +21,10 @@ from hearlab.report.doctor.finding import Finding
 from hearlab.secrets import hide, without_login
 from hearlab.source import checkout_source, running_source
 from hearlab.text import size_text
-from hearlab.tracking.store import server_problem
+from hearlab.tracking.server import server_problem
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
-from hearlab.versions.git import git_text
+from hearlab.versions.git import NO_REPOSITORY, git_text, is_shallow, repository_problem
 
 CORE = ("numpy", "scipy", "numba", "soundfile", "soxr", "pydantic", "ruamel.yaml")
 # What a group of functions needs -> where its packages come from.
@@ -50,6 +50,8 @@ def examine(root: Path) -> list[Finding]:
     for check in (_python, _source, _packages, _git, _dvc, _remotes, _ray, _mlflow, _machine, data_findings, _weights):
         try:
             findings += check(root, params)
+        except InputError as error:
+            findings += [finding for finding in [Finding("doctor", "error", str(error))] if finding not in findings]
         except Exception as error:
             findings.append(Finding("doctor", "warning", f"a check failed: {type(error).__name__}: {error}"))
     return findings
@@ -98,11 +100,13 @@ def _git(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("git", "error", "not installed", "install git: DVC and the leaderboard need it")
         return
     version = git_text(root, "--version").removeprefix("git version ")
-    if git_text(root, "rev-parse", "--is-inside-work-tree") != "true":
-        yield Finding("git", "warning", f"{version}; this folder is no repository", "git init, or clone HearLab")
+    if problem := repository_problem(root):
+        advice = "git init, or clone HearLab" if problem == NO_REPOSITORY else None
+        yield Finding("git", "warning", f"{version}; {problem}", advice)
         return
-    changed = len(git_text(root, "status", "--porcelain").splitlines())
-    yield Finding("git", "ok", f"{version}; {changed} files changed since the last commit" if changed else version)
+    changed = len(git_text(root, "status", "--porcelain", "--", ".").splitlines())
+    text = f"{version}; {changed} files changed since the last commit" if changed else version
+    yield Finding("git", "ok", text + ("; a shallow clone: git fetch --unshallow gets the rest" * is_shallow(root)))
 
 
 def _dvc(root: Path, params: Params | None) -> Iterator[Finding]:
@@ -135,7 +139,7 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         if problem:
             advice = "check the network and docs/remotes.md"
             yield Finding(f"remote {name}", "error", hide(problem)[:200], advice)
-        elif settings.get("verify", "").lower() != "true":
+        elif not settings.get("verify"):
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
         else:
