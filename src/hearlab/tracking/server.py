@@ -53,12 +53,11 @@ def server_problem(address: str, seconds: float, *, healthy: bool = False) -> st
 
 def _cause(error: BaseException) -> str:
     """What went wrong first, without the layers that have passed it on."""
-    kinds = set()
-    while True:
-        kinds.add(type(error).__name__)
-        below = error.__cause__ or error.__context__
-        if below is None:
-            break
-        error = below
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"the proxy: {text}" if "ProxyError" in kinds else text
+    layers: list[BaseException] = []
+    below: BaseException | None = error
+    while below is not None and below not in layers:
+        layers.append(below)
+        inner = (one for one in below.args if isinstance(one, BaseException))
+        below = below.__cause__ or below.__context__ or next(inner, None)
+    text = " ".join(str(layers[-1]).split()) or type(layers[-1]).__name__
+    return f"the proxy: {text}" if any(type(one).__name__ == "ProxyError" for one in layers) else text
