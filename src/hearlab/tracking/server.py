@@ -47,11 +47,11 @@ def server_problem(address: str, seconds: float, *, healthy: bool = False) -> st
         creds = credentials.get_default_host_creds(address)
         answer = rest.http_request(creds, ANSWERS if healthy else ALIVE, "GET", **options)
     except Exception as error:  # of MLflow, requests, ssl
-        return _cause(error)
+        return first_cause(error)
     return f"answers {answer.status_code}" if healthy and answer.status_code >= 400 else None
 
 
-def _cause(error: BaseException) -> str:
+def first_cause(error: BaseException) -> str:
     """What went wrong first, without the layers that have passed it on."""
     layers: list[BaseException] = []
     below: BaseException | None = error

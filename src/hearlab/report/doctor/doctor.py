@@ -21,7 +21,7 @@ from hearlab.report.doctor.finding import Finding
 from hearlab.secrets import hide, without_login
 from hearlab.source import checkout_source, running_source
 from hearlab.text import size_text
-from hearlab.tracking.server import server_problem
+from hearlab.tracking.server import first_cause, server_problem
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
 from hearlab.versions.git import NO_REPOSITORY, git_text, is_shallow, repository_problem
@@ -30,7 +30,7 @@ CORE = ("numpy", "scipy", "numba", "soundfile", "soxr", "pydantic", "ruamel.yaml
 # What a group of functions needs -> where its packages come from.
 EXTRAS = {"pipeline": ("dvc", "ray"), "music": ("torch", "torchaudio", "openunmix")}
 SECONDS = 10.0  # for anything on the network
-PORTS = {"http": 80, "webdav": 80, "https": 443, "webdavs": 443, "ssh": 22, "postgresql": 5432, "mysql": 3306}
+PORTS = {"postgresql": 5432, "mysql": 3306}
 MEMORY_PER_WORKER = 2 << 30
 
 
@@ -134,11 +134,10 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
     for name, settings in configured.items():
         address = without_login(settings.get("url", ""))
-        problem = _connection_problem(address)
-        problem = f"{address}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
+        problem = remote_problem(root, name, 3 * SECONDS) or _web_problem(address, settings.get("ssl_verify", True))
         if problem:
             advice = "check the network and docs/remotes.md"
-            yield Finding(f"remote {name}", "error", hide(problem)[:200], advice)
+            yield Finding(f"remote {name}", "error", hide(f"{address}: {problem}")[:200], advice)
         elif not settings.get("verify"):
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
@@ -189,6 +188,21 @@ def _tracking_problem(address: str) -> str | None:
     if parts.scheme not in ("http", "https"):
         return _connection_problem(parts.geturl())
     return server_problem(address, SECONDS, healthy=True)
+
+
+def _web_problem(address: str, verify: bool | str) -> str | None:
+    """Why no web server answers at an address; None if one does, and for others. DVC would take it for an empty one."""
+    scheme, colon, rest = address.partition(":")
+    if scheme not in ("http", "https", "webdav", "webdavs"):
+        return None
+    import requests
+
+    url = scheme.replace("webdav", "http") + colon + rest
+    try:
+        requests.head(url, timeout=SECONDS, verify=verify)
+    except (requests.RequestException, OSError) as error:
+        return first_cause(error)
+    return None
 
 
 def _connection_problem(address: str, without_port: str | None = None) -> str | None:
