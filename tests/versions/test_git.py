@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
-from hearlab.report.doctor.doctor import examine
+from hearlab.report.doctor import doctor
 from hearlab.versions.checkout import Checkout
 from hearlab.versions.difference import difference
 from hearlab.versions.git import NO_REPOSITORY, git_text, head_commit, repository_problem, run_git
@@ -51,7 +51,8 @@ def of_another_user(root: Path) -> Path:
 
 
 def doctor_line(root: Path) -> str:
-    return next(str(finding) for finding in examine(root) if finding.subject == "git")
+    (finding,) = doctor._git(root, None)
+    return str(finding)
 
 
 def test_a_repository_of_another_user(of_another_user: Path) -> None:
