@@ -8,13 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from hearlab.cores import usable_cores
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "os": platform.platform(),
         "python": platform.python_version(),

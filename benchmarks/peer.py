@@ -25,6 +25,7 @@ import numpy as np
 from agreement.cases import METRIC_CASES, Case, generator, rendering_scene
 from agreement.edge_cases import fitting_edges, metric_edges, rendering_edges
 from agreement.verdicts import AGREES, METRICS, Outcome, describe, judge, wrong
+from hearlab.cores import usable_cores
 from hearlab.files import write_json
 from implementations.peer_env import peer_python
 from implementations.workers import OURS, THEIRS, Reply, TaskFailedError, Worker, our_python
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the cases (0)")
     parser.add_argument("--metric", nargs="+", choices=METRICS, help="only these")
     parser.add_argument("--no-edges", action="store_true", help="skip the cases at the edge of what is allowed")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at a time (default: one per core)")
+    parser.add_argument("--jobs", type=int, default=usable_cores(), help="cases at a time (default: one per core)")
     parser.add_argument("--output", type=Path, help="JSON file of all outcomes")
     parser.add_argument("--peer-python", type=Path, help="interpreter that can import pyclarity; nothing is installed")
     return parser

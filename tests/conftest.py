@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from reference_material import REFERENCE
 
 # What a script starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Nor does the user's own configuration of DVC reach the tests, nor that of the machine.
+os.environ.update(
+    dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(Path(__file__).with_name("none")))
+)
 
 
 def _reference(part: str) -> Path:

@@ -37,6 +37,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
         "separators": "their table",
         "ranges": "of plausible values",
         "secrets": "hidden in all texts",
+        "cores": "that may be used",
     },
     {"errors": "one line for the user"},
     {

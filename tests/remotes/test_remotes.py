@@ -19,6 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 from shared_project import Shared
 
+from hearlab.report.doctor import doctor
 from pipeline_support import ran, run
 
 pytestmark = pytest.mark.slow
@@ -54,6 +55,12 @@ def assert_sound(folder: Path, wanted: dict[str, str], *, complete: bool) -> Non
 
 def md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def test_the_doctor_reaches_what_dvc_reaches(shared: Shared) -> None:
+    """With ports, keys and logins that are in DVC's configuration, not in the address."""
+    (finding,) = doctor._remotes(shared.project, None)
+    assert (finding.state, finding.text) == ("ok", "reachable")
 
 
 def test_another_clone_computes_nothing(shared: Shared, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import tracking_support
 from tracking_support import ENHANCED, environment, make_result
 
-from file_server import Site, serving
 from hearlab.secrets import without_login
 from hearlab.tracking import provenance, records, store
 from hearlab.tracking.recording import track, track_pending
@@ -50,7 +50,8 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def clear(patch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+    for name in (*names, "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
         patch.delenv(name, raising=False)
 
 
@@ -195,6 +196,55 @@ def test_a_deleted_experiment_is_reported(project: Path, monkeypatch: pytest.Mon
     assert list(track_pending(project)) == []
 
 
+def test_the_experiment_of_an_id(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, own = client_of(project)
+    other = client.create_experiment("by its id", artifact_location=(project / "mlruns").as_uri())
+    for name in ("", "by its id"):
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", other)
+        assert track(project).logged
+        assert len(client.search_runs([other])) == 1
+    for name, known, line in (
+        ("hearlab", other, f"MLFLOW_EXPERIMENT_ID={other} is by its id, MLFLOW_EXPERIMENT_NAME says hearlab"),
+        ("not made yet", other, "MLFLOW_EXPERIMENT_NAME says not made yet"),
+        ("", "4711", "MLFLOW_EXPERIMENT_ID=4711: there is no such experiment"),
+        ("", "no/id", "MLFLOW_EXPERIMENT_ID=no/id: there is no such experiment"),
+    ):
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", known)
+        report = track(project)
+        assert not report.logged
+        assert line in report.lines[-1]
+        assert "\n" not in report.lines[-1]
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", own)
+    assert [report.logged for report in track_pending(project)] == [True]
+    assert client.get_experiment_by_name("not made yet") is None
+
+
+def test_parameters_of_like_names_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow takes few signs, and would refuse the second value for one name."""
+    own = {"a+b": 1, "a*b": 2, "Gain": 3, "gain": 4, "k//": 5, "é": 6}
+    monkeypatch.setitem(tracking_support.ENHANCE, "params", own)
+    root = make_result(tmp_path / "lab")
+    assert track(root).logged
+    (run,) = runs(root)
+    found = {name: value for name, value in run.data.params.items() if name.startswith("enhance.params.")}
+    assert sorted(found.values()) == sorted(str(value) for value in own.values())
+    assert found["enhance.params.é"] == "6"
+
+
+def test_a_result_without_a_commit_says_why(tmp_path: Path) -> None:
+    root = make_result(tmp_path / "lab")
+    report = track(root)
+    assert any("has no commit: this folder is no git repository" in line for line in report.lines)
+    (run,) = runs(root)
+    assert run.data.tags["git.no_commit"] == "this folder is no git repository"
+    assert "- git.no_commit: this folder is no git repository\n" in run.data.tags["mlflow.note.content"]
+    git(root, "init", "--quiet")
+    assert provenance.tags(current_result(root))["git.no_commit"] == "the repository has no commit yet"
+
+
 def test_a_dead_server_costs_seconds_and_nothing_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     started = time.monotonic()
@@ -234,17 +284,6 @@ def test_an_address_is_shown_without_its_login(tmp_path: Path, login: str) -> No
 @pytest.mark.parametrize("address", ["http://host:80/a@b", "sqlite:////srv/a@b.db", "s3://bucket/a@b", "/srv/a@b", ""])
 def test_an_address_without_login_stays(address: str) -> None:
     assert without_login(address) == address
-
-
-def test_a_server_is_found_whose_address_has_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving(Site()) as site:
-        assert store.server_problem(site.address.replace("://", "://user:secret@"), 2) is None
-        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
-        assert store.server_problem(site.address, 2) is None
-    problem = store.server_problem("http://user:secret@127.0.0.1", 2)  # no port
-    assert problem is not None
-    assert "secret" not in problem
 
 
 def test_a_password_is_hidden_before_a_long_error_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from hearlab.cores import usable_cores
 from hearlab.errors import ParameterError
 
 # Read by numeric libraries when they are loaded.
@@ -22,7 +23,7 @@ def worker_count() -> int:
     """Number of local workers: HEARLAB_WORKERS, or the cores this process may use."""
     text = os.environ.get("HEARLAB_WORKERS")
     if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_cores()
     if not text.isdigit() or int(text) < 1:
         raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of workers")
     return int(text)

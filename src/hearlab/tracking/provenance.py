@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute.process import worker_count
+from hearlab.errors import InputError
 from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.text import few
 from hearlab.tracking.result import Result
-from hearlab.versions.git import git_text
+from hearlab.versions.git import git_text, head_commit
 from hearlab.versions.lock import LOCK_FILE
 
 PACKAGES = ("hearlab", "numpy", "scipy", "numba", "soxr", "soundfile", "torch", "openunmix", "dvc", "ray", "mlflow")
 EXPERIMENT = {"dvc.experiment": "DVC_EXP_NAME", "dvc.baseline": "DVC_EXP_BASELINE_REV"}  # as DVC names them
 CHANGES_SHOWN = 20
+NO_COMMIT = "git.no_commit"  # why the commit of a result is not known
 
 
 def tags(result: Result) -> dict[str, str]:
@@ -55,9 +57,10 @@ def changed_params(result: Result) -> dict[str, Any]:
 
 
 def _git_tags(result: Result) -> dict[str, str]:
-    commit = git_text(result.root, "rev-parse", "HEAD")
-    if not commit:
-        return {}
+    try:
+        commit = head_commit(result.root)
+    except InputError as error:
+        return {NO_COMMIT: error.problem}
     changed = [path for path in changed_files(result.root) if path != LOCK_FILE and path not in result.files]
     found = {"git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     found["mlflow.source.git.commit"] = commit  # which MLflow shows

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hearlab.tracking import records, store
+from hearlab.tracking.provenance import NO_COMMIT
 from hearlab.tracking.result import current_result
 
 LATER = "hearlab track --pending logs it later"
@@ -37,6 +38,8 @@ def track(root: Path) -> Report:
     result = current_result(root)
     lines = [f"{name} is left out: {reason}" for name, reason in result.left_out.items()]
     record = records.write(result)
+    if NO_COMMIT in record.tags:
+        lines.append(f"warning: {record.name} has no commit: {record.tags[NO_COMMIT]}")
     logged, line = _log(record, store.backend(root))
     lines.append(line)
     others = sum(other.identity != result.identity for other in records.waiting(root))

@@ -5,29 +5,24 @@ MLflow is imported late: it takes seconds, which only those should wait for who 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
-import importlib
-import json
-import logging
 import os
 import platform
 import re
 import sqlite3
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hearlab.secrets import Login, hide, login, without_login
+from hearlab.secrets import hide, without_login
+from hearlab.tracking.names import safe_names, safe_texts
 from hearlab.tracking.records import Record, home
+from hearlab.tracking.server import load_mlflow, server_problem
 
 DATABASE = "mlflow.db"  # MLflow's own defaults, so that `mlflow ui` finds them
 ARTEFACTS = "mlruns"
@@ -38,17 +33,6 @@ CONNECT_SECONDS = 5.0  # to find out whether a server is there at all
 DEAD_SECONDS = 600.0  # after which a process on another machine counts as dead: logging takes seconds
 AT_ONCE = 100  # parameters and tags that MLflow takes in one request
 RUNS_AT_MOST = 10_000  # that are asked for at a time: more than one result ever has
-# For MLflow, whatever the user has set: nothing is sent to its makers, and nothing is printed between HearLab's lines.
-FORCED = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-# Unless the user has set them: no messages, and a server that fails is found out in seconds (the result is kept and
-# logged later). MLflow's own patience is 120 s and 7 attempts.
-DEFAULTS = {
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-}
 
 
 class TrackingFailed(Exception):
@@ -142,7 +126,8 @@ def _log(record: Record, where: Backend) -> Logged:
     if there is not None:
         return Logged(there, new=False)
     tags = {**record.tags, OWNER: _own_name(), "mlflow.runName": record.name}
-    run = str(client.create_run(experiment, start_time=time.time_ns() // 1_000_000, tags=_safe(tags, 5000)).info.run_id)
+    texts = safe_texts(tags, "tag")
+    run = str(client.create_run(experiment, start_time=time.time_ns() // 1_000_000, tags=texts).info.run_id)
     try:
         _fill(client, run, record)
         client.set_terminated(run, "FINISHED")
@@ -155,22 +140,14 @@ def _log(record: Record, where: Backend) -> Logged:
 
 
 def _fill(client: Any, run: str, record: Record) -> None:
-    entities = _mlflow("mlflow.entities")
-    params = [entities.Param(name, value) for name, value in _safe(record.params, 6000).items()]
-    metrics = [entities.Metric(name, value, record.created, 0) for name, value in record.metrics.items()]
+    entities = load_mlflow("mlflow.entities")
+    params = [entities.Param(name, value) for name, value in safe_texts(record.params, "param").items()]
+    names = safe_names(record.metrics)
+    metrics = [entities.Metric(names[name], value, record.created, 0) for name, value in record.metrics.items()]
     for start in range(0, max(len(params), len(metrics)), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         client.log_batch(run, params=params[part], metrics=metrics[part])
     client.log_artifacts(run, str(record.artefacts))
-
-
-def _safe(values: Mapping[str, Any], longest: int) -> dict[str, str]:
-    """Names and values as MLflow takes them."""
-    texts = {}
-    for name, value in values.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        texts[re.sub(r"[^\w./ :-]", "_", name)[:250]] = text[:longest]
-    return texts
 
 
 @contextlib.contextmanager
@@ -234,25 +211,28 @@ def _started(process: int) -> int | None:
         return None
 
 
-def _mlflow(module: str) -> Any:
-    """Import a part of MLflow, with its messages and its telemetry off."""
-    os.environ.update({**DEFAULTS, **os.environ, **FORCED})
-    loaded = importlib.import_module(module)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return loaded
-
-
 def _client(where: Backend) -> Any:
     if where.local_database and not where.local_database.exists():
         sys.stderr.write(f"track: preparing {where.shown} (once, some seconds)\n")
-    return _mlflow("mlflow.tracking").MlflowClient(tracking_uri=where.uri)
+    return load_mlflow("mlflow.tracking").MlflowClient(tracking_uri=where.uri)
 
 
 def _experiment(client: Any, where: Backend) -> str:
-    """The id of the experiment that MLFLOW_EXPERIMENT_NAME names; it is made if it is not there."""
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    there = client.get_experiment_by_name(name)
+    """The id of the experiment that MLFLOW_EXPERIMENT_ID or MLFLOW_EXPERIMENT_NAME names.
+
+    One that is known by its name alone is made if it is not there.
+
+    Raises:
+        TrackingFailed: there is none of that id, the two name different ones, or it is deleted.
+    """
+    known, name = (os.environ.get(f"MLFLOW_EXPERIMENT_{kind}") for kind in ("ID", "NAME"))
+    if known:
+        there = _experiment_of_id(client, known)
+        if name and there.name != name:
+            raise TrackingFailed(f"MLFLOW_EXPERIMENT_ID={known} is {there.name}, MLFLOW_EXPERIMENT_NAME says {name}")
+    else:
+        name = name or EXPERIMENT
+        there = client.get_experiment_by_name(name)
     if there is None:
         # A database has no place for files; those in the repository outlive the temporary folder of an experiment.
         artefacts = None if where.on_server else (where.home / ARTEFACTS).as_uri()
@@ -263,9 +243,18 @@ def _experiment(client: Any, where: Backend) -> str:
             if there is None:
                 raise
     if there.lifecycle_stage != "active":
-        raise TrackingFailed(f"the experiment {name} is deleted there: restore it, or set MLFLOW_EXPERIMENT_NAME")
+        raise TrackingFailed(f"the experiment {there.name} is deleted there: restore it, or name another one")
     _follow_move(where, str(there.artifact_location))
     return str(there.experiment_id)
+
+
+def _experiment_of_id(client: Any, known: str) -> Any:
+    try:
+        return client.get_experiment(known)
+    except load_mlflow("mlflow.exceptions").MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise TrackingFailed(f"MLFLOW_EXPERIMENT_ID={known}: there is no such experiment") from None
 
 
 def _follow_move(where: Backend, before: str) -> None:
@@ -307,27 +296,3 @@ def _reach(where: Backend) -> None:
             raise TrackingFailed(f"cannot be used ({text[:200]})") from None
         finally:
             engine.dispose()
-
-
-def server_problem(address: str, seconds: float, *, healthy: bool = False) -> str | None:
-    """Why no web server answers at an address, or none that is `healthy`; None if one does."""
-    try:
-        request = urllib.request.Request(f"{without_login(address).rstrip('/')}/health")
-        if who := _authorization(address):
-            request.add_unredirected_header("Authorization", who)  # not for a server that this one sends us on to
-        urllib.request.urlopen(request, timeout=seconds).close()
-    except urllib.error.HTTPError as error:
-        return f"answers {error.code}" if healthy else None
-    except (OSError, ValueError, HTTPException) as error:
-        cause = getattr(error, "reason", None) or error
-        return " ".join(str(cause).split()) or type(cause).__name__
-    return None
-
-
-def _authorization(address: str) -> str | None:
-    """Who we are, as MLflow says it to a server: by the address, a user with a password, or a token."""
-    user, password, token = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD", "TOKEN"))
-    found = login(address) or (user and password and Login(user, password))
-    if found:
-        return f"Basic {base64.b64encode(':'.join(found).encode()).decode()}"
-    return f"Bearer {token}" if token else None

@@ -123,6 +123,7 @@ def report(result: Result, values: Mapping[str, float], tags: Mapping[str, str],
 
 REPORTED = (
     "git.commit",
+    "git.no_commit",
     "git.dirty",
     "git.changed",
     "dvc.experiment",

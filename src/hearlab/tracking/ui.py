@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from hearlab.errors import InputError
-from hearlab.tracking.store import ARTEFACTS, DEFAULTS, FORCED, backend, server_problem
+from hearlab.tracking.server import ALIVE, DEFAULTS, FORCED
+from hearlab.tracking.store import ARTEFACTS, backend
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0  # MLflow takes a few, and on a busy machine many more
@@ -36,7 +38,7 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
             _open(where.shown)  # command lines are for everybody to read
         return 0
     address = f"http://{HOST}:{port}"
-    if not server_problem(address, 1):
+    if _answers(port) is not None:
         raise InputError("--port", "is taken by another server", found=port, advice="choose another, such as 5001")
     store = ("--default-artifact-root", (where.home / ARTEFACTS).as_uri())
     network = ("--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning")
@@ -50,7 +52,7 @@ def show(root: Path, port: int, *, browser: bool, say: Callable[[str], None]) ->
     threading.Thread(target=_pass_on, args=(server.stdout,), daemon=True).start()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _wait(server, address)
+        _wait(server, port)
         say(f"MLflow: {address} (Ctrl-C ends it)")
         if browser:
             _open(address)
@@ -79,11 +81,29 @@ def _end(server: subprocess.Popen[str]) -> None:
             server.wait(END_SECONDS)
 
 
-def _wait(server: subprocess.Popen[str], address: str) -> None:
+def _answers(port: int) -> bool | None:
+    """Whether a web server answers at a port of this machine; None if nothing is there. No proxy is between."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=1)
+    try:
+        connection.connect()
+    except OSError:
+        return None
+    try:
+        connection.request("GET", ALIVE)
+        return connection.getresponse().status < 400
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _wait(server: subprocess.Popen[str], port: int) -> None:
     end = time.monotonic() + START_SECONDS
-    while server_problem(address, 1):
+    while not _answers(port):
         if server.poll() is not None or time.monotonic() > end:
-            raise InputError("mlflow", "did not start", wanted=address, advice="see above; --port chooses another")
+            raise InputError(
+                "mlflow", "did not start", wanted=f"http://{HOST}:{port}", advice="see above; --port chooses another"
+            )
         time.sleep(POLL_SECONDS)
 
 

@@ -14,7 +14,7 @@ from hearlab.params import PREPARING, PUBLISHED_WEIGHTS
 from hearlab.text import size_text
 from hearlab.versions.confinement import run_foreign, scrubbed
 from hearlab.versions.dvc_command import dvc_line
-from hearlab.versions.git import git, git_bounded, git_text
+from hearlab.versions.git import git, git_bounded, git_text, is_shallow, repository_problem
 from hearlab.versions.lock import LOCK_FILE, listing, outs, parse_lock, stages_behind
 from hearlab.versions.objects import MOST, Absent, Altered, Objects
 from hearlab.versions.scratch import clear_scratch, scratch_folder
@@ -64,7 +64,9 @@ class Checkout:
 
     def __enter__(self) -> Checkout:
         if git(self.root, "cat-file", "-e", f"{self.commit}^{{commit}}") is None:
-            advice = "git fetch --all; was it pushed where you cloned?"
+            if problem := repository_problem(self.root):
+                raise InputError(self.commit[:12], problem)
+            advice = f"git fetch {'--unshallow' if is_shallow(self.root) else '--all'}; was it pushed where you cloned?"
             raise InputError(self.commit[:12], "is no commit of this clone", advice=advice)
         self._blobs = safe_tree(self.root, self.commit)
         self._prefix = git_text(self.root, "rev-parse", "--show-prefix")

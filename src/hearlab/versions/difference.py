@@ -14,7 +14,8 @@ MOST_LINES = 1000
 
 
 def difference(root: Path, commit: str) -> str:
-    """HEAD against the commit: all files with their counts of changed lines, new ones named, and READ in full.
+    """HEAD against the commit, in the workspace and below: all files with their counts of changed lines,
+    new ones named, and READ in full.
 
     Raises:
         InputError: git cannot compare them.
@@ -29,12 +30,12 @@ def difference(root: Path, commit: str) -> str:
         "--text",
         "--ignore-submodules=none",
     )
-    range_, top = ("HEAD", commit, "--"), ":(top)"
-    anywhere = [f":(top,glob)**/{name}" for name in READ]
+    range_, here = ("HEAD", commit, "--"), "."
+    anywhere = [f":(glob)**/{name}" for name in READ]
     parts = (
         ("requirements and stages", (*plain, *range_, *anywhere)),
-        ("new files", (*plain, "--name-only", "--diff-filter=A", *range_, top)),
-        ("all files", (*plain, "--stat=120", *range_, top)),
+        ("new files", (*plain, "--name-only", "--diff-filter=A", *range_, here)),
+        ("all files", (*plain, "--stat=120", *range_, here)),
     )
     lines = []
     for title, arguments in parts:

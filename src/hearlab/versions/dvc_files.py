@@ -1,13 +1,13 @@
-"""DVC's configuration and cache, read from its own files: importing DVC takes longer than a small stage."""
+"""DVC's configuration, as DVC itself reads it, and its cache."""
 
 from __future__ import annotations
 
-import configparser
-import contextlib
 import os
 import re
 from pathlib import Path
+from typing import Any
 
+from hearlab.errors import InputError
 from hearlab.secrets import remember
 
 # The links that DVC knows, best first, and those that it tries where its configuration names none.
@@ -15,37 +15,40 @@ LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
 DEFAULT_LINK_TYPES = ("reflink", "copy")
 
 
-def dvc_config(root: Path, name: str) -> str | None:
-    """A value of DVC's configuration in the repository, such as 'cache.type'."""
-    section, key = name.split(".")
-    value = _configuration(root).get(section, key, fallback=None)
-    return value.strip("\"'") if value else value  # DVC quotes what holds a comma
+def dvc_config(root: Path) -> dict[str, dict[str, Any]]:
+    """The settings that DVC has for a repository, of all its levels, by section; none where it is not installed.
+
+    The first call takes 0.2 s.
+
+    Raises:
+        InputError: DVC refuses them.
+    """
+    try:
+        from dvc.config import Config
+        from dvc.exceptions import DvcException
+    except ImportError:
+        return {}
+    try:
+        config: dict[str, dict[str, Any]] = Config(os.fspath(root / ".dvc"))
+    except (DvcException, OSError, UnicodeDecodeError) as error:
+        found = " ".join(str(error).removeprefix("config file error: ").split())
+        advice = "look at .dvc/config, .dvc/config.local and dvc config --global"
+        raise InputError("DVC", "refuses its configuration", found=found[:200], advice=advice) from None
+    for section in config.values():
+        for settings in (section, *section.values()):
+            if isinstance(settings, dict):
+                remember(settings)
+    return config
 
 
 def link_types(root: Path) -> tuple[str, ...]:
     """The kinds of link from its cache to the workspace that DVC tries here, in its order."""
-    configured = dvc_config(root, "cache.type")
-    return tuple(configured.replace(" ", "").split(",")) if configured else DEFAULT_LINK_TYPES
+    return tuple(dvc_config(root).get("cache", {}).get("type") or DEFAULT_LINK_TYPES)
 
 
-def remotes(root: Path) -> dict[str, dict[str, str]]:
+def remotes(root: Path) -> dict[str, dict[str, Any]]:
     """The settings of each of DVC's remotes, by its name."""
-    config = _configuration(root)
-    sections = {section: re.fullmatch(r"'?remote \"(.+)\"'?", section) for section in config.sections()}
-    return {match[1]: dict(config.items(section)) for section, match in sections.items() if match}
-
-
-def _configuration(root: Path) -> configparser.ConfigParser:
-    """The repository's own settings; those of config.local override those of config."""
-    config = configparser.ConfigParser(interpolation=None)
-    for name in ("config", "config.local"):
-        with contextlib.suppress(OSError, UnicodeDecodeError, configparser.Error):
-            lines = (root / ".dvc" / name).read_text(encoding="utf-8").splitlines()
-            # DVC indents the keys of a section, which configparser would take for continued lines.
-            config.read_string("\n".join(line.strip() for line in lines))
-    for section in config.sections():
-        remember(config[section])
-    return config
+    return dvc_config(root).get("remote", {})
 
 
 def cache_folder(root: Path) -> Path | None:
@@ -53,7 +56,7 @@ def cache_folder(root: Path) -> Path | None:
     control = root / ".dvc"
     if not control.is_dir():
         return None
-    return control / os.path.expanduser(dvc_config(root, "cache.dir") or "cache") / "files" / "md5"
+    return Path(dvc_config(root).get("cache", {}).get("dir") or control / "cache", "files", "md5")
 
 
 def cached_object(cache: Path, md5: str) -> Path:

@@ -91,12 +91,14 @@ class Objects:
     @property
     def places(self) -> list[Path]:
         """The folders of the files that `fetch` gives."""
-        cache = cache_folder(self.root)
-        return [path for path in (cache, self.quarantine) if path is not None]
+        return [path for path in (self.cache, self.quarantine) if path is not None]
+
+    @functools.cached_property
+    def cache(self) -> Path | None:
+        return cache_folder(self.root)
 
     def _cached(self, identity: str) -> Path | None:
-        cache = cache_folder(self.root)
-        return cached_object(cache, identity) if cache and IDENTITY.fullmatch(identity) else None
+        return cached_object(self.cache, identity) if self.cache and IDENTITY.fullmatch(identity) else None
 
     def _right_in_cache(self, identity: str) -> Path | None:
         path = self._cached(identity)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, read_bytes
-from hearlab.versions.dvc_files import cache_folder, cached_object
-from hearlab.versions.git import git, git_bounded, git_text
+from hearlab.versions.dvc_files import cached_object
+from hearlab.versions.git import NO_REPOSITORY, git, git_bounded, git_text, is_shallow, repository_problem
 from hearlab.versions.lock import LOCK_FILE, all_outs, listing, lock_stages, parse_lock
 from hearlab.versions.objects import IDENTITY, Absent, Altered, Objects
 
@@ -107,7 +107,7 @@ class RevisionFiles:
 
     def _cached(self, identity: str | None) -> bytes | None:
         """An object of DVC's cache, if it is there and undamaged."""
-        cache = cache_folder(self.root)
+        cache = self._objects.cache
         if cache is None or not identity or not IDENTITY.fullmatch(identity):
             return None
         try:
@@ -151,8 +151,8 @@ def find_revision(name: str, root: Path) -> RevisionFiles:
     Raises:
         InputError: there is none, or several commits have an experiment of that name.
     """
-    if git(root, "rev-parse", "--git-dir") is None:
-        raise InputError(name, "is no file, and this folder is no git repository", wanted=WANTED)
+    if missing := repository_problem(root):
+        raise InputError(name, f"is no file, and {missing}", wanted=WANTED if missing == NO_REPOSITORY else None)
     commit = git_text(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if commit:
         return RevisionFiles(root, name, commit)
@@ -164,7 +164,12 @@ def find_revision(name: str, root: Path) -> RevisionFiles:
         known = ", ".join(commit[:7] for commit in found.values())
         raise InputError(name, "is the name of several experiments", found=known, wanted="a hash")
     problem = "is no file, no git revision and no DVC experiment"
-    raise InputError(name, problem, wanted=WANTED, advice="see dvc exp list")
+    advice = "see dvc exp list"
+    if not head:
+        problem += "; the repository has no commit yet"
+    elif is_shallow(root):
+        advice = "this clone is shallow: git fetch --unshallow gets the commits before, git fetch --all other branches"
+    raise InputError(name, problem, wanted=WANTED, advice=advice)
 
 
 class ExperimentCommit(NamedTuple):

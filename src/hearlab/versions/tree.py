@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hearlab.errors import InputError
 from hearlab.text import hidden, size_text
-from hearlab.versions.git import git_bounded, git_text
+from hearlab.versions.git import git_bounded, git_environment, git_text
 
 LINK, SUBMODULE = "120000", "160000"
 PLACES = {".dvc", ".hearlab", "data", "metrics"}  # HearLab and DVC write there
@@ -29,14 +29,14 @@ class Blob(NamedTuple):
 
 
 def safe_tree(root: Path, commit: str) -> list[Blob]:
-    """The files of a commit, paths relative to the repository's top.
+    """The files of a commit at the workspace and below, with their paths from the repository's top.
 
     Raises:
         InputError: one could lead a writer out of the checkout, or to where HearLab and DVC write; or they are
             too many.
     """
     where = commit[:12]
-    listed = git_bounded(root, "ls-tree", "-r", "-z", "--full-tree", commit, most=MOST_LISTED)
+    listed = git_bounded(root, "ls-tree", "-r", "-z", "--full-name", commit, most=MOST_LISTED)
     if listed is None:
         raise InputError(where, "its files cannot be listed", advice="git fsck")
     blobs = list(_parsed(listed, where))
@@ -64,8 +64,8 @@ def _unsafe(part: str) -> bool:
 
 
 def _check_link(root: Path, blob: Blob, prefix: str, where: str) -> None:
-    first = blob.path.removeprefix(prefix).partition("/")[0].casefold()
-    if first in PLACES or f"{prefix}/".startswith(f"{blob.path}/"):
+    path = blob.path.removeprefix(prefix)
+    if path.partition("/")[0].casefold() in PLACES:
         raise InputError(where, "has a link where HearLab or DVC writes: nothing is checked out", field=blob.path)
     content = git_bounded(root, "cat-file", "blob", blob.name, most=LONGEST_LINK) or b""
     target = content.decode("utf-8", errors="surrogateescape")
@@ -74,7 +74,7 @@ def _check_link(root: Path, blob: Blob, prefix: str, where: str) -> None:
     while up < len(parts) and parts[up] == "..":
         up += 1
     # `..` after a name could be of a folder elsewhere, if that name is a link.
-    if not target or "\0" in target or parts[0] == "" or ".." in parts[up:] or up > blob.path.count("/"):
+    if not target or "\0" in target or parts[0] == "" or ".." in parts[up:] or up > path.count("/"):
         raise InputError(
             where, "has a link that leaves it: nothing is checked out", field=blob.path, found=ascii(target)
         )
@@ -94,6 +94,7 @@ def write_tree(root: Path, blobs: Sequence[Blob], folder: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=git_environment(),
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

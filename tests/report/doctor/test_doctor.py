@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.report.doctor.doctor import Finding, examine
-from hearlab.versions.dvc_files import dvc_config
+from hearlab.versions.dvc_files import link_types
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -71,7 +71,7 @@ def test_remotes_that_answer_and_do_not(root: Path, tmp_path: Path) -> None:
 
 def test_links_as_dvc_writes_them(root: Path) -> None:
     subprocess.run((sys.executable, "-m", "dvc", "--cd", str(root), "config", "cache.type", "symlink,copy"), check=True)
-    assert dvc_config(root, "cache.type") == "symlink,copy"
+    assert link_types(root) == ("symlink", "copy")
     assert by_subject(root)["DVC"].text.endswith("taken: symlink")
 
 

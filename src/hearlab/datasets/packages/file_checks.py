@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from hearlab.cores import usable_cores
 from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.journal import read_journal
 from hearlab.datasets.packages.catalogue import Holding, Package
@@ -48,7 +49,7 @@ def damaged_files(lines: Iterable[FileLine], root: Path, *, deep: bool, progress
         progress.start("reading", sum(line.size for line in readable))
         waiting = iter(readable)
         try:
-            with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), "md5") as pool:
+            with ThreadPoolExecutor(min(THREADS, usable_cores()), "md5") as pool:
                 while some := list(islice(waiting, AT_ONCE)):
                     checked = pool.map(lambda line: _md5_problem(line, root, progress), some)
                     found.update(zip((line.path for line in some), checked, strict=True))

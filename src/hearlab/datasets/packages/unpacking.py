@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hearlab.cores import usable_cores
 from hearlab.datasets.download.checksums import file_md5
 from hearlab.datasets.download.journal import Journal, only_one, read_journal
 from hearlab.datasets.packages.archive_safety import HostileArchive, Limits, Vetting, is_no_data, shown
@@ -94,7 +95,7 @@ def unpack(
         limits = Limits(size=round(package.unpacked * SIZE_MARGIN) if package.unpacked else None)
     with only_one(folders.receipts / f".{package.name}.lock", f"unpacking {package.name}"):
         work = _Unpacking(package, folders, archive, Vetting(archive, limits), overwrite, progress)
-        return work.run(repair, workers or min(MOST_WORKERS, os.cpu_count() or 1))
+        return work.run(repair, workers or min(MOST_WORKERS, usable_cores()))
 
 
 class _Unpacking:

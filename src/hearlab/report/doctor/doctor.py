@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearlab.cores import usable_cores
 from hearlab.datasets.download.checksums import file_digests
 from hearlab.datasets.links import working_link
 from hearlab.errors import InputError
@@ -20,16 +21,16 @@ from hearlab.report.doctor.finding import Finding
 from hearlab.secrets import hide, without_login
 from hearlab.source import checkout_source, running_source
 from hearlab.text import size_text
-from hearlab.tracking.store import server_problem
+from hearlab.tracking.server import first_cause, server_problem
 from hearlab.versions.dvc_command import remote_problem
 from hearlab.versions.dvc_files import LINK_TYPES, cache_folder, link_types, remotes
-from hearlab.versions.git import git_text
+from hearlab.versions.git import NO_REPOSITORY, git_text, is_shallow, repository_problem
 
 CORE = ("numpy", "scipy", "numba", "soundfile", "soxr", "pydantic", "ruamel.yaml")
 # What a group of functions needs -> where its packages come from.
 EXTRAS = {"pipeline": ("dvc", "ray"), "music": ("torch", "torchaudio", "openunmix")}
 SECONDS = 10.0  # for anything on the network
-PORTS = {"http": 80, "webdav": 80, "https": 443, "webdavs": 443, "ssh": 22, "postgresql": 5432, "mysql": 3306}
+PORTS = {"postgresql": 5432, "mysql": 3306}
 MEMORY_PER_WORKER = 2 << 30
 
 
@@ -49,6 +50,8 @@ def examine(root: Path) -> list[Finding]:
     for check in (_python, _source, _packages, _git, _dvc, _remotes, _ray, _mlflow, _machine, data_findings, _weights):
         try:
             findings += check(root, params)
+        except InputError as error:
+            findings += [finding for finding in [Finding("doctor", "error", str(error))] if finding not in findings]
         except Exception as error:
             findings.append(Finding("doctor", "warning", f"a check failed: {type(error).__name__}: {error}"))
     return findings
@@ -97,11 +100,13 @@ def _git(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("git", "error", "not installed", "install git: DVC and the leaderboard need it")
         return
     version = git_text(root, "--version").removeprefix("git version ")
-    if git_text(root, "rev-parse", "--is-inside-work-tree") != "true":
-        yield Finding("git", "warning", f"{version}; this folder is no repository", "git init, or clone HearLab")
+    if problem := repository_problem(root):
+        advice = "git init, or clone HearLab" if problem == NO_REPOSITORY else None
+        yield Finding("git", "warning", f"{version}; {problem}", advice)
         return
-    changed = len(git_text(root, "status", "--porcelain").splitlines())
-    yield Finding("git", "ok", f"{version}; {changed} files changed since the last commit" if changed else version)
+    changed = len(git_text(root, "status", "--porcelain", "--", ".").splitlines())
+    text = f"{version}; {changed} files changed since the last commit" if changed else version
+    yield Finding("git", "ok", text + ("; a shallow clone: git fetch --unshallow gets the rest" * is_shallow(root)))
 
 
 def _dvc(root: Path, params: Params | None) -> Iterator[Finding]:
@@ -129,12 +134,11 @@ def _remotes(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("remote", "warning", "none is set: results exist on this machine only", advice)
     for name, settings in configured.items():
         address = without_login(settings.get("url", ""))
-        problem = _connection_problem(address)
-        problem = f"{address}: {problem}" if problem else remote_problem(root, name, 3 * SECONDS)
+        problem = remote_problem(root, name, 3 * SECONDS) or _web_problem(address, settings.get("ssl_verify", True))
         if problem:
             advice = "check the network and docs/remotes.md"
-            yield Finding(f"remote {name}", "error", hide(problem)[:200], advice)
-        elif settings.get("verify", "").lower() != "true":
+            yield Finding(f"remote {name}", "error", hide(f"{address}: {problem}")[:200], advice)
+        elif not settings.get("verify"):
             advice = f"dvc remote modify {name} verify true, see docs/remotes.md"
             yield Finding(f"remote {name}", "warning", "reachable, but DVC takes any bytes that come from it", advice)
         else:
@@ -186,6 +190,21 @@ def _tracking_problem(address: str) -> str | None:
     return server_problem(address, SECONDS, healthy=True)
 
 
+def _web_problem(address: str, verify: bool | str) -> str | None:
+    """Why no web server answers at an address; None if one does, and for others. DVC would take it for an empty one."""
+    scheme, colon, rest = address.partition(":")
+    if scheme not in ("http", "https", "webdav", "webdavs"):
+        return None
+    import requests
+
+    url = scheme.replace("webdav", "http") + colon + rest
+    try:
+        requests.head(url, timeout=SECONDS, verify=verify)
+    except (requests.RequestException, OSError) as error:
+        return first_cause(error)
+    return None
+
+
 def _connection_problem(address: str, without_port: str | None = None) -> str | None:
     """Why nothing answers at an address; None if something does. `without_port` is for one that names no port."""
     parts = urllib.parse.urlsplit(address)
@@ -200,7 +219,7 @@ def _connection_problem(address: str, without_port: str | None = None) -> str | 
 
 
 def _machine(root: Path, params: Params | None) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     text = f"{cores} cores, {size_text(memory)} of memory"
     if memory < cores * MEMORY_PER_WORKER:

@@ -91,7 +91,8 @@ def committed(root: Path) -> RevisionFiles:
         InputError: a tracked file was changed since.
     """
     head = find_revision("HEAD", root)
-    changed = [line[3:] for line in git_text(root, "status", "--porcelain", "--untracked-files=no").splitlines()]
+    status = git_text(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    changed = [line[3:] for line in status.splitlines()]
     if changed:
         problem = "the tree is dirty: the commit would not tell how the score was made"
         raise InputError("leaderboard", problem, found=few(changed, SHOWN), advice="git commit first")

@@ -22,6 +22,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from hearlab.audio import read_audio, resample
+from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, read_json, write_json, write_text
 from hearlab.progress import UnitProgress
@@ -76,7 +77,7 @@ class Sounds:
         """Measure all versions of `groups`; gives what could not be read, one line each."""
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
         problems = []
-        with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(THREADS, usable_cores())) as pool:
             jobs = {pool.submit(self._measure, version): version for version in versions}
             progress = UnitProgress("report, sounds", len(jobs)) if jobs else None
             for job in as_completed(jobs):
