@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_disk_full import PROGRAM as STAGE
+from test_disk_full import REPOSITORY
 
 from damaged_files import AS_ANYBODY, HOWS, damage, need_anybody
 from hearlab.compute import memo_maintenance, timings
@@ -184,3 +188,28 @@ def test_notes_that_cannot_be_written(made, tmp_path, caplog, monkeypatch):
     for name in ("identities.txt", timings.UNITS_FILE, timings.FILE):
         assert sum(str(root / ".hearlab" / name) in line for line in caplog.messages) <= 1
     assert any("identities.txt" in line for line in caplog.messages)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    need_anybody()
+    (tmp_path / "program.py").write_text(textwrap.dedent(STAGE))
+    root, marks = tmp_path / "work", tmp_path / "marks"
+    (root / "in").mkdir(parents=True)
+    marks.mkdir()
+    shutil.copy(REPOSITORY / "params.yaml", root)
+    for name in "abcd":
+        (root / "in" / name).write_text(name)
+    environment = {**os.environ, "MARKS": str(marks), "COMMIT_SECONDS": "0", "HEARLAB_WORKERS": "1"}
+    program = [*AS_ANYBODY, sys.executable, str(tmp_path / "program.py")]
+    for closed in (root / ".hearlab", root / ".hearlab" / "staging"):
+        closed.mkdir(parents=True, exist_ok=True)
+        closed.chmod(0o500)
+        done = subprocess.run(program, cwd=root, env=environment, capture_output=True, text=True, check=False)
+        closed.chmod(0o700)
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith(f"hearlab: {closed}/"), line
+        assert line.endswith("Permission denied")
+    done = subprocess.run(program, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(marks.iterdir())) == 4

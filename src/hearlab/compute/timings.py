@@ -75,7 +75,8 @@ def timed(stage: str, dataset: str, root: Path) -> Iterator[None]:
         attempt.wall += time.monotonic() - wall
         attempt.core += time.process_time() - core
         path = root / FOLDER / FILE
-        with done_without(path):  # a full disk must not hide what the stage itself has to say
+        # A full disk must not hide what the stage itself has to say.
+        with done_without(path) if finished else contextlib.suppress(OSError):
             _append(path, {"stage": stage, "dataset": dataset, "finished": finished, **vars(attempt)})
 
 
