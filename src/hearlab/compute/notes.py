@@ -4,8 +4,8 @@ A file stays as it is while its size, its time of change (mtime, ns) and its ino
 (ctime) is not asked, since each new link changes it. So one thing is not seen: bytes altered in place by failing
 hardware, or by somebody who sets the time back afterwards. `hearlab memo verify` reads every byte and finds these.
 
-Notes and the other files of `.hearlab` only save time. What is in the way of one is set aside, and one that cannot be read
-or written is done without, each with one warning.
+Notes and the other files of `.hearlab` only save time. What is in the way of one is set aside, and one that cannot be
+read or written is done without, each with one warning.
 """
 
 from __future__ import annotations
