@@ -211,10 +211,13 @@ def test_scores_do_not_depend_on_damaged_code(tmp_path):
     assert not said
     files = code_files(cache)
     assert len(files) > 15
-    for how in HOWS:
-        for path in rng.sample(files, 3):
+    warnings = []
+    for turn in range(2):
+        for path, how in zip(rng.sample(files, len(HOWS)), HOWS, strict=True):
             damage(path, how, rng)
         found, said = score()
-        assert found == wanted, f"{SEED}, {how}"
-        assert len(said.splitlines()) == 1, said
+        assert found == wanted, f"{SEED}, {turn}"
+        warnings += said.splitlines()
+        assert len(warnings) <= turn + 1, said
+    assert warnings
     assert score() == (wanted, "")

@@ -53,13 +53,13 @@ def interrupted(repository: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
     def run() -> list[int]:
         steps.clear()
         run_stage("train_separator")
-        assert not list(CHECKPOINT.parent.iterdir())
+        assert not list(CHECKPOINT.parent.glob("*.pt"))
         return steps[:-12]  # of the first target
 
     return run
 
 
-@pytest.mark.parametrize("how", ["resumed", "foreign", "damaged", "cut", "empty", "other version", "ignored"])
+@pytest.mark.parametrize("how", ["resumed", "foreign", "damaged", "cut", "empty", "other version", "folder", "ignored"])
 def test_a_checkpoint_is_resumed_by_its_own_unit_only(
     interrupted: Run, how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,15 +74,35 @@ def test_a_checkpoint_is_resumed_by_its_own_unit_only(
         CHECKPOINT.write_bytes(b"")
     elif how == "other version":
         CHECKPOINT.write_bytes(b"PK\3\4" + content)
+    elif how == "folder":
+        CHECKPOINT.unlink()
+        CHECKPOINT.mkdir()
     elif how == "ignored":
         monkeypatch.setenv("HEARLAB_MEMO", "ignore")
     assert interrupted() == ([2, 3, 4] if how == "resumed" else [1, 2, 3, 4])
     told = capfd.readouterr().err
-    assert told.count("is discarded; training begins anew") == (how not in ("resumed", "ignored"))
+    assert told.count("is discarded; training begins anew") == (how not in ("resumed", "folder", "ignored"))
+    assert told.count("warning: ") == (how not in ("resumed", "ignored"))
     after = hashes(Path(), MADE[0])
     monkeypatch.setenv("HEARLAB_MEMO", "ignore")
     run_stage("train_separator")
     assert hashes(Path(), MADE[0]) == after
+
+
+def test_where_no_checkpoint_can_be_written_training_goes_on(
+    interrupted: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert interrupted() == [2, 3, 4]
+    after = hashes(Path(), MADE[0])
+    capfd.readouterr()
+    CHECKPOINT.parent.rmdir()
+    CHECKPOINT.parent.write_text("a file")
+    write_params(Path(), {**TRAINING, "seed": 8})
+    run_stage("train_separator")
+    assert hashes(Path(), MADE[0]) != after
+    told = capfd.readouterr().err
+    assert told.count("warning: ") == 1
+    assert f"{CHECKPOINT.parent}: cannot be written and is done without" in told
 
 
 @pytest.mark.slow

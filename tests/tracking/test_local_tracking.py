@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import tracking_support
 from tracking_support import ENHANCED, environment, make_result
 
+from damaged_files import HOWS, damage
 from hearlab.secrets import without_login
 from hearlab.tracking import provenance, records, store
 from hearlab.tracking.recording import track, track_pending
@@ -271,6 +273,39 @@ def test_a_damaged_record_is_reported(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(records.InputError, match=r"record.json: is damaged"):
         records.waiting(tmp_path)
+
+
+def test_no_damage_to_a_record_is_logged(tmp_path: Path) -> None:
+    seed = 20261131
+    rng = random.Random(seed)
+    record = records.write(current_result(make_result(tmp_path)))
+    assert records.waiting(tmp_path) == [record]
+    for path in sorted(path for path in record.folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for how in HOWS:
+            damage(path, how, rng)
+            sound, damaged = records.sound_and_damaged(tmp_path)
+            assert (sound, len(damaged)) == ([], 1), f"{seed}: {path.name}, {how}"
+            if path.is_dir():
+                path.rmdir()
+            path.write_bytes(content)
+    assert records.waiting(tmp_path) == [record]
+
+
+def test_a_damaged_record_stops_no_other(project: Path) -> None:
+    good = records.write(current_result(project))
+    bad = good.folder.with_name("0" * 64)
+    shutil.copytree(good.folder, bad)
+    (bad / records.RECORD).write_bytes(b"")
+    try:
+        assert track(project).lines[-1].startswith("1 earlier results wait")
+        records.write(current_result(project))
+        reports = list(track_pending(project))
+        assert [report.logged for report in reports] == [True, False]
+        assert str(bad / records.RECORD) in reports[1].lines[0]
+        assert records.folders(project) == [bad]
+    finally:
+        shutil.rmtree(bad)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 def _track(options: argparse.Namespace) -> int:
     from hearlab.compute.process import sigterm_interrupts
     from hearlab.tracking.recording import track, track_pending
-    from hearlab.tracking.records import waiting
+    from hearlab.tracking.records import folders
 
     root = Path.cwd()
     with sigterm_interrupts():
@@ -38,12 +38,12 @@ def _track(options: argparse.Namespace) -> int:
             report = track(root)
             print("\n".join(report.lines))
             return 0 if report.logged else 1
-        if not waiting(root):
+        if not folders(root):
             print("no result waits to be logged")
             return 0
         for report in track_pending(root):
             print("\n".join(report.lines))
-    left = len(waiting(root))
+    left = len(folders(root))
     if left:
         print(f"{left} still wait")
     return 1 if left else 0

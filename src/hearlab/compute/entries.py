@@ -67,11 +67,7 @@ class Entry:
             raise ValueError("no entry")
         fields = {name: value for name, value in record.items() if name != CHECK}
         entry = _ENTRY.validate_python(fields)
-        try:
-            same = record.get(CHECK) == checksum(fields)
-        except RecursionError:
-            same = False
-        if not same:
+        if not sealed(record):
             raise ValueError("the checksum is of another entry")
         return entry
 
@@ -92,6 +88,14 @@ _ENTRY = TypeAdapter(Entry)
 def checksum(fields: Mapping[str, Any]) -> str:
     """What an entry's field `check` holds, from the others in their order: against accidents, not against a forger."""
     return hashlib.sha256(one_line(fields).encode()).hexdigest()[:16]
+
+
+def sealed(record: Any) -> bool:
+    """Whether a record holds its own checksum."""
+    try:
+        return record[CHECK] == checksum({name: value for name, value in record.items() if name != CHECK})
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 class Entries(Mapping[str, Entry]):

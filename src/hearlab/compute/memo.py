@@ -14,15 +14,17 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from hearlab.compute.entries import CHECK, Entries, Entry, one_line
+from hearlab.compute.entries import CHECK, Entries, Entry, one_line, sealed
 from hearlab.compute.identity import Identities
-from hearlab.compute.notes import Notes
+from hearlab.compute.notes import SET_ASIDE, Notes, cleared, kept_bytes
 from hearlab.compute.object_store import ObjectStore
 from hearlab.errors import InputError
 from hearlab.files import check_count, read_bytes, write_text
@@ -31,9 +33,10 @@ from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
 INDEX_VERSION = 2  # 1: entries without a checksum
-SET_ASIDE = "set-aside"
 # A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
 COMMIT_SECONDS = 0.25
+
+KEY = re.compile(rb'"key":"([0-9a-f]{64})"')
 
 _log = logging.getLogger(__name__)
 
@@ -186,34 +189,56 @@ class Memo:
             os.fsync(file.fileno())
 
     def _load_journal(self) -> None:
-        try:
-            text = self.journal.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return
-        wrong = 0
-        for line in text.split("\n"):
+        wrong, altered = 0, []
+        for place, line in self._lines():
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):
-                continue  # a torn line: that unit is simply not done
+                # What is torn by a crash is a part of a line: that unit is simply not done.
+                record = {} if line.startswith(b"{") or not line.strip() else None
             try:
-                if "drop" in record:
-                    self.entries.drop(record["drop"])
-                elif "finished" in record:
-                    self.unfinished.pop(record["finished"], None)
-                elif CHECK in record:  # those without are of an older HearLab
-                    entry = Entry.from_json(record)
-                    self.entries.note(entry)
-                    self.unfinished.setdefault(entry.stage, set()).add(entry.key)
+                self._learn(record)
             except (ValueError, TypeError):
                 wrong += 1
+                if not sealed(record):  # else of a later HearLab, which will want it
+                    altered.append((place, len(line)))
         _warn_of_wrong_entries(self.journal, wrong)
+        with contextlib.suppress(OSError):  # then the next run tells again
+            self._blank(altered)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """The journal's lines, and where each begins."""
+        place = 0
+        for line in kept_bytes(self.journal).split(b"\n"):
+            yield place, line
+            place += len(line) + 1
+
+    def _learn(self, record: Any) -> None:
+        if "drop" in record:  # by an older HearLab
+            self.entries.drop(record["drop"])
+        elif "finished" in record:
+            self.unfinished.pop(record["finished"], None)
+        elif CHECK in record:  # those without are of an older HearLab
+            entry = Entry.from_json(record)
+            self.entries.note(entry)
+            self.unfinished.setdefault(entry.stage, set()).add(entry.key)
+
+    def _blank(self, lines: Sequence[tuple[int, int]]) -> None:
+        """Take lines out of the journal where they lie, since other processes add theirs meanwhile."""
+        if not lines:
+            return
+        with self.journal.open("r+b") as file:
+            for place, length in lines:
+                file.seek(place)
+                file.write(b" " * length)
+            file.flush()
+            os.fsync(file.fileno())
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget finished units."""
-        for key in keys:
-            if self.entries.drop(key):
-                self._append(one_line({"drop": key}))
+        gone = {key.encode() for key in keys if self.entries.drop(key)}
+        # A line that says so could be lost, and they would be there again.
+        self._blank([(place, len(line)) for place, line in self._lines() if gone & set(KEY.findall(line))])
 
     def write_index(self, index: Path, keys: Mapping[str, str]) -> None:
         """Write the index that is versioned with a stage's result: the same bytes for the same units.
@@ -237,6 +262,7 @@ class Memo:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = stage.replace(" ", ".")
         path = self.folder / f"{name}.lock"
+        cleared(path)
         with path.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,19 +3,75 @@
 A file stays as it is while its size, its time of change (mtime, ns) and its inode do. The time of change of the inode
 (ctime) is not asked, since each new link changes it. So one thing is not seen: bytes altered in place by failing
 hardware, or by somebody who sets the time back afterwards. `hearlab memo verify` reads every byte and finds these.
+
+Notes and the other files of `.hearlab` only save time. What is in the way of one is set aside, and one that cannot be
+read or written is done without, each with one warning.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
 import time
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hearlab.compute.code.file_cache import TICK
 from hearlab.files import md5_of, write_text
+
+SET_ASIDE = "set-aside"
+
+_log = logging.getLogger(__name__)
+_told: set[Path] = set()
+
+
+# --- files of `.hearlab` that are done without where they cannot be used ------------------------------------------
+
+
+def cleared(path: Path) -> None:
+    """Set aside, with a warning, what is under the name of one of HearLab's own files and is none that can be read."""
+    if not os.path.isdir(path) and (os.access(path, os.R_OK) or not os.path.isfile(path)):
+        return
+    aside = unused(path.parent / SET_ASIDE / path.name)
+    with done_without(path, "replaced"), contextlib.suppress(FileNotFoundError):  # another process was faster
+        aside.parent.mkdir(exist_ok=True)
+        os.rename(path, aside)
+        _log.warning("%s: cannot be read and begins anew; it is now %s", path, aside)
+
+
+def kept_bytes(path: Path) -> bytes:
+    """The content of such a file; nothing where it is missing or, after a warning, cannot be read."""
+    cleared(path)
+    with done_without(path, "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return path.read_bytes()
+    return b""
+
+
+@contextlib.contextmanager
+def done_without(path: Path, done: str = "written") -> Iterator[None]:
+    """An error of the file system inside the block is a warning, once for each file."""
+    try:
+        yield
+    except OSError as error:
+        if path not in _told:
+            _told.add(path)
+            reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+            _log.warning(f"%s: cannot be {done} and is done without (%s)", path, reason)
+
+
+def unused(path: Path) -> Path:
+    """The path, or one like it that nothing has yet."""
+    place, count = path, 0
+    while os.path.lexists(place):
+        count += 1
+        place = path.with_name(f"{path.name}.{count}")
+    return place
+
+
+# --- identities -----------------------------------------------------------------------------------------------------
 
 
 def stamp(status: os.stat_result) -> str:
@@ -38,9 +94,8 @@ class Notes:
         self._new: list[str] = []
         self._old = 0  # lines that another one has replaced, or that are damaged
         self.files_read = 0
-        with contextlib.suppress(OSError):
-            for line in file.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
-                self._learn(line)
+        for line in kept_bytes(file).decode("utf-8", "surrogateescape").split("\n"):
+            self._learn(line)
 
     def _learn(self, line: str) -> None:
         check, _, text = line.partition(" ")
@@ -87,7 +142,7 @@ class Notes:
         """Write what is new."""
         if not self._new:
             return
-        with contextlib.suppress(OSError):  # tried again with the next save
+        with done_without(self._file):  # tried again with the next save
             if self._old > len(self._known):
                 write_text(self._file, "".join(_line(name, noted) for name, noted in self._known.items()))
                 self._old = 0

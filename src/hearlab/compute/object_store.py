@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hearlab.compute.entries import StoredFile
-from hearlab.compute.notes import Notes, stamp
+from hearlab.compute.notes import Notes, stamp, unused
 from hearlab.errors import InputError
 from hearlab.files import md5_of
 from hearlab.versions.dvc_files import is_md5
@@ -92,10 +92,7 @@ class ObjectStore:
             if os.path.islink(folder):
                 raise InputError(folder, "is a symbolic link", wanted="a folder", advice="remove the link")
         self.aside.mkdir(parents=True, exist_ok=True)
-        aside, count = self.aside / md5, 0
-        while os.path.lexists(aside):
-            count += 1
-            aside = self.aside / f"{md5}.{count}"
+        aside = unused(self.aside / md5)
         with contextlib.suppress(FileNotFoundError):  # another run was faster
             shutil.move(path, aside)
         return os.fspath(aside)

@@ -9,18 +9,26 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, Strict, TypeAdapter, ValidationError
+
+from hearlab.compute.entries import CHECK, checksum, sealed
 from hearlab.compute.memo import FOLDER
+from hearlab.compute.notes import cleared, done_without, kept_bytes
 from hearlab.files import md5_of, write_text
 
 FILE = "timings.jsonl"
 UNITS_FILE = "unit-times.json"
+
+Seconds = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Strict(), Field(ge=0)]
 
 
 @dataclass
@@ -35,13 +43,14 @@ class StageTime:
         index: md5 of the stage's index of units, by which its result is known; None without units, or if stopped.
     """
 
-    wall: float = 0.0
-    core: float = 0.0
-    ran: int | None = None
-    units: int | None = None
+    wall: Seconds = 0.0
+    core: Seconds = 0.0
+    ran: Count | None = None
+    units: Count | None = None
     index: str | None = None
 
 
+_TIME = TypeAdapter(StageTime)
 _current: contextvars.ContextVar[StageTime | None] = contextvars.ContextVar("stage_time", default=None)
 
 
@@ -65,8 +74,10 @@ def timed(stage: str, dataset: str, root: Path) -> Iterator[None]:
         _current.reset(token)
         attempt.wall += time.monotonic() - wall
         attempt.core += time.process_time() - core
-        with contextlib.suppress(OSError):  # a full disk must not hide what the stage itself has to say
-            _append(root / FOLDER / FILE, {"stage": stage, "dataset": dataset, "finished": finished, **vars(attempt)})
+        path = root / FOLDER / FILE
+        # A full disk must not hide what the stage itself has to say.
+        with done_without(path) if finished else contextlib.suppress(OSError):
+            _append(path, {"stage": stage, "dataset": dataset, "finished": finished, **vars(attempt)})
 
 
 def unit_ran(core: float) -> None:
@@ -97,13 +108,13 @@ def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dic
     for record in _records(root / FOLDER / FILE):
         try:
             stage, finished, of = str(record.pop("stage")), bool(record.pop("finished")), record.pop("dataset")
-            latest = StageTime(**record)
-            if before := attempts.pop(stage, None):
-                latest.wall += before.wall
-                latest.core += before.core
-                latest.ran = latest.ran if before.ran is None else before.ran + (latest.ran or 0)
-        except (KeyError, TypeError):
+            latest = _TIME.validate_python(record)
+        except (KeyError, ValidationError):
             continue  # a torn line
+        if before := attempts.pop(stage, None):
+            latest.wall += before.wall
+            latest.core += before.core
+            latest.ran = latest.ran if before.ran is None else before.ran + (latest.ran or 0)
         if not finished:
             attempts[stage] = latest
         elif of != dataset or stage not in indexes or latest.index != indexes[stage]:
@@ -114,19 +125,22 @@ def stage_times(root: Path, dataset: str, indexes: dict[str, str | None]) -> dic
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    with contextlib.suppress(OSError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, RecursionError):
-                record = json.loads(line)
-                if isinstance(record, dict):
-                    yield record
+    for line in kept_bytes(path).split(b"\n"):
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            # An older HearLab wrote no checksum.
+            if isinstance(record, dict) and (CHECK not in record or sealed(record)):
+                record.pop(CHECK, None)
+                yield record
 
 
 def _append(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    cleared(path)
+    line = json.dumps({**record, CHECK: checksum(record)})
     # One write of one line: two stages that end together do not mix theirs.
     with path.open("ab", buffering=0) as file:
-        file.write(("\n" + json.dumps(record) + "\n").encode())
+        file.write(f"\n{line}\n".encode())
 
 
 def note_unit_seconds(folder: Path, index: str, seconds: Sequence[float]) -> None:
@@ -139,13 +153,15 @@ def note_unit_seconds(folder: Path, index: str, seconds: Sequence[float]) -> Non
     """
     if seconds:
         times = {**unit_seconds(folder), index: statistics.median(seconds)}
-        with contextlib.suppress(OSError):  # a full disk must not hide what the units have to say
+        with done_without(folder / UNITS_FILE):  # a full disk must not hide what the units have to say
             write_text(folder / UNITS_FILE, json.dumps(times, indent=1, sort_keys=True) + "\n")
 
 
 def unit_seconds(folder: Path) -> dict[str, float]:
     """Seconds of one core that a unit took, by the stage's index file; what cannot be read is not known."""
-    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
-        content = json.loads((folder / UNITS_FILE).read_text(encoding="utf-8"))
-        return {str(index): float(seconds) for index, seconds in content.items()}
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        times = json.loads(kept_bytes(folder / UNITS_FILE) or b"{}")
+        return {
+            index: seconds for index, seconds in times.items() if type(seconds) is float and 0 <= seconds < math.inf
+        }
     return {}

@@ -232,7 +232,7 @@ def _recorded_hash(path: Path) -> str | None:
     text = record.read_text(encoding="utf-8", errors="replace")
     match = re.match(r"[0-9a-f]{64}\b", text)
     if match is None:
-        raise InputError(record, "holds no sha256", found=text[:40], wanted="64 hexadecimal digits")
+        raise InputError(record, "holds no sha256", found=text[:40], wanted="64 hexadecimal digits", advice="delete it")
     return match[0]
 
 

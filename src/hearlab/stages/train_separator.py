@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from hearlab import progress
 from hearlab.audio import opened
+from hearlab.compute.notes import cleared, done_without, kept_bytes
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song, check_song, read_songs
@@ -78,7 +80,8 @@ def units(params: Params) -> list[Unit]:
 def finish(params: Params, results: Sequence[Any]) -> None:
     """Remove the checkpoints: until now, when all results are kept, a killed run goes on from the last ones."""
     for target in TARGETS if results else ():
-        _checkpoint(Path(), target).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _checkpoint(Path(), target).unlink()
 
 
 def _folder(params: Params, song: Song) -> str:
@@ -115,6 +118,7 @@ def train_unit(
     Without a key there are no checkpoints.
     """
     checkpoint = _checkpoint(root, target)
+    cleared(checkpoint)
     trained = train_network(
         target,
         SongFiles(root, songs),
@@ -122,7 +126,7 @@ def train_unit(
         training_settings(train, seed),
         device=device,
         key=key or "",
-        resume=checkpoint.read_bytes() if key and checkpoint.exists() else None,
+        resume=kept_bytes(checkpoint) if key and checkpoint.exists() else None,
         checkpoint=partial(_save, checkpoint, out / "checkpoint") if key else None,
         progress=_show,
     )
@@ -142,12 +146,16 @@ def _checkpoint(root: Path, target: str) -> Path:
 
 def _save(path: Path, temporary: Path, content: bytes) -> None:
     """Write a checkpoint and rename it; what a killed run leaves of `temporary` is removed with its staging folder."""
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(temporary, path)
+    with done_without(path.parent):  # a training that is not interrupted needs none
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _show(state: TrainingState) -> None:

@@ -42,20 +42,26 @@ def track(root: Path) -> Report:
         lines.append(f"warning: {record.name} has no commit: {record.tags[NO_COMMIT]}")
     logged, line = _log(record, store.backend(root))
     lines.append(line)
-    others = sum(other.identity != result.identity for other in records.waiting(root))
+    others = sum(folder.name != result.identity for folder in records.folders(root))
     if logged and others:
         lines.append(f"{others} earlier results wait to be logged: hearlab track --pending")
     return Report(result.identity, logged, tuple(lines))
 
 
 def track_pending(root: Path) -> Iterator[Report]:
-    """Log the results that are kept, the oldest first; after the first that fails the others are not tried."""
+    """Log the results that are kept, the oldest first; after the first that fails the others are not tried.
+
+    What is damaged is reported in the end.
+    """
     where = store.backend(root)
-    for record in records.waiting(root):
+    sound, damaged = records.sound_and_damaged(root)
+    for record in sound:
         logged, line = _log(record, where)
         yield Report(record.identity, logged, (line,))
         if not logged:
             return
+    for error in damaged:
+        yield Report(Path(error.where).parent.name, False, (f"warning: {error}",))
 
 
 def _log(record: records.Record, where: store.Backend) -> tuple[bool, str]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from hearlab.compute.entries import CHECK, checksum, sealed
 from hearlab.compute.memo import FOLDER
 from hearlab.compute.timings import stage_times
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import read_json, write_json, write_text
+from hearlab.files import md5_of, read_json, write_json, write_text
 from hearlab.params import PARAMS_FILE
 from hearlab.secrets import hide, hide_within
 from hearlab.tracking import provenance, summary
@@ -89,7 +90,8 @@ def write(result: Result) -> Record:
         created = time.time_ns() // 1_000_000
         record = Record(result.identity, hide(provenance.run_name(result)), created, params, values, tags, folder)
         content = {name: value for name, value in vars(record).items() if name != "folder"}
-        write_json(part / RECORD, {"version": VERSION, **content})
+        content = {"version": VERSION, **content, "files": _md5s(part / ARTEFACTS)}
+        write_json(part / RECORD, {**content, CHECK: checksum(content)})
         shutil.rmtree(folder, ignore_errors=True)  # the same result, recorded before
         os.replace(part, folder)
     finally:
@@ -111,25 +113,53 @@ def _write_artefacts(result: Result, report: str, folder: Path) -> None:
     write_text(folder / "report.md", report)
 
 
+def folders(root: Path) -> list[Path]:
+    """The folders of the records that are not logged yet; what is in them is not looked at."""
+    return sorted(path for path in _folder(home(root)).glob("[!.]*") if path.is_dir())
+
+
 def waiting(root: Path) -> list[Record]:
     """The records that are not logged yet, the oldest first.
 
     Raises:
         InputError: a record is damaged.
     """
-    records = [_read(path.parent) for path in _folder(home(root)).glob(f"[!.]*/{RECORD}")]
-    return sorted(records, key=lambda record: (record.created, record.identity))
+    records, wrong = sound_and_damaged(root)
+    if wrong:
+        raise wrong[0]
+    return records
+
+
+def sound_and_damaged(root: Path) -> tuple[list[Record], list[InputError]]:
+    """As `waiting`; what is wrong with each of the others is the second list."""
+    records, wrong = [], []
+    for folder in folders(root):
+        try:
+            records.append(_read(folder))
+        except InputError as error:
+            wrong.append(error)
+    return sorted(records, key=lambda record: (record.created, record.identity)), wrong
 
 
 def _read(folder: Path) -> Record:
     content = read_json(folder / RECORD)
     try:
-        if content.pop("version") != VERSION:
+        if content["version"] != VERSION:
             raise InputError(folder / RECORD, "is of another version of HearLab", advice="log it with that one")
+        if CHECK in content:  # an older HearLab wrote no checksums
+            if not sealed(content):
+                raise ValueError("other values than were written")
+            if content["files"] != _md5s(folder / ARTEFACTS):
+                raise ValueError("other files than were written")
         return _RECORD.validate_python({**content, "folder": folder})
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         found = str(error).splitlines()[0]
         raise InputError(folder / RECORD, "is damaged", found=found, advice="delete its folder") from None
+
+
+def _md5s(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): md5_of(path) for path in files}
 
 
 def discard(record: Record) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import threading
 from pathlib import Path
 
@@ -82,6 +83,22 @@ def test_a_torn_journal(tmp_path: Path) -> None:
         assert record.trusted == [{"n": n} for n in range(3)][: len(record.trusted)]
     path.write_bytes(whole[:-4] + b"\0\0\0\n" + whole[-10:])
     assert read_journal(path).trusted == [{"n": 0}, {"n": 1}]
+
+
+def test_no_altered_line_of_a_journal_is_believed(tmp_path: Path) -> None:
+    seed = 20261133
+    rng = random.Random(seed)
+    path = tmp_path / "a.journal"
+    header, entries = {"address": "x", "size": 10**9}, [{"from": n * 10**6, "to": (n + 1) * 10**6} for n in range(5)]
+    Journal.create(path, header, entries).close()
+    whole = path.read_bytes()
+    for _ in range(300):
+        place = rng.randrange(len(whole))
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :])
+        record = read_journal(path)
+        assert record.header in (None, header), f"{seed}: byte {place}"
+        found = record.trusted + record.doubtful
+        assert found == entries[: len(found)], f"{seed}: byte {place}"
 
 
 def test_pauses_grow_and_have_an_end() -> None:

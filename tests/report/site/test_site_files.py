@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 import soundfile
 from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS, make_workspace
 
+from damaged_files import damage
 from hearlab.cli import main
 from hearlab.errors import InputError
+from hearlab.report.site import made_files
 from hearlab.report.site.build import build_site
 from hearlab.report.site.charts import text
 from hearlab.report.site.experiments import Experiment, differing_only, experiments
@@ -338,3 +341,33 @@ def test_another_revision_can_be_heard(tmp_path: Path) -> None:
     # A site that compares with nothing does not keep them.
     build_site(root, root / "report", only=["S06001"])
     assert not list((root / "report/against").glob("*"))
+
+
+def built(root: Path) -> dict[str, bytes]:
+    """A portable site: its files without the record of their times."""
+    site = build_site(root, root / "report", portable=True, only=["S06001"]).index.parent
+    paths = (path for path in site.rglob("*") if path.is_file() and path.name != made_files.RECORD)
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in sorted(paths)}
+
+
+def test_damaged_files_of_a_site_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    seed = 20261132
+    rng = random.Random(seed)
+    root = make_workspace(tmp_path / "w")
+    wanted = built(root)
+    assert built(root) == wanted
+    assert not caplog.messages
+    kept = [name for name in wanted if name.startswith(made_files.FOLDERS)]
+    assert {Path(name).suffix for name in kept} == {".png", ".flac", ".js", ".json"}
+    for turn, how in enumerate(("cut", "empty", "a folder", "other bytes")):
+        few = [made_files.RECORD] if turn % 2 else ["pictures/sounds.json", *rng.sample(kept, 3)]
+        for name in set(few):
+            damage(root / "report" / name, how, rng)
+        caplog.clear()
+        assert built(root) == wanted, f"{seed}, {how}, {few}"
+        assert len(caplog.messages) == 1, f"{seed}, {how}, {few}"
+    (root / "report/assets/plotly.min.js").write_bytes(bytes(len(wanted["assets/plotly.min.js"])))
+    caplog.clear()
+    assert built(root) == wanted
+    assert not caplog.messages
+    assert build_site(root, root / "report", portable=True, only=["S06001"]).measured == 0

@@ -1,8 +1,9 @@
 """A journal of finished work. It survives a killed process whole, and a crash of the machine up to its last sync.
 
-Lines of JSON are appended without waiting for the disk: a process that is killed loses none of them. From time to time
-the caller syncs its data to the disk and marks that with `synced`. After a crash of the machine (another boot id) only
-the lines that such a mark covers are trusted: the data that the others describe may not have reached the disk.
+Lines of JSON, each with a checksum, are appended without waiting for the disk: a process that is killed loses none of
+them. From time to time the caller syncs its data to the disk and marks that with `synced`. After a crash of the machine
+(another boot id) only the lines that such a mark covers are trusted: the data that the others describe may not have
+reached the disk.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import fcntl
 import json
 import os
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +92,12 @@ def read_journal(path: Path) -> Record:
     for line in text.splitlines(keepends=True):
         if not line.endswith("\n"):
             break
+        content, mark, check = line[:-1].partition("\t")
         try:
-            entry = parse_json(line.encode(), path)
+            entry = parse_json(content.encode(), path)
         except InputError:
+            break
+        if mark and check != _check(content):  # an older HearLab wrote none
             break
         if not isinstance(entry, dict) or not isinstance(entry.get(SYNCED, 0), int):
             break
@@ -140,7 +145,13 @@ def only_one(path: Path, doing: str) -> Iterator[None]:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")) + "\n"
+    content = json.dumps(entry, ensure_ascii=True, separators=(",", ":"))
+    return f"{content}\t{_check(content)}\n"
+
+
+def _check(content: str) -> str:
+    """A checksum: an altered digit would promise bytes that are not there."""
+    return f"{zlib.crc32(content.encode()):08x}"
 
 
 def _boot_id() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import importlib.util
 import shutil
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from hearlab.report.leaderboard.text import further_metrics
 from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.charts import charts
 from hearlab.report.site.experiments import AVERAGES, experiments
+from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
@@ -80,6 +82,7 @@ def build_site(
     _claim(out)
     _check_names(only, results)
     with synced_later():
+        drop_altered(out)
         _assets(out)
         heard: Heard = {}
         for one in results.tracks:
@@ -92,6 +95,7 @@ def build_site(
         problems = sounds.measure([group for _, groups in heard.values() for group in groups])
         _Writer(results, out, heard, sounds, problems).write()
         sweep(results, out)
+        note_made(out)
     return Site(out / "index.html", len(heard), sounds.measured, tuple(problems))
 
 
@@ -145,7 +149,7 @@ def _assets(out: Path) -> None:
         raise InputError("plotly", "is not installed", advice="pip install 'hearlab[pipeline]'")
     source = Path(found.origin).parent / "package_data" / "plotly.min.js"
     target = out / "assets" / "plotly.min.js"
-    if not target.exists() or target.stat().st_size != source.stat().st_size:
+    if not target.exists() or not filecmp.cmp(source, target, shallow=False):
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)
     for name in ASSETS:

@@ -89,7 +89,7 @@ class Sounds:
                     progress.advance()
             if progress:
                 progress.finish()
-        self._record = {self._key(version): asdict(sound) for version, sound in self._found.items()}
+        self._record = dict(sorted((self._key(version), asdict(sound)) for version, sound in self._found.items()))
         write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
         self._sweep()
         return problems
