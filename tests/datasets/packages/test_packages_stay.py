@@ -1,0 +1,92 @@
+"""What has been unpacked stays, whatever DVC and git are told to do with the workspace."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from full_size_support import CLARITY, CORE, clarity_project, get, pack
+
+from hearlab.files import md5_of
+from pipeline_support import make_project, run
+
+pytestmark = pytest.mark.slow
+
+MUSIC = ("musdb18hq", "cad1-metadata")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("demo") / "hearlab")
+
+
+@pytest.fixture(scope="module")
+def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(demo, tmp_path_factory.mktemp("packages"))
+
+
+def content(home: Path) -> dict[str, tuple[int, str]]:
+    """Inode and md5 of each file."""
+    files = (path for path in home.rglob("*") if path.is_file())
+    return {path.relative_to(home).as_posix(): (path.stat().st_ino, md5_of(path)) for path in files}
+
+
+def choose(clone: Path, dataset: str) -> None:
+    params = clone / "params.yaml"
+    params.write_text(re.sub(r"^dataset: \w+", f"dataset: {dataset}", params.read_text(), flags=re.MULTILINE))
+
+
+def wait_for_queue(clone: Path) -> None:
+    for _ in range(120):
+        state = run(clone, "dvc", "queue", "status")
+        if "Success" in state:
+            return
+        assert "Failed" not in state, run(clone, "dvc", "queue", "logs", "queued")
+        time.sleep(1)
+    raise AssertionError(state)
+
+
+def test_no_command_of_dvc_or_git_reaches_the_packages(
+    demo: Path, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    clone = clarity_project(demo, tmp_path)
+    get(clone, packages, CORE, *MUSIC)
+    home = tmp_path / "hearlab-packages" / "clarity"
+    there = content(home)
+    assert len(there) > 100
+
+    def do(*command: str) -> str:
+        output = run(clone, *command)
+        assert content(home) == there, " ".join(command)
+        return output
+
+    targets = ("prepare", "build_scenes@dev", "prepare_music")
+    assert "files linked from" in do(*CLARITY, "--name", "first", *targets)
+    do("dvc", "remote", "add", "--local", "--default", "lab", str(tmp_path / "remote"))
+    do("dvc", "push", *targets)
+    output = do(*CLARITY, "-S", "seed=1", "--temp", "--name", "apart", "prepare")
+    assert f"files linked from {home}" in output
+    do(*CLARITY, "-S", "seed=2", "--queue", "--name", "queued", "prepare")
+    do("dvc", "queue", "start")
+    wait_for_queue(clone)
+    assert content(home) == there
+    for name in ("apart", "queued", "first"):
+        do("dvc", "exp", "apply", name)
+    do("dvc", "checkout", "--force")
+    do("dvc", "pull", "--force", *targets)
+    do("dvc", "repro", "--force", "--single-item", "prepare")
+    for dataset in ("demo", "clarity"):
+        choose(clone, dataset)
+        do("dvc", "checkout", "--force", "--allow-missing")
+        do("dvc", "repro", "prepare", "prepare_music")
+    do("dvc", "gc", "--workspace", "--force")
+    do("dvc", "gc", "--all-commits", "--force")
+    do("git", "clean", "-fdxq")
+    assert not (clone / "data" / "clarity").exists()
+    do("git", "checkout", "--quiet", ".")
+    do(*CLARITY, "prepare")
+    table = ("--catalogue", str(packages / "packages.toml"))
+    assert do("hearlab", "data", "check", "--deep", *table).count(": complete") == 3
