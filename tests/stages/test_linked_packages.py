@@ -140,9 +140,9 @@ def test_a_package_that_is_being_unpacked_is_left_out(
     assert "cec2-train is not unpacked to its end: it is left out (hearlab data unpack cec2-train)" in caplog.text
     assert list((INPUTS / "train/targets").iterdir()) == []
     journal.unlink()
+    (root / "train/rooms/rpf").mkdir(parents=True)
+    (root / "train/rooms/rpf/R.rpf").write_text("")
     with pytest.raises(InputError, match=r"was unpacked after prepare ran: dvc repro --force --single-item prepare"):
-        (root / "train/rooms/rpf").mkdir(parents=True)
-        (root / "train/rooms/rpf/R.rpf").write_text("")
         run_stage("build_scenes", ["train"])
 
 

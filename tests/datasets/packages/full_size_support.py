@@ -24,13 +24,14 @@ def pack(demo: Path, out: Path) -> Path:
     return out
 
 
-def clarity_project(demo: Path, folder: Path) -> Path:
-    """A clone with the demo's results, whose data set `clarity` is as large; nothing of that is there yet."""
+def clarity_project(demo: Path, folder: Path, *, results: bool = True) -> Path:
+    """A clone whose data set `clarity` is as large as the demo; nothing of it is there yet, but the demo's results."""
     run(folder, "git", "clone", "--quiet", str(demo), "clone")
     clone = folder / "clone"
     run(clone, "dvc", "config", "--local", "cache.type", "hardlink,symlink")  # as the guide says
-    run(clone, "dvc", "remote", "add", "--local", "demo", str(demo / ".dvc" / "cache"))
-    run(clone, "dvc", "pull", "--remote", "demo")
+    if results:
+        run(clone, "dvc", "remote", "add", "--local", "demo", str(demo / ".dvc" / "cache"))
+        run(clone, "dvc", "pull", "--remote", "demo")
     yaml = YAML()
     params = yaml.load((clone / "params.yaml").read_text())
     small, clarity = params["datasets"]["demo"], params["datasets"]["clarity"]
