@@ -28,8 +28,8 @@ class OutsideFile(NamedTuple):
     md5: str
 
 
-def link_outputs(root: Path, out: Path, folders: Sequence[str], files: Iterable[OutsideFile]) -> int:
-    """Make folders that hold links to the files given, and nothing else; gives the number of files.
+def link_outputs(root: Path, out: Path, folders: Sequence[str], files: Iterable[OutsideFile]) -> None:
+    """Make folders that hold links to the files given, and nothing else.
 
     Args:
         root: the workspace.
@@ -59,4 +59,3 @@ def link_outputs(root: Path, out: Path, folders: Sequence[str], files: Iterable[
     memo.notes.save()
     if memo.cache is not None and (size >= dvc_state.LEAST_BYTES or count >= MANY_FILES):
         dvc_state.note_md5(memo.root, known)
-    return count

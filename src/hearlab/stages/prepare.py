@@ -87,22 +87,19 @@ def link_home(data: Path, folders: Sequence[str], params: Params) -> None:
     found = list(package_files(PackageFolders.of(home.folder), data.name, folders))
     # Notes in the home serve all clones, and experiments in folders of their own.
     notes = Notes(home.folder / "identities.txt")
+    md5 = {file.name: file.md5 or notes.md5(f"{data.name}/{file.name}", file.status) or "" for file in found}
+    unread = [file for file in found if not md5[file.name]]
     progress = ByteProgress()
-    unread = [file for file in found if not file.md5 and not notes.md5(f"{data.name}/{file.name}", file.status)]
     if unread:
         progress.start("reading files without a receipt", sum(file.status.st_size for file in unread))
-    read = {}
     for file in unread:
-        read[file.name] = notes.read(f"{data.name}/{file.name}", file.path)
+        md5[file.name] = notes.read(f"{data.name}/{file.name}", file.path)
         progress.advance(file.status.st_size)
     progress.finish()
     notes.save()
-    files = (
-        OutsideFile(file.name, file.path, file.status, md5)
-        for file in found
-        if (md5 := file.md5 or read.get(file.name) or notes.md5(f"{data.name}/{file.name}", file.status))
+    link_outputs(
+        Path(), data, folders, (OutsideFile(file.name, file.path, file.status, md5[file.name]) for file in found)
     )
-    link_outputs(Path(), data, folders, files)
     progress.message(f"{data}: {len(found)} files linked from {home}")
 
 
