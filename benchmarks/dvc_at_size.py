@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -32,6 +33,8 @@ OTHER_LINKS = ("reflink,hardlink,symlink,copy", "hardlink,reflink,symlink,copy",
 SPLITS = ("train", "dev")
 # For measurements by bytes instead of files.
 BIG_FILES, BIG_BYTES = 64, 8 << 20
+PACKAGES_BYTES = 240 * 10**9
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @dataclass
@@ -196,13 +199,14 @@ def measure_links(bench: Bench, size: int) -> None:
         shutil.rmtree(root)
 
 
-def _used(folder: Path) -> int:
-    """Bytes below a folder, each inode once."""
+def _used(folder: Path, outside: Path | None = None) -> int:
+    """Bytes below a folder, each inode once, without those that are `outside` too."""
     sizes = {}
-    for base, _, names in os.walk(folder):
-        for name in names:
-            status = os.lstat(Path(base, name))
-            sizes[status.st_ino] = status.st_blocks * 512
+    for top in (folder, *([outside] if outside else ())):
+        for base, _, names in os.walk(top):
+            for name in names:
+                status = os.lstat(Path(base, name))
+                sizes[status.st_ino] = 0 if top == outside else status.st_size
     return sum(sizes.values())
 
 
@@ -249,6 +253,40 @@ def measure_stage(bench: Bench, scenes: int, size: int) -> None:
     shutil.rmtree(root)
 
 
+def measure_prepare(bench: Bench, scenes: int, size: int) -> None:
+    """Stage prepare of HearLab with packages of 240 GB in its home: files without blocks, of invented md5.
+
+    So nothing can have been read: it would take minutes, and give other md5.
+    """
+    from hearlab.datasets.packages.receipt import FileLine, Receipt, write_receipt
+
+    root, home = bench.repository("prepare"), bench.folder / "hearlab-packages/clarity"
+    for name in ("src", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"):
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, root / name)
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("dataset: demo", "dataset: clarity", 1))
+    make_tree(home / "clarity_data/raw", scenes, 0)
+    for split in SPLITS:
+        (home / "clarity_data" / split).mkdir()
+        (home / "clarity_data/raw" / split).rename(home / "clarity_data" / split / "scenes")
+    for name in ("metadata/listeners.json", "metadata/hrir_data.json", "hrir/A.mat"):
+        (home / "clarity_data" / name).parent.mkdir(exist_ok=True)
+        (home / "clarity_data" / name).touch()
+    lines = {}
+    for path in filter(Path.is_file, (home / "clarity_data").rglob("*")):
+        os.truncate(path, size)
+        name = path.relative_to(home / "clarity_data").as_posix()
+        lines[name] = FileLine(name, size, hashlib.md5(name.encode()).hexdigest())
+    write_receipt(home / "packages/receipts/cec2-core.jsonl", Receipt("cec2-core", "x.tgz", 1, None, lines))
+    about = f"prepare, {len(lines)} files, {len(lines) * size / 1e9:.0f} GB"
+    bench.run(root, "hearlab", "--version")  # compiles the source
+    before = _used(root)
+    for name, command in (("first", ()), ("again", ("--force", "--single-item")), ("nothing to do", ())):
+        bench.time(f"{about}: dvc repro, {name}", root, "dvc", "repro", *command, "prepare")
+        bench.note(f"{about}: written, {name}", 0, 0, f"{(_used(root, outside=home) - before) / 1e6:+.0f} MB")
+    shutil.rmtree(root)
+
+
 @contextlib.contextmanager
 def place(folder: Path | None) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="hearlab-dvc-", dir=folder))
@@ -264,7 +302,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=200, help="bytes of a file (default: 200)")
     parser.add_argument("--stage-scenes", type=int, default=2500, help="scenes of the measured stage (default: 2500)")
     parser.add_argument("--big", type=int, default=BIG_BYTES, help="bytes of the files that are measured by bytes")
-    parser.add_argument("--only", nargs="*", choices=("tree", "splits", "packed", "links", "stage"), help="parts")
+    parser.add_argument(
+        "--only", nargs="*", choices=("tree", "splits", "packed", "links", "stage", "prepare"), help="parts"
+    )
     parser.add_argument("--folder", type=Path, help="where to work (default: TMPDIR); it should be on a disk")
     parser.add_argument("--output", type=Path, help="write the results as JSON")
     parser.add_argument("--units", type=int, help=argparse.SUPPRESS)
@@ -279,6 +319,7 @@ def main() -> None:
         "packed": lambda bench: measure_packed(bench, scenes, options.size),
         "links": lambda bench: measure_links(bench, options.big),
         "stage": lambda bench: measure_stage(bench, options.stage_scenes, options.size),
+        "prepare": lambda bench: measure_prepare(bench, scenes, PACKAGES_BYTES // options.files),
     }
     about = {**machine.machine(), "dvc": importlib.metadata.version("dvc")}
     print(f"{json.dumps(about)}\n{'':64}{'clock, s':>9}{'CPU, s':>9}")

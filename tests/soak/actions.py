@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import soundfile
 from damage import alter_cache, alter_notes, alter_output, alter_unseen
-from from_nothing import CADENZA, CLARITY
 from small_workspace import (
     BRANCHES,
+    HOME,
+    INPUTS,
     LAB,
     LAB_FILES,
     SPLIT,
@@ -77,18 +78,23 @@ def experiment(folder: Path, rng: random.Random) -> str:
 
 
 def change_input(folder: Path, rng: random.Random) -> str:
-    """Replace a file of the user's data by another of a few versions; what DVC links to it stays as it is."""
+    """Replace a file of the user's data by another of a few versions; what DVC links to it stays as it is.
+
+    DVC does not look at where the user's data are: their links are removed, so that the stage which makes them runs.
+    """
+    for name in INPUTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
     kind = rng.choice(("target", "song", "pairs", "room"))
     if kind == "pairs":
-        path = folder / CLARITY / "metadata" / f"scenes_listeners.{SPLIT}.json"
+        path = folder / HOME[0] / "metadata" / f"scenes_listeners.{SPLIT}.json"
         text = path.read_text()
         change = ('"L0005"', '"L0007"') if '"L0005"' in text else ('"L0007"', '"L0005"')
         replace(path, text.replace(*change).encode())
         return f"{path.name}: {' to '.join(change)}"
     patterns = {
-        "target": (CLARITY, "dev/targets/*.wav"),
-        "room": (CLARITY, "dev/rooms/HOA_IRs/*_t.wav"),
-        "song": (CADENZA, "task1/audio/musdb18hq/train/*/*.wav"),
+        "target": (HOME[0], "dev/targets/*.wav"),
+        "room": (HOME[0], "dev/rooms/HOA_IRs/*_t.wav"),
+        "song": (HOME[1], "task1/audio/musdb18hq/train/*/*.wav"),
     }
     root, pattern = patterns[kind]
     path = rng.choice(sorted((folder / root).glob(pattern)))

@@ -7,8 +7,7 @@ import random
 import re
 from pathlib import Path
 
-from from_nothing import CADENZA, CLARITY
-from small_workspace import UNIT_STAGES, replace, said
+from small_workspace import HOME, INPUTS, UNIT_STAGES, replace, said
 
 UNIT_FOLDERS = ("rendered", "enhanced", "separated", "separator", "enhanced_music")
 JOURNAL = "journal.jsonl"
@@ -78,7 +77,7 @@ def alter_output(folder: Path, rng: random.Random) -> str:
 
 def alter_cache(folder: Path, rng: random.Random) -> str:
     """Objects of inputs are left: other links to them are the user's files."""
-    inputs = {path.stat().st_ino for name in (CLARITY, CADENZA) for path in (folder / name).rglob("*")}
+    inputs = {path.stat().st_ino for name in (*HOME, *INPUTS) for path in (folder / name).rglob("*")}
     files = sorted(path for path in (folder / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
     files = [path for path in files if path.stat().st_ino not in inputs]
     said = []

@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from small_workspace import INPUTS, LAB, SPLIT, command, read_yaml
+from small_workspace import HOME, INPUTS, LAB, SPLIT, command, read_yaml
 
 CLARITY, CADENZA = INPUTS
 MADE = ("data", "metrics")
-NOT_MADE = (*INPUTS, "data/weights")
+NOT_MADE = (*INPUTS, *HOME, "data/clarity/identities.txt", "data/weights")
 # Groups of stages, what each reads besides HearLab's source, and sections of params.yaml that it surely does not read:
 # where only those change, the group's outputs are not made again. Later groups go on from the files of earlier ones.
 GROUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -101,6 +101,8 @@ class FromNothing:
             source = workspace / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, dirs_exist_ok=True)
+                if name in INPUTS:  # `prepare` links to them again
+                    shutil.copytree(source, folder / HOME[INPUTS.index(name)])
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / name)

@@ -32,7 +32,8 @@ UNIT_STAGES = (
     *(f"render_scenes {SPLIT}", "enhance_speech", "score_speech", "enhance_speech", "score_speech"),
     *("train_separator", "enhance_music", "score_music"),
 )
-INPUTS = ("data/clarity/inputs/clarity_data", "data/clarity/inputs/cadenza_data")
+HOME = ("data/clarity/clarity_data", "data/clarity/cadenza_data")
+INPUTS = ("data/clarity/inputs/clarity_data", "data/clarity/inputs/cadenza_data")  # what the stages link to it
 LAB = "lab"  # the folder of the system's own package
 SCENES, LISTENERS, SONG_SECONDS = 2, 2, 2.0
 TRAINING = {"hidden_size": 4, "batch_size": 1, "steps": 2, "validate_every": 1, "excerpt": 1}
@@ -179,7 +180,7 @@ def make_workspace(folder: Path) -> Path:
         (folder / LAB / name).write_text(text)
     _make_parameters(folder / "params.yaml")
     _make_pipeline(folder / "dvc.yaml")
-    _make_inputs(*(folder / name for name in INPUTS))
+    _make_inputs(*(folder / name for name in HOME))
     must(folder, sys.executable, "-m", "compileall", "-q", "src")
     must(folder, "git", "init", "--quiet", "--initial-branch=main")
     must(folder, "dvc", "remote", "add", "--default", "lab", str(folder.parent / "remote"))

@@ -146,14 +146,17 @@ def test_what_is_missing_is_told_with_its_package(clarity: Path) -> None:
 def test_prepare_makes_empty_folders_for_packages_that_are_not_here(
     clarity: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(clarity / "inputs" / "clarity_data" / "hrir" / "HRIRs_MAT" / "A-ED.mat", "")
-    put(clarity / "inputs" / "clarity_data" / "metadata" / "listeners.json", {})
+    home = clarity / "clarity_data"  # put there by hand
+    put(home / "hrir" / "HRIRs_MAT" / "A-ED.mat", "")
+    put(home / "metadata" / "listeners.json", {})
     with pytest.raises(InputError, match=r"the metadata are not complete \(found no metadata/hrir_data\.json\)"):
         run_stage("prepare")
-    put(clarity / "inputs" / "clarity_data" / "metadata" / "hrir_data.json", {})
+    put(home / "metadata" / "hrir_data.json", {})
     with caplog.at_level(logging.WARNING, "hearlab"):
         run_stage("prepare")
-    told = [record.getMessage() for record in caplog.records]
+    warnings = [record.getMessage() for record in caplog.records]
+    assert "inside of the repository, where `git clean -fdx` deletes them" in warnings[0]
+    told = [line for line in warnings if "is not here" in line]
     assert [line.split()[3] for line in told] == ["cec2-train", "cec2-hoairs"]
     assert "build_scenes@train" in told[0]
     assert "render_scenes@demo" in told[1]

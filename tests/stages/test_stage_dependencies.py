@@ -30,11 +30,11 @@ HARMLESS = (
     "hearlab.compute",  # where and when units run
     "hearlab.versions",  # git and DVC
     "hearlab.datasets.download",  # the bytes have the checksum that was asked for, or there are none
+    "hearlab.datasets.packages",  # what is linked has the bytes that its receipt says
     "hearlab.stages.required_packages",  # refuses to start without data
 )
-# DVC copies all linked data before it runs `prepare` or `prepare_music` again, 240 GB for the real ones. So they depend
-# on what makes or checks their own data set, and on nothing that changes for other reasons: that the demo's files stay
-# as they are is tested with the demo.
+# To link the real data anew takes minutes. So `prepare` and `prepare_music` depend on what makes or links their own
+# data set, and on nothing that changes for other reasons: that the demo's files stay as they are is tested with it.
 HARMLESS_TO_PREPARE = (
     "hearlab.audio",
     "hearlab.datasets.layout",

@@ -157,7 +157,7 @@ def test_microphone_files_that_are_missing_or_wrong(paired: Path) -> None:
 
 def test_a_listener_without_needed_frequencies(paired: Path) -> None:
     short = {**AUDIOGRAM, "audiogram_cfs": [500, 750, 1000, 2000, 4000, 6000]}
-    put(paired / "data" / "demo" / "inputs" / "clarity_data" / "metadata" / "listeners.json", {"L1": AUDIOGRAM, "L2": short})
+    put(paired / "data/demo/inputs/clarity_data/metadata/listeners.json", {"L1": AUDIOGRAM, "L2": short})
     microphones(paired, np.random.RandomState(0).randint(-9, 9, (5000, 2)).astype(np.int16))
     with pytest.raises(UnitsFailed, match=r"1 of 2 units failed\n  S1 L2: audiogram: frequencies: does not reach"):
         run_stage("enhance_speech")

@@ -96,7 +96,10 @@ def write_lock(root: Path, *, gain: float, music: bool) -> None:
             "outs": [_entry("data/demo/enhanced", f"{gain}.dir")],
         },
         "score_speech": {
-            "deps": [_entry("data/demo/inputs/clarity_data/metadata", "12.dir"), _entry("data/demo/enhanced", f"{gain}.dir")],
+            "deps": [
+                _entry("data/demo/inputs/clarity_data/metadata", "12.dir"),
+                _entry("data/demo/enhanced", f"{gain}.dir"),
+            ],
             "params": {"params.yaml": {"evaluate.split": "dev"}},
             "outs": [
                 _file(root, "metrics/speech.csv"),

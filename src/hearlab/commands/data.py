@@ -69,19 +69,26 @@ def add(commands: Commands) -> None:
     for action in (fetch, unpack, check, status):
         action.add_argument("--catalogue", type=Path, help="a packages.toml of your own, read on top of HearLab's")
         action.add_argument(
-            "--archives", type=Path, help=f"the folder of the archives (default: data/{DATASET}/packages)"
+            "--archives", type=Path, help="the folder of the archives (default: packages/ in the packages' home)"
         )
 
 
-def _catalogue(options: argparse.Namespace) -> tuple[dict[str, Package], PackageFolders]:
-    from hearlab.datasets.layout import Workspace
-    from hearlab.datasets.packages import PackageFolders, load_catalogue
+def _catalogue(options: argparse.Namespace, *, written: bool = False) -> tuple[dict[str, Package], PackageFolders]:
+    """The packages and their folders; says where these are."""
+    from hearlab.datasets.packages import PackageFolders, load_catalogue, packages_home
     from hearlab.versions.dvc_files import cache_folder, link_types
 
     root = Path.cwd()
-    files = Workspace(Path("data") / DATASET)
-    folders = PackageFolders.of(files, archives=options.archives, cache=cache_folder(root), link_types=link_types(root))
-    return load_catalogue(options.catalogue), folders
+    catalogue, home = load_catalogue(options.catalogue), packages_home(root, DATASET)
+    if written:
+        home.make()
+    print(f"packages: {home}")
+    if home.warning:
+        print(f"WARNING: {home.warning}", file=sys.stderr)
+    folders = PackageFolders.of(
+        home.folder, archives=options.archives, cache=cache_folder(root), link_types=link_types(root)
+    )
+    return catalogue, folders
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -90,7 +97,7 @@ def _fetch(options: argparse.Namespace) -> None:
     from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
-    catalogue, folders = _catalogue(options)
+    catalogue, folders = _catalogue(options, written=True)
     with sigterm_interrupts():
         fetched = fetch(
             find_package(catalogue, options.package),
@@ -116,11 +123,11 @@ def _unpack(options: argparse.Namespace) -> None:
     from hearlab.progress import ByteProgress
     from hearlab.text import size_text
 
-    catalogue, folders = _catalogue(options)
+    catalogue, folders = _catalogue(options, written=True)
     for name in options.packages:
         with sigterm_interrupts():
             done = unpack(
-                find_package(catalogue, name),
+                package := find_package(catalogue, name),
                 folders,
                 archive=options.archive,
                 repair=options.repair,
@@ -129,6 +136,23 @@ def _unpack(options: argparse.Namespace) -> None:
             )
         print(f"{done.package}: {done.files} files, {size_text(done.size)} in {done.root}; {done.written} written now")
         _notes(done.notes)
+        _link_again(package, done.written)
+
+
+def _link_again(package: Package, written: int) -> None:
+    """DVC does not look at the packages: the stage that links to them has to run after each that is unpacked."""
+    from hearlab.datasets.layout import DATA, Workspace
+    from hearlab.datasets.packages.file_checks import holds_files
+    from hearlab.versions.lock import forget_stage
+
+    files = Workspace(Path(DATA) / DATASET)
+    stage, data = {
+        "clarity_data": ("prepare", files.clarity.root),
+        "cadenza_data": ("prepare_music", files.cadenza.root),
+    }[package.root]
+    linked = all(holds_files(data / folder) for folder in package.holds)
+    if (written or not linked) and forget_stage(Path.cwd(), stage, data.as_posix()):
+        print(f"{stage} runs again with the next dvc repro or dvc exp run, and links to the files")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -86,9 +86,11 @@ class Identities:
         if self._cache is None:
             return None
         if os.path.islink(path):
-            *cache, folder, file = os.path.realpath(path).rsplit(os.sep, 2)
-            if cache == [self._cache] and is_md5(folder + file):
-                return folder + file
+            # The object may itself be a link, to a package on another disk.
+            for target in (os.readlink(path), os.path.realpath(path)):
+                *cache, folder, file = target.rsplit(os.sep, 2)
+                if cache == [self._cache] and is_md5(folder + file):
+                    return folder + file
         recorded = self._records.get(name)
         if recorded is None or status.st_nlink < 2:
             return None

@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hearlab.compute.entries import StoredFile
@@ -19,6 +19,8 @@ from hearlab.versions.dvc_files import is_md5
 
 # For more paths than these, one sync of their whole file system (Linux) is faster than one for each.
 MANY_PATHS = 3
+# An object may be a link to a file of a package that is on another disk: to one below a folder of these names.
+OUTSIDE = frozenset({"clarity_data", "cadenza_data"})
 _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
@@ -54,6 +56,8 @@ class ObjectStore:
         path = self.path(md5)
         try:
             status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode) and not OUTSIDE.isdisjoint(os.readlink(path).split(os.sep)):
+                status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         if not stat.S_ISREG(status.st_mode):
@@ -136,6 +140,33 @@ class ObjectStore:
             files.append(StoredFile(name, md5, status.st_size))
         return tuple(files)
 
+    def adopt(self, path: str, md5: str, read: os.stat_result) -> None:
+        """Make a file of elsewhere an object by a link to it: it stays where it is, and nothing is read or copied.
+
+        Args:
+            path: the file.
+            md5: of its bytes.
+            read: what the file was when these were read.
+
+        Raises:
+            InputError: the file is no longer that.
+        """
+        target = self.path(md5)
+        if not _same(path, target):
+            if self.is_wrong(md5):
+                self.set_aside(md5)
+            if not os.path.exists(target):
+                link(path, target)
+        status = os.stat(target)
+        if stat.S_IMODE(status.st_mode) != 0o444:  # by which DVC knows an object that needs no reading
+            with contextlib.suppress(OSError):
+                os.chmod(target, 0o444)
+        if stamp(status) == stamp(read):
+            self._notes.note(_note_name(md5), status, md5)
+        elif self.is_wrong(md5):
+            self.set_aside(md5)
+            raise InputError(path, "changed while it was linked", advice="try again when nothing writes there")
+
     def take(self, files: Sequence[tuple[str, StoredFile]], staging: Path) -> None:
         """Move files, on the file system of `staging`, to where their bytes belong, on the disk for good.
 
@@ -208,26 +239,35 @@ def _folders_only(out: Path, name: str) -> None:
             os.unlink(folder)
 
 
+def _same(one: str, other: str) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.samefile(one, other)
+    return False
+
+
 def link(source: str, target: str) -> None:
     """Make `target` a link to `source` (hard, else symbolic, else a copy), atomically."""
+    # A hard link to a symbolic one would be a second name of the link, which DVC replaces each time.
+    makers: list[Callable[..., object]] = [os.link, os.symlink, shutil.copyfile]
+    if os.path.islink(source):
+        del makers[0]
     with contextlib.suppress(OSError):
-        os.link(source, target)  # the usual case: nothing is there
+        makers[0](source, target)  # the usual case: nothing is there
         return
-    with contextlib.suppress(OSError):
-        if os.path.samefile(source, target):
-            return
+    if _same(source, target):
+        return
     folder, name = os.path.split(target)
     os.makedirs(folder or os.curdir, exist_ok=True)
     temporary = Path(folder, f".{name[:40]}.part-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     try:
-        try:
-            os.link(source, temporary)
-        except OSError:
+        for make in makers:
             try:
-                os.symlink(source, temporary)
+                make(source, temporary)
+                break
             except OSError:
-                shutil.copyfile(source, temporary)
+                if make is makers[-1]:
+                    raise
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Stage prepare: makes the demo data set, or checks which packages of the real one are there."""
+"""Stage prepare: makes the demo data set, or links to the packages of the real one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hearlab.datasets.clarity import PARTS
+from hearlab.compute.linking import OutsideFile, link_outputs
+from hearlab.compute.notes import Notes
+from hearlab.datasets.clarity import SPEECH_FOLDERS
 from hearlab.datasets.layout import ClarityData, Workspace
+from hearlab.datasets.packages import PackageFolders, packages_home
+from hearlab.datasets.packages.contents import package_files
 from hearlab.errors import InputError
 from hearlab.files import write_text
 from hearlab.params import PACKAGED_SPLITS, Params
+from hearlab.progress import ByteProgress
 from hearlab.stages.common import workspace
 from hearlab.stages.required_packages import absent, require
 
@@ -26,7 +31,7 @@ def run(params: Params) -> None:
     if params.dataset == "demo":
         _make_demo(files, params)
     else:
-        _check(files.clarity, params)
+        _link(files.clarity, params)
     _make_empty_folders(files.clarity)
 
 
@@ -68,9 +73,40 @@ def made_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check(data: ClarityData, params: Params) -> None:
+def link_home(data: Path, folders: Sequence[str], params: Params) -> None:
+    """Link to the packages' files in their home.
+
+    Args:
+        data: the data root, such as data/clarity/inputs/clarity_data.
+        folders: of that data root; those of packages that are not here become empty.
+        params: the parameters.
+    """
+    home = packages_home(Path(), params.dataset)
+    if home.warning:
+        log.warning("%s", home.warning)
+    found = list(package_files(PackageFolders.of(home.folder), data.name, folders))
+    # Notes in the home serve all clones, and experiments in folders of their own.
+    notes = Notes(home.folder / "identities.txt")
+    md5 = {file.name: file.md5 or notes.md5(f"{data.name}/{file.name}", file.status) or "" for file in found}
+    unread = [file for file in found if not md5[file.name]]
+    progress = ByteProgress()
+    if unread:
+        progress.start("reading files without a receipt", sum(file.status.st_size for file in unread))
+    for file in unread:
+        md5[file.name] = notes.read(f"{data.name}/{file.name}", file.path)
+        progress.advance(file.status.st_size)
+    progress.finish()
+    notes.save()
+    link_outputs(
+        Path(), data, folders, (OutsideFile(file.name, file.path, file.status, md5[file.name]) for file in found)
+    )
+    progress.message(f"{data}: {len(found)} files linked from {home}")
+
+
+def _link(data: ClarityData, params: Params) -> None:
     """Raise where the metadata or the heads are not there, which all need; warn of packages that only some need."""
     require(params, "prepare")
+    link_home(data.root, SPEECH_FOLDERS, params)
     lacking = [path for path in (data.listeners, data.hrir_metadata) if not path.exists()]
     if lacking:
         names = ", no ".join(str(path.relative_to(data.root)) for path in lacking)
@@ -82,7 +118,6 @@ def _check(data: ClarityData, params: Params) -> None:
 
 
 def _make_empty_folders(data: ClarityData) -> None:
-    """What a package that is not here would hold is an empty folder: dvc.yaml names all of them."""
-    for split in PACKAGED_SPLITS:
-        for part in PARTS:
-            (data.root / split / part).mkdir(parents=True, exist_ok=True)
+    """dvc.yaml names the folders of all packages."""
+    for folder in SPEECH_FOLDERS:
+        (data.root / folder).mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,15 @@
-"""Stage prepare_music: composes the demo's songs, or checks that the real ones are there."""
+"""Stage prepare_music: composes the demo's songs, or links to the real ones and checks them."""
 
 from __future__ import annotations
 
+from hearlab.datasets.clarity import MUSIC_FOLDERS
 from hearlab.datasets.layout import CadenzaData
 from hearlab.datasets.song_lists import check_segments, check_song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.stages.common import workspace
-from hearlab.stages.prepare import made_beside
+from hearlab.stages.prepare import link_home, made_beside
 from hearlab.stages.required_packages import require
 
 
@@ -22,6 +23,9 @@ def run(params: Params) -> None:
             raise InputError("params.yaml", "key is missing", field="datasets.demo.songs")
         with made_beside(files.cadenza.root) as staging:
             make_demo_music(staging, params.data_seed, **counts.model_dump())
+    else:
+        require(params, "prepare_music")
+        link_home(files.cadenza.root, MUSIC_FOLDERS, params)
     check(files.cadenza, params)
 
 
@@ -31,7 +35,6 @@ def check(data: CadenzaData, params: Params) -> None:
     Raises:
         InputError: one line on the first file that is not.
     """
-    require(params, "prepare_music")
     split = params.evaluate.song_split
     songs = read_songs(data.songs(split))
     load_listeners(data.listeners(params.evaluate.song_listeners))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from hearlab.datasets.layout import SOURCE_SPLIT
-from hearlab.datasets.packages.catalogue import Package, load_catalogue
+from hearlab.datasets.packages import Package, load_catalogue, packages_home
+from hearlab.datasets.packages.file_checks import holds_files
 from hearlab.errors import InputError
-from hearlab.params import Params
+from hearlab.params import PREPARING, Params
 from hearlab.stages.common import workspace
 
 
@@ -18,22 +18,30 @@ def require(params: Params, stage: str) -> None:
     Raises:
         InputError: one line that names the stage, the empty folders and the packages that hold them.
     """
-    root, _ = _needed_folders(params, stage)
-    missing = lacking(params, stage)
+    root, folders = _needed_folders(params, stage)
+    home = packages_home(Path(), params.dataset)
+    place = home.folder / root.name if stage in PREPARING else root
+    missing = {folder: _package_of(root.name, folder) for folder in folders if not holds_files(place / folder)}
+    if not missing:
+        return
     names = list(dict.fromkeys(package.name for package in missing.values() if package))
-    if missing:
-        raise InputError(
-            root,
-            f"{stage} needs the package{'s' * (len(names) > 1)} {' and '.join(names)}",
-            found=f"no {', no '.join(missing)}",
-            advice=f"hearlab data fetch {names[0]}, then hearlab data unpack {names[0]} (docs/full-data.md)",
-        )
+    advice = f"hearlab data fetch {names[0]}, then hearlab data unpack {names[0]} (docs/full-data.md)"
+    if all(holds_files(home.folder / root.name / folder) for folder in missing):
+        linking = "prepare" if root.name == "clarity_data" else "prepare_music"
+        advice = f"it was unpacked after {linking} ran: dvc repro --force --single-item {linking}, then again"
+    raise InputError(
+        place,
+        f"{stage} needs the package{'s' * (len(names) > 1)} {' and '.join(names)}",
+        found=f"no {', no '.join(missing)}",
+        advice=advice,
+    )
 
 
 def lacking(params: Params, stage: str) -> dict[str, Package | None]:
     """The folders that a stage needs of the challenge's packages and that hold nothing, each with its package.
 
-    None of the demo's: they are made by `prepare`, and the unit that needs a file says that it is missing.
+    None of the demo's: they are made by `prepare`, and the unit that needs a file says that it is missing. What is
+    unpacked in the packages' home counts as there, since `prepare` links to it.
 
     Args:
         params: the parameters.
@@ -42,7 +50,12 @@ def lacking(params: Params, stage: str) -> dict[str, Package | None]:
     if params.dataset == "demo":
         return {}
     root, folders = _needed_folders(params, stage)
-    return {folder: _package_of(root.name, folder) for folder in folders if not holds_files(root / folder)}
+    places = [packages_home(Path(), params.dataset).folder / root.name, *([] if stage in PREPARING else [root])]
+    return {
+        folder: _package_of(root.name, folder)
+        for folder in folders
+        if not any(holds_files(place / folder) for place in places)
+    }
 
 
 def _needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
@@ -83,12 +96,3 @@ def _package_of(root: str, folder: str) -> Package | None:
         if any(f"{held}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{held}/") for held in package.holds):
             return package
     return None
-
-
-def holds_files(folder: Path) -> bool:
-    """Whether a folder, or one below it, holds a file. Reads as little of it as possible."""
-    try:
-        with os.scandir(folder) as entries:
-            return any(not entry.is_dir() or holds_files(Path(entry.path)) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
-from hearlab.files import parse_json, parse_yaml, read_bytes
+from hearlab.files import parse_json, parse_yaml, read_bytes, write_text
 from hearlab.versions.dvc_files import cached_object, is_md5
 
 LOCK_FILE = "dvc.lock"
@@ -74,6 +75,18 @@ def lock_records(root: Path, cache: Path | None) -> dict[str, str]:
                 files = listing(cached_object(cache, identity).read_bytes())
                 records |= {f"{path}/{name}": md5 for name, md5 in files.items()}
     return {path: md5 for path, md5 in records.items() if is_md5(md5)}
+
+
+def forget_stage(root: Path, name: str, below: str) -> bool:
+    """Take a stage out of the workspace's dvc.lock if it made something below a path: DVC then runs it again.
+
+    DVC does not see what such a stage reads outside of the repository.
+    """
+    if not any(path.startswith(f"{below}/") for path in outs(lock_stages(root).get(name, {}))):
+        return False
+    text = read_bytes(root / LOCK_FILE).decode()
+    write_text(root / LOCK_FILE, re.sub(rf"^  {re.escape(name)}:\n(?:   .*\n)*", "", text, flags=re.MULTILINE))
+    return name not in lock_stages(root)
 
 
 def listing(content: bytes) -> dict[str, str]:

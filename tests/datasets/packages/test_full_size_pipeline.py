@@ -1,4 +1,4 @@
-"""The way to full-size results in small: packages from a server, unpacked, and `dvc repro` with `dataset: clarity`.
+"""The way to full-size results in small: packages from a server, unpacked, and `dvc exp run -S dataset=clarity`.
 
 The packages hold the demo world, so every result has to be that of the demo.
 """
@@ -12,16 +12,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from package_miniatures import CONTENTS, pack_miniatures
-from ruamel.yaml import YAML
+from full_size_support import CLARITY, CORE, DEMO_SCENES, clarity_project, get, pack
+from package_miniatures import CONTENTS
 
-from file_server import Site, serving
 from pipeline_support import PAIRS, SONG_PAIRS, make_project, ran, run
 
 pytestmark = pytest.mark.slow
-
-CORE = "cec2-core"
-DEMO_SCENES = 2  # of the published split `demo`: dev rooms and recordings, rooms drawn at random
 
 
 @pytest.fixture(scope="module")
@@ -31,43 +27,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the small packages; core and train hold rendered scenes and their lists, as the real ones do."""
-    out, data = tmp_path_factory.mktemp("packages"), demo / "data" / "demo"
-    rendered = {split: data / "rendered" / split for split in ("train", "dev")}
-    pack_miniatures(out, data / "inputs" / "clarity_data", data / "inputs" / "cadenza_data", scenes=rendered, lists=data / "scene_lists")
-    return out
-
-
-def clarity_project(demo: Path, folder: Path) -> Path:
-    """A clone whose data set `clarity` is as large as the demo; nothing of it is there yet."""
-    run(folder, "git", "clone", "--quiet", str(demo), "clone")
-    clone = folder / "clone"
-    run(clone, "dvc", "config", "--local", "cache.type", "hardlink,symlink")  # as the guide says
-    yaml = YAML()
-    params = yaml.load((clone / "params.yaml").read_text())
-    small, clarity = params["datasets"]["demo"], params["datasets"]["clarity"]
-    params["dataset"] = "clarity"
-    for name in ("seed_offset", "heads", "pre_samples_range", "post_samples_range", "additional"):
-        clarity[name] = small[name]
-    for split in ("train", "dev"):
-        clarity["splits"][split] = small["splits"][split]
-    clarity["splits"]["demo"].update(rooms=3, scenes=DEMO_SCENES)
-    params["separate"]["weights"] = "trained"  # the demo's; the published ones are not here
-    with (clone / "params.yaml").open("w") as file:
-        yaml.dump(params, file)
-    run(clone, "git", "commit", "--quiet", "--all", "--message", "The packages in small")
-    return clone
-
-
-def get(clone: Path, packages: Path, *names: str) -> None:
-    """Fetch packages from a server on loopback, unpack and check them, by the commands that the guide names."""
-    table = ("--catalogue", str(packages / "packages.toml"))
-    files = {f"/{path.name}": path.read_bytes() for path in packages.iterdir()}
-    with serving(Site(files, content_type="application/octet-stream")) as site:
-        for name in names:
-            assert "checksum as published" in run(clone, "hearlab", "data", "fetch", name, f"{site.address}/", *table)
-    run(clone, "hearlab", "data", "unpack", *names, *table)
-    assert run(clone, "hearlab", "data", "check", "--deep", *names, *table).count(": complete") == len(names)
+    return pack(demo, tmp_path_factory.mktemp("packages"))
 
 
 def metrics(folder: Path, name: str) -> dict[str, object]:
@@ -80,18 +40,18 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     clone = clarity_project(demo, tmp_path)
     data = clone / "data" / "clarity"
     wanted = {name: metrics(demo, name) for name in ("speech", "music")}
-    for name in wanted:
-        (clone / "metrics" / f"{name}.json").unlink()
+    home = tmp_path / "hearlab-packages" / "clarity"
 
-    plan = run(clone, "hearlab", "plan", "score_speech")
+    plan = run(clone, "hearlab", "plan", "-S", "dataset=clarity", "score_speech")
     assert "missing: package cec2-core, for prepare, build_scenes@dev, render_scenes@dev" in plan
-    output = run(clone, "dvc", "repro", "score_speech", code=255)
+    assert f"packages: {home} (beside the clone)" in plan
+    output = run(clone, *CLARITY, "score_speech", code=255)
     assert re.search(r"prepare needs the package cec2-core \(found no metadata, no hrir\); hearlab data fetch", output)
 
     # The development set needs the core package alone.
     get(clone, packages, CORE)
-    assert "missing" not in run(clone, "hearlab", "plan", "score_speech")
-    output = run(clone, "dvc", "repro", "score_speech")
+    assert "missing" not in run(clone, "hearlab", "plan", "-S", "dataset=clarity", "score_speech")
+    output = run(clone, *CLARITY, "score_speech")
     assert "the package cec2-train is not here" in output
     assert "differ from the package's" not in output
     assert "render_scenes dev: linked from data/clarity/inputs/clarity_data/dev/scenes" in output
@@ -103,12 +63,14 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     names = sorted(path.name for path in (data / "rendered" / "dev").iterdir())
     assert len(names) == 3 * 14
     for name in names:
-        assert os.path.samefile(data / "rendered" / "dev" / name, data / "inputs" / "clarity_data" / "dev" / "scenes" / name)
+        assert os.path.samefile(
+            data / "rendered" / "dev" / name, data / "inputs" / "clarity_data" / "dev" / "scenes" / name
+        )
     assert not list((data / "inputs" / "clarity_data" / "train").rglob("*.*"))
     assert "up to date" in run(clone, "dvc", "repro", "score_speech")
 
     # All of it needs all packages.
-    output = run(clone, "dvc", "repro", code=255)
+    output = run(clone, *CLARITY, code=255)
     assert re.search(
         r"hearlab: .*: build_scenes@train needs the package cec2-train \(found no train/rooms/rpf\)", output
     )
@@ -118,7 +80,7 @@ def test_from_packages_to_scores(demo: Path, packages: Path, tmp_path: Path, mon
     assert "prepare_music needs the packages cad1-metadata and musdb18hq" in output
 
     get(clone, packages, *(name for name in CONTENTS if name != CORE))
-    output = run(clone, "dvc", "repro")
+    output = run(clone, *CLARITY)
     assert "is not here" not in output
     assert "linked from data/clarity/inputs/clarity_data/train/scenes" in output
     counts = ran(output)

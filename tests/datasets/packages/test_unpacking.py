@@ -203,6 +203,21 @@ def test_wrong_files_by_name(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_with_links_is_repaired_by_a_new_one(tmp_path: Path) -> None:
+    """What is linked to in the workspace and in DVC's cache is read-only, and never written in place."""
+    package, folders, root = unpacked(tmp_path)
+    name = next(path for path, content in FILES.items() if content)
+    (root / name).write_bytes(bytes(len(FILES[name])))
+    (root / name).chmod(0o444)
+    object_ = tmp_path / "object"
+    object_.hardlink_to(root / name)
+    assert [problem.path for problem in check(package, folders, deep=True).problems] == [name]
+    assert unpack(package, folders, repair=True).written == 1
+    assert (root / name).read_bytes() == FILES[name]
+    assert object_.read_bytes() == bytes(len(FILES[name]))
+    assert check(package, folders, deep=True).problems == []
+
+
 def test_files_of_two_packages_in_one_folder(tmp_path: Path) -> None:
     package, folders, root = unpacked(tmp_path)
     other = test_package(name="other", file="other.tgz")

@@ -131,7 +131,7 @@ def test_the_data_of_the_challenge(root: Path) -> None:
     assert (songs.state, metadata.state) == ("warning", "warning")
     assert "musdb18hq: absent" in songs.text
 
-    folder = root / "data/clarity/inputs/cadenza_data/task1/metadata/musdb18hq"
+    folder = root / "data/clarity/cadenza_data/task1/metadata/musdb18hq"
     folder.mkdir(parents=True)
     for name in ("a", "b", "c", "d"):
         (folder / f"{name}.json").write_text("[]")

@@ -1,7 +1,7 @@
 """The challenges' packages: fetching, unpacking and checking them.
 
 catalogue = load_catalogue()
-folders = PackageFolders.of(Workspace(Path("data/clarity")))
+folders = PackageFolders.of(packages_home(Path(), "clarity").folder)
 fetch(catalogue["cec2-core"], folders, "https://.../clarity_CEC2_core.v1_0.tgz")
 unpack(catalogue["cec2-core"], folders)
 check(catalogue["cec2-core"], folders, deep=True)
@@ -14,6 +14,7 @@ from hearlab.datasets.packages.catalogue import Package, find_package, load_cata
 from hearlab.datasets.packages.fetching import Fetched, fetch
 from hearlab.datasets.packages.file_checks import Problem
 from hearlab.datasets.packages.folders import PackageFolders
+from hearlab.datasets.packages.home import Home, packages_home
 from hearlab.datasets.packages.space import disks, fetching_needs, unpacking_needs
 from hearlab.datasets.packages.status import Status, check, status
 from hearlab.datasets.packages.unpacking import Unpacked, unpack
@@ -21,6 +22,7 @@ from hearlab.datasets.packages.unpacking import Unpacked, unpack
 __all__ = [
     "Connection",
     "Fetched",
+    "Home",
     "HostileArchive",
     "Limits",
     "Package",
@@ -35,6 +37,7 @@ __all__ = [
     "fetching_needs",
     "find_package",
     "load_catalogue",
+    "packages_home",
     "parse_checksum",
     "status",
     "unpack",

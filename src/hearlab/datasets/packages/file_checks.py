@@ -131,6 +131,15 @@ def _expected(holding: Holding) -> str:
     return str(holding.count) if holding.count is not None else f"at least {_least(holding)}"
 
 
+def holds_files(folder: Path) -> bool:
+    """Whether a folder, or one below it, holds a file. Reads as little of it as possible."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.is_dir() or holds_files(Path(entry.path)) for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def files_below(root: Path, folder: str = "") -> Iterable[str]:
     """The files below a folder of the root, sorted folder by folder, relative to the root, with '/'."""
     try:

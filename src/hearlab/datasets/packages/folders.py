@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearlab.datasets.layout import Workspace
 from hearlab.datasets.packages.catalogue import Package
 
 
@@ -16,7 +15,7 @@ class PackageFolders:
 
     Attributes:
         archives: where fetched archives wait to be unpacked.
-        receipts: what was unpacked, one file for each package. Not inside a data root, which belongs to DVC.
+        receipts: what was unpacked, one file for each package.
         roots: the data roots, `clarity_data` and `cadenza_data`.
         cache, link_types: DVC's cache, if its disk is to be counted, and the links that DVC tries, in order.
     """
@@ -30,15 +29,15 @@ class PackageFolders:
     @classmethod
     def of(
         cls,
-        files: Workspace,
+        home: Path,
         *,
         archives: Path | None = None,
         cache: Path | None = None,
         link_types: Sequence[str] = (),
     ) -> PackageFolders:
-        """The usual folders of a workspace: `packages/` beside the data roots."""
-        folder = files.root / "packages"
-        roots = {"clarity_data": files.clarity.root, "cadenza_data": files.cadenza.root}
+        """The folders of a data set's home: `packages/` beside the data roots."""
+        folder = home / "packages"
+        roots = {name: home / name for name in ("clarity_data", "cadenza_data")}
         return cls(archives or folder, folder / "receipts", roots, cache, tuple(link_types))
 
     def archive(self, package: Package) -> Path:

@@ -79,7 +79,7 @@ def unpacking_needs(
     *,
     archive_bytes: int | None = None,
 ) -> list[Need]:
-    """What unpacking a package and putting its files under DVC needs.
+    """What unpacking a package and putting its files under DVC needs: links take no space.
 
     Args:
         there: bytes that are unpacked already.
@@ -97,8 +97,6 @@ def unpacking_needs(
         link = working_link(root, folders.cache, folders.link_types)
         if link == "copy" or link is None:
             needs.append(Need("their copies in DVC's cache", folders.cache, size, about))
-        elif device(root) != device(folders.cache):
-            needs.append(Need(f"DVC's cache on another disk, linked by {link}", folders.cache, size, about))
     return needs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from hearlab.datasets.layout import DATA, SAMPLE_RATE, Workspace
@@ -15,15 +15,16 @@ from hearlab.datasets.packages import (
     disks,
     fetching_needs,
     load_catalogue,
+    packages_home,
     status,
     unpacking_needs,
 )
+from hearlab.datasets.packages.file_checks import holds_files
 from hearlab.datasets.packages.space import Need, device
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.params import Params
 from hearlab.report.doctor.finding import Finding
-from hearlab.stages.required_packages import holds_files
 from hearlab.text import size_text
 from hearlab.versions.dvc_files import cache_folder, link_types
 
@@ -47,13 +48,23 @@ def data_findings(root: Path, params: Params | None) -> Iterator[Finding]:
         if params.dataset == "demo":
             yield from _demo(root)
         else:
-            files = Workspace(root / DATA / params.dataset)
-            folders = PackageFolders.of(files, cache=cache_folder(root), link_types=link_types(root))
-            states = _package_states(folders)
-            yield from (_package_finding(package, state) for package, state in states)
-            needs += _package_needs(states, folders)
+            needs += yield from _packages(root, params.dataset)
         needs += _stage_needs(root, params)
     yield from _disks(root, needs)
+
+
+def _packages(root: Path, dataset: str) -> Generator[Finding, None, list[Need]]:
+    """Where the packages are, and what of them is there; returns what they still need."""
+    try:
+        home = packages_home(root, dataset)
+    except InputError as error:
+        yield Finding("packages", "error", str(error))
+        return []
+    yield Finding("packages", "warning" if home.warning else "ok", str(home), home.warning)
+    folders = PackageFolders.of(home.folder, cache=cache_folder(root), link_types=link_types(root))
+    states = _package_states(folders)
+    yield from (_package_finding(package, state) for package, state in states)
+    return list(_package_needs(states, folders))
 
 
 def _demo(root: Path) -> Iterator[Finding]:

@@ -11,14 +11,15 @@ from typing import Any
 from hearlab.compute.engine import RAY_START_SECONDS
 from hearlab.compute.process import worker_count
 from hearlab.datasets.links import commit_copies, working_link
-from hearlab.datasets.packages import disks, load_catalogue
-from hearlab.datasets.packages.space import Need, device
+from hearlab.datasets.packages import disks, load_catalogue, packages_home
+from hearlab.datasets.packages.file_checks import holds_files
+from hearlab.datasets.packages.space import Need
 from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
-from hearlab.stages.required_packages import holds_files, lacking
+from hearlab.stages.required_packages import lacking
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
@@ -46,6 +47,7 @@ class Plan:
         disk: what is written, and where; one line for each file system.
         warnings: a disk that is too small.
         link: how a file gets from DVC's cache into the workspace.
+        packages: where those of the data set are, and what could delete them; None for the demo.
     """
 
     dataset: str
@@ -55,6 +57,7 @@ class Plan:
     disk: tuple[str, ...]
     warnings: tuple[str, ...]
     link: str
+    packages: str | None = None
 
     @property
     def core_seconds(self) -> float:
@@ -91,7 +94,9 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     to_run = [row for row in rows if row.stage.runs != "no"]
     lines, warnings, link = _disk(root, params, to_run)
     missing = _missing(params, [row.stage for row in to_run])
-    return Plan(params.dataset, tuple(rows), cores, tuple(missing), tuple(lines), tuple(warnings), link)
+    home = None if params.dataset == "demo" else packages_home(root, params.dataset)
+    packages = "; ".join(filter(None, (str(home), home.warning))) if home else None
+    return Plan(params.dataset, tuple(rows), cores, tuple(missing), tuple(lines), tuple(warnings), link, packages)
 
 
 def _wall(seconds: float, units: int, cores: int) -> float:
@@ -126,7 +131,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
             needs.append(Need("their copies in the workspace", root, size, about=True))
         unpacked = _unpacked(params) if any(row.stage.name in PREPARING for row in rows) else 0
         copied = commit_copies(root, cache, types)
-        if unpacked and (copied or device(root) != device(cache)):
+        if unpacked and copied:
             needs.append(Need("the unpacked packages in DVC's cache", cache, unpacked, about=True))
         if unpacked and copied and link != "copy":
             advice.append(
@@ -147,7 +152,7 @@ def _unpacked(params: Params) -> int:
     """Bytes of the packages that are unpacked, by the table of packages."""
     if params.dataset == "demo":
         return 0
-    root = workspace(params).root
+    root = packages_home(Path(), params.dataset).folder
     return sum(
         package.unpacked or 0
         for package in load_catalogue().values()
@@ -172,6 +177,7 @@ def plan_text(plan: Plan) -> str:
         f"{plan.core_seconds / 3600:.2f} core-hours, about {duration(plan.wall)} on {cores}, "
         f"{size_text(round(plan.bytes))} written ({plan.link} from DVC's cache to the workspace)",
         *plan.disk,
+        *([f"packages: {plan.packages}"] if plan.packages else []),
         *plan.missing,
         *plan.warnings,
     ]
