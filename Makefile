@@ -7,6 +7,7 @@ PYTHON ?= $(shell unset PYTHONHOME PYTHONPATH; for p in python3.13 python3.12 py
 unexport PYTHONHOME
 # Which build of PyTorch an empty environment gets on Linux: auto (CUDA where there is an NVIDIA GPU), cpu or cuda.
 TORCH ?= auto
+$(if $(filter auto cpu cuda,$(TORCH)),,$(error TORCH=$(TORCH): auto, cpu or cuda))
 # Where PyTorch's builds for CPUs are.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export TORCH TORCH_INDEX

@@ -26,14 +26,21 @@ backend-path = ["."]
 name = "hearlab"
 """
 # Packages of the project by extra, with the versions of the index.
-EXTRAS = {"": ("numpy",), "pipeline": ("dvc",), "music": ("torch==2.13.0",), "remotes": (), "postgresql": (), "dev": ("pytest",)}
+EXTRAS = {
+    "": ("numpy",),
+    "pipeline": ("dvc",),
+    "music": ("torch==2.13.0",),
+    "remotes": (),
+    "postgresql": (),
+    "dev": ("pytest",),
+}
 # A build backend without dependencies: an editable wheel whose command tells where things are taken from.
-BACKEND = f'''\
+BACKEND = f"""\
 import os, zipfile
 EXTRAS = {EXTRAS!r}
 def build_editable(folder, config_settings=None, metadata_directory=None):
-    needs = [f"Requires-Dist: {{one}}" + (f'; extra == "{{extra}}"' if extra else "") for extra in EXTRAS for one in EXTRAS[extra]]
-    needs += [f"Provides-Extra: {{extra}}" for extra in EXTRAS if extra]
+    needs = [f"Requires-Dist: {{one}}; extra == '{{extra}}'" for extra in EXTRAS for one in EXTRAS[extra]]
+    needs += [f"Provides-Extra: {{extra}}" for extra in EXTRAS]
     files = {{
         "__editable__.hearlab-0.1.0.pth": os.path.abspath("src") + "\\n",
         "METADATA": "\\n".join(["Metadata-Version: 2.1", "Name: hearlab", "Version: 0.1.0", *needs, ""]),
@@ -47,7 +54,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
             wheel.writestr(name, text)
         wheel.writestr(record, "".join(f"{{name}},,\\n" for name in [*files, record]))
     return "hearlab-0.1.0-py3-none-any.whl"
-'''
+"""
 PROGRAM = """\
 import sys
 def main():
@@ -124,7 +131,11 @@ class Project:
 
     def origins(self, output: str) -> dict[str, tuple[Path, str]]:
         """What `hearlab scores` of the small project printed: file and version of each module."""
-        lines = [line.split(" ") for line in output.splitlines() if line.split(" ")[0] in ("hearlab", "dvc", "numpy", "torch")]
+        lines = [
+            line.split(" ")
+            for line in output.splitlines()
+            if line.split(" ")[0] in ("hearlab", "dvc", "numpy", "torch")
+        ]
         return {line[0]: (Path(" ".join(line[1:-1])), line[-1]) for line in lines}
 
     def assert_whole(self, output: str, torch: str = "2.13.0+cpu") -> None:

@@ -1,9 +1,9 @@
-"""The environment in .venv: made, filled, completed after a cut, mended after a move. Standard library only; `make` calls it.
+"""The environment in .venv: made, filled, completed after a cut, mended after a move. Standard library only.
 
-    python tools/environment.py install EXTRAS       HearLab with these extras, whatever is in .venv
-    python tools/environment.py pip FOLDER ...       the pip of an environment in FOLDER, which is made if it is not there
-    .venv/bin/python tools/environment.py state      prints ready, moved, or what is wrong
-    .venv/bin/python tools/environment.py mend       after the folder was moved or copied; nothing is fetched
+python tools/environment.py install EXTRAS       HearLab with these extras, whatever is in .venv
+python tools/environment.py pip FOLDER ...       the pip of an environment in FOLDER, which is made if it is not there
+.venv/bin/python tools/environment.py state      prints ready, moved, or what is wrong
+.venv/bin/python tools/environment.py mend       after the folder was moved or copied; nothing is fetched
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def give_python(folder: Path) -> Path:
     if packages is None:
         print(f"Creating the environment in {folder} with {sys.executable}", flush=True)
         # pip comes separately: Debian has it in a package of its own, and venv fails without.
-        if not _succeeds(sys.executable, "-m", "venv", "--clear", "--without-pip", folder, quiet=False):
+        if _run(sys.executable, "-m", "venv", "--clear", "--without-pip", folder).returncode != 0:
             raise Failed(f"{sys.executable} could not make an environment in {folder.absolute()}")
         (folder / FOLDER).write_text(f"{folder.absolute().parent}\n", encoding="utf-8")
         packages = packages_of(folder)
@@ -102,19 +102,23 @@ def give_pip(folder: Path, packages: Path) -> None:
     """pip in an environment: Python's own, else by the pip of the system, which knows its own configuration."""
     if version(packages, "pip") and _succeeds(folder / "bin/python", "-I", "-m", "pip", "--version"):
         return
-    for left in packages.glob("pip*"):
-        shutil.rmtree(left)
+    for left in (packages / "pip", *packages.glob("pip-*.dist-info")):
+        shutil.rmtree(left, ignore_errors=True)
     by_system = ("-m", "pip", "--python", folder / "bin/python", "install", "--quiet", "pip")
     if not (_succeeds(folder / "bin/python", "-m", "ensurepip") or _succeeds(sys.executable, *by_system)):
         package = f"python3.{sys.version_info.minor}-venv"
-        raise Failed(f"{sys.executable} brings no pip: run `sudo apt install {package}` (Debian, Ubuntu), then make again")
+        raise Failed(
+            f"{sys.executable} brings no pip: run `sudo apt install {package}` (Debian, Ubuntu), then make again"
+        )
 
 
-def pip(folder: Path, *arguments: str | Path, **options: int) -> bool:
-    command = (folder / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
-    if _run(*command, **options).returncode != 0:
+def pip(folder: Path, *arguments: str | Path) -> None:
+    if _run(*_pip(folder), *arguments).returncode != 0:
         raise Failed("pip failed, see above; what is installed stays, and the next make goes on")
-    return True
+
+
+def _pip(folder: Path) -> tuple[str | Path, ...]:
+    return (folder / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def remove_damaged(packages: Path) -> None:
@@ -141,31 +145,30 @@ def _is_whole(path: importlib.metadata.PackagePath) -> bool:
 
 
 def give_torch(packages: Path) -> str:
-    """Which build of PyTorch is wanted; the one for CPUs is installed from PyTorch's own index, and nothing else of it."""
-    there = version(packages, "torch")
-    wanted = os.environ.get("TORCH") or "auto"
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise Failed(f"TORCH={wanted}: auto, cpu or cuda")
-    if not LINUX or (there == torch_release() and wanted != "cpu") or (there and wanted == "auto"):
-        return "as it is"
-    build = ("cuda" if has_gpu() else "cpu") if wanted == "auto" else wanted
-    if there == f"{torch_release()}+cpu" and build == "cpu":
+    """Which build of PyTorch is wanted; the one for CPUs is installed from PyTorch's own index."""
+    if not LINUX:
+        return "the only one"
+    there, release, wanted = version(packages, "torch"), torch_release(), os.environ["TORCH"]
+    kind = "cpu" if there.endswith("+cpu") else "cuda"
+    build = wanted if wanted != "auto" else kind if there else "cuda" if has_gpu() else "cpu"
+    if (there.partition("+")[0], kind) == (release, build):
         return build
     print(f"About {BUILDS[build]}", flush=True)
     if build == "cuda":
         return build
     index = os.environ["TORCH_INDEX"]
     # Only this package in exactly this build can come from there, whatever else the index has.
-    exactly = ("install", "--no-deps", "--retries", "1", "--index-url", index, f"torch=={torch_release()}+cpu")
-    command = (VENV / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", *exactly)
-    done = _run(*command, stderr=subprocess.PIPE)
+    exactly = ("install", "--no-deps", "--retries", "1", "--index-url", index, f"torch=={release}+cpu")
+    done = _run(*_pip(VENV), *exactly, stderr=subprocess.PIPE)
     if done.returncode == 0:
         return build
-    reason = done.stderr.strip().splitlines()[-1:] or ["pip failed"]
+    sys.stderr.write(done.stderr)
+    shown = re.sub("//[^/@]*@", "//", index)
+    advice = f"no PyTorch for CPUs from {shown}, see above (TORCH_INDEX=... names another index)"
     if wanted == "cpu":
-        raise Failed(f"no PyTorch for CPUs from {index}: {reason[0]} (TORCH_INDEX=... names another index)")
-    print(f"No PyTorch for CPUs from {index} (TORCH_INDEX=... names another index): about {BUILDS['cuda']}", flush=True)
-    return "as it is"
+        raise Failed(advice)
+    print(f"{advice[0].upper()}{advice[1:]}\nInstead: about {BUILDS['cuda']}", flush=True)
+    return "any"
 
 
 def has_gpu() -> bool:
@@ -232,8 +235,14 @@ def _runnable(script: bytes) -> bytes:
     return script
 
 
-def _run(*command: str | Path, **options: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([os.fspath(part) for part in command], env=_environment(os.environ), text=True, check=False, **options)
+def _run(
+    *command: str | Path, stdout: int | None = None, stderr: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    words = [os.fspath(part) for part in command]
+    variables = _environment(os.environ)
+    return subprocess.run(
+        words, env=variables, stdout=stdout, stderr=stderr, text=True, errors="surrogateescape", check=False
+    )
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -241,10 +250,9 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in ELSEWHERE} | {"PIP_USER": "0"}
 
 
-def _succeeds(*command: str | Path, quiet: bool = True) -> bool:
-    silence = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} if quiet else {}
+def _succeeds(*command: str | Path) -> bool:
     try:
-        return _run(*command, **silence).returncode == 0
+        return _run(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
     except OSError:
         return False
 

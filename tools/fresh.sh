@@ -49,9 +49,9 @@ if [ -n "${PIP_CERT:-${SSL_CERT_FILE:-}}" ]; then
     set -- "$@" PIP_CERT=/home/certificates.pem
 fi
 inside() { chroot "$root" /usr/bin/env -i "$@"; }
-megabytes() { du -sm "$root/home/$1" | cut -f1; }
+megabytes() { du -smx "$root/home/$1" | cut -f1; }
 mkdir "$root/home/cache"
-echo "A bare Debian (${SUITE:-bookworm}) in $(($(seconds) - start)) s: $(inside "$@" python3 --version), $(du -sm "$root" | cut -f1) MB"
+echo "A bare Debian (${SUITE:-bookworm}) in $(($(seconds) - start)) s: $(inside "$@" python3 --version), $(du -smx "$root" | cut -f1) MB"
 
 for target in ${TARGETS:-demo}; do
     start=$(seconds)
