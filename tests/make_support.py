@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -69,14 +69,14 @@ class Index:
     """A simple index in a folder: real wheels, a page for each package."""
 
     folder: Path
-    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         return self.folder.as_uri()
 
     def add(self, name: str, version: str, requires: Sequence[str] = ()) -> None:
-        wheel = self.folder / name / f"{name}-{version}-py3-none-any.whl"
+        page_name = name.replace("_", "-")
+        wheel = self.folder / page_name / f"{name}-{version}-py3-none-any.whl"
         wheel.parent.mkdir(parents=True, exist_ok=True)
         info = f"{name}-{version}.dist-info"
         needs = "".join(f"Requires-Dist: {one}\n" for one in requires)
@@ -91,14 +91,12 @@ class Index:
                 archive.writestr(path, text)
             rows = [f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in files.items()]
             archive.writestr(f"{info}/RECORD", "".join([*rows, f"{info}/RECORD,,\n"]))
-        self.files[f"/{name}/{wheel.name}"] = wheel.read_bytes()
         pages = [
             f'<a href="{path.name}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a>'
             for path in sorted(wheel.parent.glob("*.whl"))
         ]
         page = f"<!DOCTYPE html><html><body>{''.join(pages)}</body></html>"
         (wheel.parent / "index.html").write_text(page)
-        self.files[f"/{name}/"] = page.encode()
 
 
 def _hash(text: str) -> str:

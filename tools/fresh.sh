@@ -38,7 +38,7 @@ mount --make-rslave "$root/dev"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 git clone --quiet "$project" "$root/home/hearlab"
 # Certificates that the environment names come along.
-set -- "PATH=/usr/sbin:/usr/bin:/sbin:/bin" "PIP_CACHE_DIR=/home/cache"
+set -- "PATH=/usr/sbin:/usr/bin:/sbin:/bin" "PIP_LOG=/home/pip.log"
 for name in http_proxy https_proxy no_proxy PIP_PROXY PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST \
     PIP_DEFAULT_TIMEOUT TORCH TORCH_INDEX; do
     eval "value=\${$name:-}"
@@ -49,13 +49,18 @@ if [ -n "${PIP_CERT:-${SSL_CERT_FILE:-}}" ]; then
     set -- "$@" PIP_CERT=/home/certificates.pem
 fi
 inside() { chroot "$root" /usr/bin/env -i "$@"; }
-megabytes() { du -smx "$root/home/$1" | cut -f1; }
-mkdir "$root/home/cache"
+touch "$root/home/pip.log"
+downloaded() {
+    awk '/ Downloading .*[(].* (bytes|kB|MB|GB)[)]/ {
+        unit = $NF; sub("[)]", "", unit); number = $(NF - 1); sub("[(]", "", number)
+        sum += number * (unit == "GB" ? 1e3 : unit == "MB" ? 1 : unit == "kB" ? 1e-3 : 1e-6)
+    } END { printf "%.0f", sum }' "$root/home/pip.log"
+}
 echo "A bare Debian (${SUITE:-bookworm}) in $(($(seconds) - start)) s: $(inside "$@" python3 --version), $(du -smx "$root" | cut -f1) MB"
 
 for target in ${TARGETS:-demo}; do
     start=$(seconds)
-    before=$(megabytes cache)
+    before=$(downloaded)
     if ! inside "$@" make -C /home/hearlab "$target" 2>"$folder/errors"; then
         # What make asks for in its one line is installed, and then it has to work.
         cat "$folder/errors"
@@ -64,5 +69,5 @@ for target in ${TARGETS:-demo}; do
         inside "$@" DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "$package" >/dev/null
         inside "$@" make -C /home/hearlab "$target"
     fi
-    echo "make $target: $(($(seconds) - start)) s, $(($(megabytes cache) - before)) MB downloaded by pip, .venv $(megabytes hearlab/.venv) MB"
+    echo "make $target: $(($(seconds) - start)) s, $(($(downloaded) - before)) MB downloaded by pip, .venv $(du -smx "$root/home/hearlab/.venv" | cut -f1) MB"
 done
