@@ -168,5 +168,11 @@ def small_project(folder: Path, **variables: str) -> Project:
     (folder / "constraints.txt").write_text("numpy==2.1\ntorch==2.13.0\n")
     (folder / "backend.py").write_text(BACKEND)
     (folder / "src/hearlab/__init__.py").write_text(PROGRAM)
-    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": usual.address, "TORCH_INDEX": cpu.address}
+    # Never into the Python that runs the tests, whatever is wrong.
+    settings = {
+        "PIP_REQUIRE_VIRTUALENV": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": usual.address,
+        "TORCH_INDEX": cpu.address,
+    }
     return Project(folder, {**settings, "HOME": os.fspath(folder.parent), **variables})

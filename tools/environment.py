@@ -246,9 +246,9 @@ def _run(
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    # Said as 0, since a configuration file may say 1; sources are built in one way by every release of pip.
+    """For pip and Python: 0 is said, since a file of pip's may say 1; no other Python gets packages."""
     kept = {name: value for name, value in variables.items() if name not in ELSEWHERE}
-    return kept | {"PIP_USER": "0", "PIP_USE_PEP517": "1"}
+    return kept | {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "1", "PIP_USE_PEP517": "1"}
 
 
 def _succeeds(*command: str | Path) -> bool:
