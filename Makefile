@@ -1,10 +1,11 @@
 # make demo: set everything up and run the whole pipeline on the embedded demo data set
 # make test: set everything up and run the tests
 SHELL := /bin/sh
-# PYTHONHOME is of another Python: no program of the environment would start.
+# What is of another Python, or has pip install elsewhere.
+unexport PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
+export PIP_USER := 0
 PYTHON ?= $(shell unset PYTHONHOME PYTHONPATH; for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
-unexport PYTHONHOME
 # Which build of PyTorch an empty environment gets on Linux: auto (CUDA where there is an NVIDIA GPU), cpu or cuda.
 TORCH ?= auto
 $(if $(filter auto cpu cuda,$(TORCH)),,$(error TORCH=$(TORCH): auto, cpu or cuda))

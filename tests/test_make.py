@@ -46,11 +46,6 @@ def emptied(made: Project, folder: Path) -> Project:
     return project
 
 
-def without_pip(packages: Path) -> None:
-    for path in packages.glob("pip*"):
-        shutil.rmtree(path)
-
-
 def cut_in_packages(packages: Path) -> None:
     """As pip leaves them when it is killed: no command, no record, a short file, a missing one."""
     (packages.parents[2] / "bin/dvc").unlink()
@@ -79,7 +74,6 @@ def no_hearlab(packages: Path) -> None:
 
 
 CUTS: dict[str, Callable[[Path], object]] = {
-    "no pip": without_pip,
     "pip without its record": lambda packages: next(packages.glob("pip-*/RECORD")).unlink(),
     "no pyvenv.cfg": lambda packages: (packages.parents[2] / "pyvenv.cfg").unlink(),
     "python leads nowhere": python_gone,
