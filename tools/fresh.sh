@@ -17,7 +17,7 @@ if ! command -v debootstrap >/dev/null; then
 fi
 # All mounts are in a namespace of their own: they go with the last process, whatever ends it.
 if [ "${FRESH_NAMESPACE:-}" != yes ]; then
-    FRESH_NAMESPACE=yes exec unshare --mount --pid --fork --kill-child "$0" "$@"
+    FRESH_NAMESPACE=yes exec unshare --mount --pid --fork --kill-child sh "$0" "$@"
 fi
 folder=$(mktemp -d "${TMPDIR:-/tmp}/hearlab-fresh-XXXXXX")
 root=$folder/debian
