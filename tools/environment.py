@@ -25,7 +25,7 @@ CONSTRAINTS = Path("constraints.txt")
 LONGEST_FIRST_LINE = 127  # of a script, that every kernel reads
 # What has pip install elsewhere, or Python look elsewhere. Index, proxy, cache and certificates are the user's.
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PYTHONPATH", "PYTHONHOME")
-# On Linux PyPI's torch brings CUDA. What make demo and make test download, in all (tests/test_make_sizes.py).
+# On Linux PyPI's torch brings CUDA. What make demo and make test download, in all (docs/notes/fresh-machine.md).
 BUILDS = {
     "cpu": "0.6 GB to download, with PyTorch for CPUs (TORCH=cuda: for NVIDIA GPUs)",
     "cuda": "3.2 GB to download, with PyTorch for NVIDIA GPUs (TORCH=cpu: for CPUs, 0.6 GB)",
