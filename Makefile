@@ -1,24 +1,39 @@
 # make demo: set everything up and run the whole pipeline on the embedded demo data set
 # make test: set everything up and run the tests
 SHELL := /bin/sh
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+# What is of another Python, or has pip install elsewhere.
+unexport PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON
+export PIP_USER := 0
+PYTHON ?= $(shell unset PYTHONHOME PYTHONPATH; for p in python3.13 python3.12 python3.11 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+# Which build of PyTorch an empty environment gets on Linux: auto (CUDA where there is an NVIDIA GPU), cpu or cuda.
+TORCH ?= auto
+$(if $(filter auto cpu cuda,$(TORCH)),,$(error TORCH=$(TORCH): auto, cpu or cuda))
+# Where PyTorch's builds for CPUs are.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+export TORCH TORCH_INDEX
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
-# Where the environment is at home: its scripts and the editable install name this folder.
-FOLDER := $(VENV)/.folder
+# Python may be another since, the folder may have been moved, and another PyTorch may be wanted.
 ifneq ($(wildcard $(INSTALLED)),)
-ifneq ($(shell cat $(FOLDER) 2>/dev/null),$(CURDIR))
+STATE := $(shell TORCH='$(TORCH)' $(BIN)/python -I tools/environment.py state 2>/dev/null)
+ifeq ($(STATE),moved)
 MOVED := mend
+else ifneq ($(STATE),ready)
+STALE := again
 endif
 endif
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Packages of one's own may be on PYTHONPATH; none of them hides one of the environment.
+ifneq ($(PYTHONPATH),)
+OWN_PATH := $(PYTHONPATH)
+export PYTHONPATH = $(shell echo "$(CURDIR)"/$(VENV)/lib/python3*/site-packages):$(OWN_PATH)
+endif
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo site test test-slow soak lint format scores mlflow bench bench-scaling peer clean help mend
+.PHONY: demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -70,13 +85,17 @@ bench-scaling: $(INSTALLED)
 peer: $(INSTALLED)
 	@python benchmarks/peer.py
 
+# make demo (TARGETS="demo test": both) in a bare Debian that is made for it; as root, with debootstrap.
+fresh:
+	@sh tools/fresh.sh
+
 # What can be made again: the environment and caches. Data, results and the DVC cache stay.
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
-	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen"
+	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen (TORCH=cpu, TORCH=cuda)"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make soak    random actions against runs from nothing (MINUTES=60 SEED=7)"
@@ -87,23 +106,14 @@ help:
 	@echo "make mlflow  all runs in MLflow's user interface"
 	@echo "make clean   remove the environment and caches"
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "HearLab needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "Creating the environment in $(VENV) with $(PYTHON)"
-	@$(PYTHON) -m venv $(VENV)
-
 # After the folder was moved or copied.
-mend: | $(BIN)/python
+mend:
 	@echo "Mending the environment in $(VENV): it was made in another folder"
-	@$(BIN)/python tools/mend_environment.py
+	@$(BIN)/python -I tools/environment.py mend
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python $(MOVED)
-	@echo "Installing HearLab and what it needs (a minute or two)"
-	@$(PIP_INSTALL) --editable ".[pipeline,music]"
-	@echo "$(CURDIR)" >$(FOLDER)
-	@touch $@
+$(INSTALLED): pyproject.toml constraints.txt $(STALE) | $(MOVED)
+	@test -n "$(PYTHON)" || { echo "HearLab needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" tools/environment.py install pipeline,music
 
 $(INSTALLED_DEV): $(INSTALLED)
-	@echo "Installing the test tools"
-	@$(PIP_INSTALL) --editable ".[pipeline,music,remotes,postgresql,dev]"
-	@touch $@
+	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev

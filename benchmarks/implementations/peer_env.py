@@ -27,9 +27,8 @@ def peer_python(folder: Path = FOLDER, requirements: Path = REQUIREMENTS) -> Pat
         return python
     print(f"Installing pyclarity into {folder} (once, a minute or two)", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = (sys.executable, BENCHMARKS.parent / "tools/environment.py", "pip", folder)
+    subprocess.run([*pip, "install", "--no-deps", "--requirement", requirements], check=True)
     (folder / ".gitignore").write_text("*\n")
-    install = ("install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement", requirements)
-    subprocess.run([python, "-m", "pip", *install], check=True)
     stamp.write_text(wanted)
     return python
