@@ -54,8 +54,9 @@ def link_outputs(root: Path, out: Path, folders: Sequence[str], files: Iterable[
         status = os.stat(memo.root / name)
         count, size = count + 1, size + status.st_size
         if memo.store.is_known(file.md5, status):
-            memo.notes.note(name, status, file.md5)
             known[name] = file.md5, status
+            if memo.notes.md5(name, status) != file.md5:
+                memo.notes.note(name, status, file.md5)
     memo.notes.save()
     if memo.cache is not None and (size >= dvc_state.LEAST_BYTES or count >= MANY_FILES):
         dvc_state.note_md5(memo.root, known)

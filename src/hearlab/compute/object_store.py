@@ -162,7 +162,8 @@ class ObjectStore:
             with contextlib.suppress(OSError):
                 os.chmod(target, 0o444)
         if stamp(status) == stamp(read):
-            self._notes.note(_note_name(md5), status, md5)
+            if not self.is_known(md5, status):
+                self._notes.note(_note_name(md5), status, md5)
         elif self.is_wrong(md5):
             self.set_aside(md5)
             raise InputError(path, "changed while it was linked", advice="try again when nothing writes there")

@@ -244,7 +244,7 @@ def test_their_stages_run_only_when_asked_for_and_confined(
     [
         (SPEECH, "data/demo/inputs/clarity_data/metadata", "listeners.json"),
         (SPEECH, "data/demo/scene_lists/scenes.dev.json", None),
-        (MUSIC, "data/demo/inputs/cadenza_data", "task1/metadata/musdb18hq/musdb18.valid.json"),
+        (MUSIC, "data/demo/inputs/cadenza_data/task1/metadata", "musdb18hq/musdb18.valid.json"),
     ],
 )
 def test_lists_altered_on_the_remote(
