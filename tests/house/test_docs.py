@@ -20,9 +20,10 @@ OTHERS = {
     "render_scenes.py": "a script of the published recipes",
     "enhance.py": "a script of the published recipes",
     "evaluate.py": "a script of the published recipes",
+    "hearlab.toml": "settings of a machine",
 }
 # Dotted names that are no modules.
-TAGS = {"hearlab.identity": "a tag in MLflow"}
+TAGS = {"hearlab.identity": "a tag in MLflow", "hearlab.toml": "a file"}
 
 CODE_PATH = re.compile(r"(?<![\w/.{<-])((?:[\w-]+/)*[\w-]+\.(?:py|sh|toml))\b")
 DOTTED = re.compile(r"(?<![\w./-])(hearlab(?:\.[A-Za-z_]\w*)+)(?!\.?/)")
