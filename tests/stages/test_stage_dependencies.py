@@ -26,6 +26,7 @@ HARMLESS = (
     "hearlab.files",  # reads and writes what it is given; the layout of JSON in metrics/ is fixed by their tests
     "hearlab.named",
     "hearlab.names",  # what it does not refuse, it gives back as it is
+    "hearlab.ranges",  # they only refuse
     "hearlab.datasets.scene_lists",  # the same
     "hearlab.compute",  # where and when units run
     "hearlab.versions",  # git and DVC
