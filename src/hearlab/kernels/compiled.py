@@ -36,7 +36,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # Numba compiles again when the function's own file has changed; here the files of what is compiled into it count,
     # too. Numba has no public way to say so, or to check what it reads; tests fail when it changes the private one.
     try:
-        stamp = _stamp(compiled_sources(source))
+        stamp = _stamp(compiled_sources(source)) if source.is_file() else ""
         # What a module of others imports is not known: its code is for that very file.
         result._cache = CodeFiles(function, stamp if source.is_relative_to(PACKAGE) else f"{stamp} {source}")
     except RuntimeError:  # no folder can be written to
