@@ -37,6 +37,7 @@ def test_a_small_tree(benchmarks: Path, tmp_path: Path) -> None:
         "packed",
         "links",
         "stage",
+        "prepare",
     ]
     rows = {row["name"]: row for row in results["rows"]}
     assert all(rows[name]["clock"] > 0 for name in ("dvc add", "dvc push, all", "clone: dvc pull, all"))

@@ -53,8 +53,10 @@ PROGRAM = """
         import program
         stages.STAGES["disk"] = (0,)
         sys.modules["hearlab.stages.disk"] = program
+        code = cli.main(["stage", "disk"])
+        if len(sys.argv) == 1:
+            sys.exit(code)
         # Each run is a process, but not one that imports and reads all source again.
-        cli.main(["stage", "disk"])
         for folder in sys.stdin:
             if (child := os.fork()) == 0:
                 os.chdir(folder.strip())
