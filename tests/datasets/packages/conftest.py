@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from full_size_support import pack
+
+import damaged_files
+from pipeline_support import make_project
 
 SMALL_DISK = 2 << 20
 
@@ -13,15 +15,17 @@ SMALL_DISK = 2 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """An empty disk of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if shutil.which("mount") is None:
-        pytest.skip("needs the mount command to make a small disk")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small tmpfs (root): {mounted.stderr.strip()}")
-    try:
+    with damaged_files.small_disk(tmp_path / "disk", SMALL_DISK) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the results of the smaller demo."""
+    return make_project(tmp_path_factory.mktemp("demo") / "hearlab")
+
+
+@pytest.fixture(scope="module")
+def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's data as small packages."""
+    return pack(demo, tmp_path_factory.mktemp("packages"))

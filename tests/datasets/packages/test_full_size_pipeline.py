@@ -12,22 +12,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from full_size_support import CLARITY, CORE, DEMO_SCENES, clarity_project, get, pack
+from full_size_support import CLARITY, CORE, DEMO_SCENES, clarity_project, get
 from package_miniatures import CONTENTS
 
-from pipeline_support import PAIRS, SONG_PAIRS, make_project, ran, run
+from pipeline_support import PAIRS, SONG_PAIRS, ran, run
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("demo") / "hearlab")
-
-
-@pytest.fixture(scope="module")
-def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(demo, tmp_path_factory.mktemp("packages"))
 
 
 def metrics(folder: Path, name: str) -> dict[str, object]:

@@ -10,25 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from full_size_support import CLARITY, CORE, clarity_project, get, pack
+from full_size_support import CLARITY, CORE, clarity_project, get
 
 from hearlab.files import md5_of
-from pipeline_support import make_project, run
+from pipeline_support import run
 
 pytestmark = pytest.mark.slow
 
 OTHER_DISK = Path("/dev/shm")
 MUSIC = ("musdb18hq", "cad1-metadata")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("demo") / "hearlab")
-
-
-@pytest.fixture(scope="module")
-def packages(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(demo, tmp_path_factory.mktemp("packages"))
 
 
 def content(home: Path) -> dict[str, tuple[int, str]]:
