@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(
     dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(Path(__file__).with_name("none")))
 )
+
+
+OTHER_DISK = Path("/dev/shm")
 
 
 def _reference(part: str) -> Path:
@@ -41,3 +46,12 @@ def golden() -> Path:
 def real_data() -> Path:
     """The real scene's data root: the folder that holds hrir/, dev/, train/ and metadata/."""
     return _reference("real") / "clarity_data"
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`."""
+    if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip(f"{OTHER_DISK} is no other file system than {tmp_path}")
+    with tempfile.TemporaryDirectory(dir=OTHER_DISK, prefix="hearlab-test-") as folder:
+        yield Path(folder)

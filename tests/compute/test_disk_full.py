@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from damaged_files import small_disk
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = os.sysconf("SC_PAGE_SIZE")
 DISK = 2 << 20
@@ -164,23 +166,13 @@ class Disk:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     root, programs = tmp_path / "disk", tmp_path / "programs"
-    root.mkdir()
     programs.mkdir()
     (programs / "program.py").write_text(textwrap.dedent(PROGRAM))
-    if shutil.which("mount") is None:
-        pytest.skip("needs the mount command to make a small disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(root)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small tmpfs (root): {mounted.stderr.strip()}")
-    made = Disk(root, programs)
-    try:
+    with small_disk(root, DISK):
+        made = Disk(root, programs)
         yield made
-    finally:
         if made.starter is not None:
             made.starter.communicate()
-        subprocess.run(["umount", str(root)], check=True)
 
 
 def check_message(done: subprocess.CompletedProcess[str]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ FILES = {
     "dev/rooms/rpf/R1.rpf": "a room",
     "dev/scenes/S1_mix_CH1.wav": "a scene",
 }
-OTHER_DISK = Path("/dev/shm")
 Unpacked = Callable[[Path], Path]
 
 
@@ -54,14 +52,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     monkeypatch.setattr(notes, "md5_of", lambda path: names.append(os.fspath(path)) or md5_of(path))
     return names
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip(f"{OTHER_DISK} is no other file system than {tmp_path}")
-    with tempfile.TemporaryDirectory(dir=OTHER_DISK, prefix="hearlab-test-") as folder:
-        yield Path(folder)
 
 
 INPUTS = Path("data/clarity/inputs/clarity_data")

@@ -289,6 +289,11 @@ def test_no_damage_to_a_record_is_logged(tmp_path: Path) -> None:
             if path.is_dir():
                 path.rmdir()
             path.write_bytes(content)
+        path.unlink()
+        os.mkfifo(path)  # whoever opened it would wait for ever
+        assert len(records.sound_and_damaged(tmp_path)[1]) == 1
+        path.unlink()
+        path.write_bytes(content)
     assert records.waiting(tmp_path) == [record]
 
 

@@ -158,7 +158,7 @@ def _read(folder: Path) -> Record:
 
 
 def _md5s(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())  # a pipe would never end
     return {path.relative_to(folder).as_posix(): md5_of(path) for path in files}
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from pipeline_support import run
 
 pytestmark = pytest.mark.slow
 
-OTHER_DISK = Path("/dev/shm")
 MUSIC = ("musdb18hq", "cad1-metadata")
 
 
@@ -85,14 +82,6 @@ def test_no_command_of_dvc_or_git_reaches_the_packages(
     do(*CLARITY, "prepare")
     table = ("--catalogue", str(packages / "packages.toml"))
     assert do("hearlab", "data", "check", "--deep", CORE, *MUSIC, *table).count(": complete") == 3
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    if not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip(f"{OTHER_DISK} is no other file system than {tmp_path}")
-    with tempfile.TemporaryDirectory(dir=OTHER_DISK, prefix="hearlab-test-") as folder:
-        yield Path(folder)
 
 
 def test_packages_on_another_disk_are_not_copied(
