@@ -213,7 +213,7 @@ def test_passing_errors_are_tried_again_and_others_are_not(site: Site, fetch: Fe
 def archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("archive/data", "weights" * 1000)
+        file.writestr(zipfile.ZipInfo("archive/data"), "weights" * 1000)
     return buffer.getvalue()
 
 
