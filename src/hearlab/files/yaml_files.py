@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 from hearlab.errors import InputError
+from hearlab.files.libyaml import NotPlainYaml, read_plain_yaml
 from hearlab.files.reading import DEEPEST, TOO_DEEP, Unfit, check_values, decoded, read_bytes
 
 # Parameters and dvc.lock have at most some 50 kB, 4,000 values, entries one; a megabyte takes ten seconds to read.
@@ -43,20 +46,27 @@ def read_yaml(
     return content
 
 
-def parse_yaml(content: bytes | None) -> Any:
-    """The value of a YAML text; None where it is absent or is nothing that `read_yaml` takes."""
+def parse_yaml(content: bytes | None, *, generated: bool = False) -> Any:
+    """The value of a YAML text; None where it is absent or is nothing that `read_yaml` takes.
+
+    Args:
+        content: the text.
+        generated: a program has written it, so that it may be read fast: of what is not valid YAML something may pass.
+    """
     try:
-        return None if content is None or len(content) > MOST_YAML else _load_yaml(content, "")
+        return None if content is None or len(content) > MOST_YAML else _load_yaml(content, "", generated=generated)
     except InputError:
         return None
 
 
-def _load_yaml(content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError) -> Any:
+def _load_yaml(
+    content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError, *, generated: bool = False
+) -> Any:
     from ruamel.yaml.error import MarkedYAMLError  # not needed by most commands
 
     text = decoded(content, where, error)
     try:
-        return copy.deepcopy(_value(text))
+        return copy.deepcopy(_value(text, generated))
     except Unfit as problem:
         raise error(where, *problem.args) from None
     except RecursionError:
@@ -71,15 +81,38 @@ def _load_yaml(content: bytes, where: str | os.PathLike[str], error: type[InputE
 
 
 @functools.lru_cache(maxsize=8)
-def _value(text: str) -> Any:
+def _value(text: str, generated: bool = False) -> Any:
     """A stage asks for params.yaml and dvc.lock several times, and to read one takes a good part of a second."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)  # pure: the errors name the line in the same way everywhere
     yaml.Composer = _bounded_composer()
-    value = yaml.load(text)
+    value: Any = None
+    if generated:
+        with contextlib.suppress(NotPlainYaml):
+            value = read_plain_yaml(text, _scalar_of(yaml), MOST_NODES)
+    if value is None:
+        value = yaml.load(text)
     check_values(value, finite=False)
     return value
+
+
+def _scalar_of(yaml: Any) -> Callable[[str], Any]:
+    """Gives the value of what is written without quotes."""
+    from ruamel.yaml.nodes import ScalarNode
+
+    resolver, constructor = yaml.resolver, yaml.constructor
+
+    def scalar(text: str) -> Any:
+        tag = resolver.resolve(ScalarNode, text, (True, False))
+        kind = str(tag).rpartition(":")[2]
+        if kind == "str":
+            return text
+        if kind not in ("null", "bool", "int", "float") or len(text) > LONGEST_NUMBER:
+            raise NotPlainYaml
+        return constructor.construct_object(ScalarNode(tag, text))
+
+    return scalar
 
 
 @functools.cache
