@@ -48,7 +48,7 @@ test: $(INSTALLED_DEV)
 	@pytest -n 2 -m "not slow" tests
 
 test-slow: $(INSTALLED_DEV)
-	@pytest -n 2 --dist loadfile -m slow tests
+	@pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow tests
 
 # Random actions, each followed by a run that is compared with one from nothing (docs/reliability.md).
 soak: $(INSTALLED_DEV)

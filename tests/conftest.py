@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reference_material import REFERENCE
+from slow_order import LONGEST_FIRST
 
 # What a script starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,6 +22,12 @@ os.environ.update(
 
 
 OTHER_DISK = Path("/dev/shm")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    place = {folder / f"{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def _reference(part: str) -> Path:
