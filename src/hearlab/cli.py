@@ -18,6 +18,7 @@ from typing import Any, TextIO, cast
 import hearlab.commands
 from hearlab.errors import InputError
 from hearlab.files import MOST_YAML, check_merged
+from hearlab.kernels.arithmetic import fix
 from hearlab.secrets import hide
 from hearlab.source import run_checkout
 from hearlab.text import encodable, printable_lines
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
+    fix()  # before numpy is imported
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         for name in filter(os.path.isfile, MERGED):

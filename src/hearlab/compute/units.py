@@ -14,6 +14,7 @@ from typing import Any
 
 from hearlab.compute.code_identity import code_identity
 from hearlab.compute.identity import Identities
+from hearlab.kernels.arithmetic import is_native
 
 GIBIBYTE = 1 << 30
 # Units of a group that one worker gets at a time: few, so that a lost worker costs little and all end together.
@@ -38,6 +39,7 @@ class Unit:
         light: whether it takes less time than sending it to another process would: it never goes to Ray.
         resumes: whether the function goes on from a checkpoint of its own. Then it gets the unit's key as the argument
             `key`, to know it by; without that argument it must begin anew.
+        native: it computes in the machine's own way (`hearlab.kernels.arithmetic`): the last bits may depend on that.
         group: neighbours in the list that name the same group share work and run one after the other in one process.
     """
 
@@ -52,6 +54,7 @@ class Unit:
     light: bool = False
     resumes: bool = False
     group: str | None = None
+    native: bool = False
 
     def code_identity(self) -> str:
         """Hash of the code that this unit can reach."""
@@ -74,6 +77,8 @@ class Unit:
             "arguments": self.arguments,
             "inputs": dict(zip(self.inputs, contents, strict=True)),
             "outputs": self.outputs,
+            # What is computed in one way is not taken for what is computed in the other.
+            **({"arithmetic": "native"} if self.native or is_native() else {}),
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest(), contents

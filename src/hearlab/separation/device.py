@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hearlab.errors import ParameterError
+from hearlab.kernels.arithmetic import fixed_variables
 from hearlab.separation.torch_audio import require_torch
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ def repeatable(threads: int | None) -> Iterator[None]:
             this fixes their number; None leaves torch's number as it is.
     """
     torch = require_torch()
-    before = torch.get_num_threads()
+    before, free = torch.get_num_threads(), not fixed_variables()
     settings: list[tuple[Callable[[Any], None], Any, Any]] = [  # how each is set, what is wanted, and what it was
         (torch.set_num_threads, before if threads is None else threads, before),
         (torch.set_default_dtype, torch.float32, torch.get_default_dtype()),
         (torch.set_deterministic_debug_mode, "default", torch.get_deterministic_debug_mode()),
         (torch.set_float32_matmul_precision, "highest", torch.get_float32_matmul_precision()),
-        (torch.backends.mkldnn.set_flags, True, torch.backends.mkldnn.enabled),
+        # oneDNN and NNPACK choose their loops by processor and cache; with MKL told to be compatible the rest does not.
+        (torch.backends.mkldnn.set_flags, free, torch.backends.mkldnn.enabled),
+        (torch.backends.nnpack.set_flags, free, _nnpack_enabled()),
         (torch.set_flush_denormal, False, _flushes_denormals()),
         *((partial(torch.set_autocast_enabled, kind), False, torch.is_autocast_enabled(kind)) for kind in KINDS),
     ]
@@ -81,6 +84,14 @@ def repeatable(threads: int | None) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         yield
+
+
+def _nnpack_enabled() -> bool:
+    """Torch has no way to ask; setting it tells what it was."""
+    torch = require_torch()
+    (before,) = torch.backends.nnpack.set_flags(True)
+    torch.backends.nnpack.set_flags(before)
+    return bool(before)
 
 
 def _flushes_denormals() -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hearlab.errors import InputError, ParameterError
+from hearlab.kernels.arithmetic import fixed_variables
 from hearlab.separation.checkpoints import opened, sealed
 from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
@@ -310,7 +311,7 @@ def _identity(
     torch = require_torch()
     fingerprints = [fingerprint(source, TARGETS) for source in (songs, validation)]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    machine = [torch.__version__, torch.get_num_threads(), device.type, name]
+    machine = [torch.__version__, torch.get_num_threads(), device.type, name, sorted(fixed_variables().items())]
     run = [key, target, list(TARGETS), dataclasses.asdict(settings), fingerprints, machine]
     return hashlib.sha256(json.dumps(run).encode()).hexdigest()
 

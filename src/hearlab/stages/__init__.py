@@ -24,8 +24,11 @@ from hearlab.compute.timings import timed
 from hearlab.compute.unchanged import StageWatch, covered
 from hearlab.compute.units import Unit
 from hearlab.errors import ParameterError
+from hearlab.kernels.arithmetic import is_native, machine
 from hearlab.params import Params, load_params
 from hearlab.stages.common import workspace
+from hearlab.stages.machine_record import digest_of_files, digest_of_units, digest_of_work, note_machine
+from hearlab.systems.base import is_native_system
 
 # Stage name -> how many arguments may follow it.
 STAGES = {
@@ -43,6 +46,11 @@ STAGES = {
     "score_music": (0,),
     "track": (0,),
 }
+
+ENHANCING = ("enhance_speech", "enhance_music")
+NETWORKS = ("train_separator", "separate_music")
+DEMO_FOLDERS = {"prepare": "clarity", "prepare_music": "cadenza"}  # what is synthesised, in a Workspace
+NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
@@ -70,7 +78,8 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             wanted=" or ".join(map(str, STAGES[name])),
         )
     parts = [part for part in ("units", "folder", "check", "finish", "run") if hasattr(_module(name), part)]
-    began = StageWatch(name, *arguments[:1], functions=[f"{_module(name).__name__}:{part}" for part in parts])
+    functions = [f"{_module(name).__name__}:{part}" for part in parts]
+    began = StageWatch(name, *arguments[:1], functions=functions)
     params = load_params()
     with timed("@".join((name, *arguments)), params.dataset, Path.cwd()):
         if has_units(name):
@@ -80,7 +89,26 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
                 _module(name).run(params, *arguments)
         folder = _optional(name, "folder", params, *arguments) if has_units(name) else None
         set_aside_wrong_objects(Path.cwd(), "@".join((name, *arguments)), folder)
+        _note_machine(name, params, began, functions, *arguments)
         began.check()  # the last of all: what DVC notes of parameters and data, it reads after this
+
+
+def _note_machine(name: str, params: Params, began: StageWatch, functions: Sequence[str], *arguments: str) -> None:
+    """Note what kind of machine has computed here; stages that only build lists or link files compute nothing."""
+    native = is_native() or (name in ENHANCING and is_native_system(params.enhance.system))
+    if has_units(name):
+        index = index_file(name, params, *arguments)
+        work, result = digest_of_units(index)
+    elif name in DEMO_FOLDERS and params.dataset == "demo":
+        code = began.code.code(None, tuple(functions)).identity
+        work = digest_of_work(code, params.data.model_dump(mode="json"), params.data_seed)
+        result = digest_of_files(getattr(workspace(params), DEMO_FOLDERS[name]).root)
+    else:
+        return
+    here = machine(native=native)
+    if name in NETWORKS and params.separate.device != "cpu" and NVIDIA.exists():
+        here["gpu"] = "CUDA"
+    note_machine("@".join((name, *arguments)), work, result, here)
 
 
 def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) -> None:

@@ -15,7 +15,7 @@ from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
-from hearlab.systems.base import check_music_output, seeded, shared_system, system_arguments
+from hearlab.systems.base import check_music_output, is_native_system, seeded, shared_system, system_arguments
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
@@ -59,6 +59,7 @@ def units(params: Params) -> list[Unit]:
                 inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
                 outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
                 code=(system["system"],),
+                native=is_native_system(system["system"]),
                 memory=memory[song.name],
             )
         )

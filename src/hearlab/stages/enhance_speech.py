@@ -14,7 +14,7 @@ from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_
 from hearlab.listeners import listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, workspace
-from hearlab.systems.base import check_speech_output, seeded, shared_system, system_arguments
+from hearlab.systems.base import check_speech_output, is_native_system, seeded, shared_system, system_arguments
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def units(params: Params) -> list[Unit]:
             inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
             outputs=(enhanced_file(Path(), scene, listener.id).name,),
             code=(system["system"],),
+            native=is_native_system(system["system"]),
         )
         for scene, listener in scene_listener_pairs(params)
     ]

@@ -19,6 +19,7 @@ import numpy as np
 from hearlab.arrays import Array
 from hearlab.audio import check_signal
 from hearlab.errors import InputError, ParameterError
+from hearlab.kernels.arithmetic import own_system_is_native
 from hearlab.listeners import Listener
 from hearlab.params import Enhance
 
@@ -109,6 +110,11 @@ def system_arguments(enhance: Enhance) -> dict[str, str]:
     own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
     constructor = {**enhance.model_dump(include=own), **enhance.params}
     return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+
+
+def is_native_system(system: str) -> bool:
+    """Whether a system computes as fast as the machine can: one's own does, unless HEARLAB_NATIVE=0."""
+    return not system.startswith("hearlab.") and own_system_is_native()
 
 
 @functools.lru_cache(maxsize=1)

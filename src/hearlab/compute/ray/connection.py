@@ -20,6 +20,7 @@ from ray._private import ray_constants
 
 from hearlab.compute.ray.own_folder import own_folder
 from hearlab.errors import InputError
+from hearlab.kernels.arithmetic import variables_here
 from hearlab.secrets import hide
 
 # The cluster's head is taken for lost after this many failed connections, this many seconds apart.
@@ -54,7 +55,7 @@ def connected(workers: int, stage: str) -> Iterator[None]:
         "logging_level": "ERROR",
         "configure_logging": False,
         "namespace": f"hearlab-{uuid.uuid4().hex[:8]}",
-        "runtime_env": {"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
+        "runtime_env": {"env_vars": {**dict.fromkeys(THREAD_VARIABLES, "1"), **variables_here()}},
     }
     temporary = None
     try:
