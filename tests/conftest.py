@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from hearlab.kernels.arithmetic import fix
 from reference_material import REFERENCE
 from slow_order import LONGEST_FIRST
+
+# As the hearlab command does, before anything imports numpy.
+fix()
 
 # What a script starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

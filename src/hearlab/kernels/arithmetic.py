@@ -21,6 +21,13 @@ from typing import Any
 NATIVE = "HEARLAB_NATIVE"
 # Set by `fix`, for processes that a process with fixed arithmetic starts: what was set before.
 FIXED = "HEARLAB_FIXED"
+VARIABLES = (
+    "NPY_DISABLE_CPU_FEATURES",
+    "OPENBLAS_CORETYPE",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ATEN_CPU_CAPABILITY",
+)
 X86 = ("x86_64", "AMD64")
 LEVEL_3 = {"avx2", "fma", "bmi2", "movbe", "f16c", "abm"}
 LEVEL_2 = {"sse4_2", "ssse3", "popcnt", "cx16"}
@@ -49,7 +56,7 @@ def fixed_variables() -> dict[str, str]:
         return {}
     values = {"NPY_DISABLE_CPU_FEATURES": _numpy_features(), "MKL_CBWR": "COMPATIBLE"}
     if processor_level() >= 3:
-        values |= {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2"}
+        values |= {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
     return {name: value for name, value in values.items() if value}
 
 
@@ -67,7 +74,7 @@ def release() -> None:
     """Undo `fix`, for libraries that are not imported yet."""
     before = os.environ.pop(FIXED, None)
     if before is not None:
-        for name in ("NPY_DISABLE_CPU_FEATURES", "MKL_CBWR", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY"):
+        for name in VARIABLES:
             os.environ.pop(name, None)
         for line in before.splitlines():
             name, _, value = line.partition("=")

@@ -83,7 +83,42 @@ def repeatable(threads: int | None) -> Iterator[None]:
         )
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
+        if not free:
+            stack.enter_context(_same_functions())
         yield
+
+
+def _same_functions() -> Any:
+    """Functions that torch takes from MKL's vector library, from others of its own that only add, multiply and divide.
+
+    MKL's begin with the processor's estimate of a reciprocal, which each make has in another way (17 of 100 square
+    roots are not the nearest number). MKL_CBWR does not reach them. These are those that the separators call and that
+    were found to differ: docs/notes/same-bytes.md.
+    """
+    torch = require_torch()
+
+    def square_root(x: Any) -> Any:
+        return x.rsqrt().reciprocal()
+
+    def arc_tangent(x: Any) -> Any:
+        return torch.atan2(x, torch.ones_like(x))
+
+    same = {
+        torch.sqrt: square_root,
+        torch.Tensor.sqrt: square_root,
+        torch.atan: arc_tangent,
+        torch.Tensor.atan: arc_tangent,
+    }
+
+    class SameFunctions(torch.overrides.TorchFunctionMode):  # type: ignore[name-defined]
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            if func in same and not kwargs:
+                return same[func](*args)
+            return func(*args, **(kwargs or {}))
+
+    return SameFunctions()
 
 
 def _nnpack_enabled() -> bool:

@@ -26,8 +26,8 @@ from hearlab.compute.units import Unit
 from hearlab.errors import ParameterError
 from hearlab.kernels.arithmetic import is_native, machine
 from hearlab.params import Params, load_params
+from hearlab.scores.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
 from hearlab.stages.common import workspace
-from hearlab.stages.machine_record import digest_of_files, digest_of_units, digest_of_work, note_machine
 from hearlab.systems.base import is_native_system
 
 # Stage name -> how many arguments may follow it.

@@ -26,11 +26,13 @@ from hearlab.report.leaderboard.rescore import (
     rescore,
     scoring_units,
 )
+from hearlab.scores.machines import BETWEEN_MACHINES, other_machine
+from hearlab.scores.machines import FILE as MACHINES
 from hearlab.scores.table import Pair, track_tables
 from hearlab.scores.tracks import MUSIC_LEVEL, TRACKS
 from hearlab.text import printable
 from hearlab.versions.checkout import ADVICE, Checkout
-from hearlab.versions.lock import all_outs
+from hearlab.versions.lock import all_outs, stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
 State = Literal["ok", "note", "differs"]
@@ -263,15 +265,25 @@ class _Verifier:
         self.verification.how = f"the whole pipeline of {self.short} run again"
         if md5_of_bytes(content) == self.origin.scores:
             self.check("ok", f"computed again: {self.result.scores} is the same bytes")
-        wrong = differing(cells, again, self.tolerance) if cells is not None else []
+        machines = other_machine(
+            self.revision.read(MACHINES), self.copy.made(MACHINES), stages_behind(self.revision.lock, stage)
+        )
+        tolerance = self.tolerance if machines is None else max(self.tolerance, BETWEEN_MACHINES[self.track.name])
+        rounded = differing(cells, again, self.tolerance) if cells is not None else []
+        wrong = differing(cells, again, tolerance) if cells is not None else []
         self._cells(wrong, "computed again")
         if cells is not None:
             self._complete(cells, again)
         mean = track_tables(content, self.result.scores, self.track)[self.track.headline.name].mean().mean
-        if abs(mean - self.entry.score) > self.tolerance:
+        if abs(mean - self.entry.score) > tolerance:
             self.check("differs", f"score: the entry says {self.entry.score:.8f}, computed again {mean:.8f}")
         elif not wrong:
-            self.check("ok", f"computed again: {len(again)} pairs, mean {mean:.8f}, within {self.tolerance:g}")
+            self.check("ok", f"computed again: {len(again)} pairs, mean {mean:.8f}, within {tolerance:g}")
+        if machines is not None and (rounded or md5_of_bytes(content) != self.origin.scores):
+            how = "within rounding" if not wrong else "beyond rounding"
+            self.check(
+                "note", f"{len(rounded)} scores differ, {how} ({tolerance:g}), made on another machine: {machines}"
+            )
 
     def _cells(self, wrong: Sequence[Cell], how: str) -> None:
         for cell in wrong[:SHOWN]:
