@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from hearlab.kernels.arithmetic import FIXED, VARIABLES
+
 HERE = Path(__file__).resolve().parent
 OURS, THEIRS = HERE / "ours.py", HERE / "theirs.py"
 ONE_THREAD = {
@@ -66,7 +68,8 @@ class Worker:
         self._log = scratch / f"{self._name}.log"
         # The script finds the modules beside it under the same names as here.
         path = os.pathsep.join(filter(None, (os.fspath(HERE.parent), os.environ.get("PYTHONPATH"))))
-        variables = {**os.environ, "PYTHONPATH": path, **ONE_THREAD, **(environment or {})}
+        own = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, FIXED)}
+        variables = {**own, "PYTHONPATH": path, **ONE_THREAD, **(environment or {})}
         if cpu is not None:
             variables["BENCH_CPU"] = str(cpu)
         with self._log.open("wb") as log:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agreement.differences import differing_share
+from hearlab.kernels.arithmetic import NATIVE, fixed_variables
 from implementations.workers import OURS, THEIRS, Reply, Worker, our_python
 from inputs import Inputs
 from speed.rows import (
@@ -61,6 +62,7 @@ class Result:
         unit: of the samples, 's' or 'MB'.
         ratio_required, ratio_aim: how many times faster HearLab is to be; None where a limit is set.
         limit_required, limit_aim: upper limits of HearLab's median; None where a ratio is set.
+        native: HearLab's, with HEARLAB_NATIVE=1: each library as fast as this processor can.
         difference: of the results in this run; None where none were compared.
         notes: what a reader must know about this line.
     """
@@ -70,6 +72,7 @@ class Result:
     unit: str
     ours: Spread
     theirs: Spread | None = None
+    native: Spread | None = None
     ratio_required: float | None = None
     ratio_aim: float | None = None
     limit_required: float | None = None
@@ -111,6 +114,7 @@ class Result:
             "unit": self.unit,
             "hearlab": self.ours.as_json(),
             "published": self.theirs.as_json() if self.theirs else None,
+            "native": self.native.as_json() if self.native else None,
             "ratio": self.ratio,
             "computed_ratio": self.computed_ratio,
             "required": {"ratio": self.ratio_required, "limit": self.limit_required},
@@ -146,7 +150,9 @@ class Bench:
     def worker(self, script: Path, environment: Mapping[str, str] | None = None) -> Worker:
         python = our_python() if script == OURS else self.theirs
         assert python is not None
-        return Worker(python, script, self.scratch, cpu=self.cpu, environment=environment)
+        # HearLab's arithmetic is fixed as in the pipeline; the published code runs as its users run it.
+        fixed = fixed_variables() if script == OURS and NATIVE not in (environment or {}) else {}
+        return Worker(python, script, self.scratch, cpu=self.cpu, environment={**fixed, **(environment or {})})
 
     def sides(self) -> tuple[Path, ...]:
         return (OURS,) if self.theirs is None else (OURS, THEIRS)
@@ -164,10 +170,12 @@ def measure_speed(bench: Bench, row: SpeedRow) -> Result:
     """Both implementations in turn (A B A B), in processes that live as long as the row; the first turn warms up."""
     repetitions = (1 if row.repetitions <= 5 else 3) if bench.quick else row.repetitions
     samples: dict[Path, list[Reply]] = {script: [] for script in bench.sides()}
+    native_samples: list[Reply] = []
     difference: float | None = None
     share = 0.0
     with ExitStack() as stack:
         workers = {script: stack.enter_context(bench.worker(script)) for script in bench.sides()}
+        unfixed = stack.enter_context(bench.worker(OURS, {NATIVE: "1"}))
         for turn in range(repetitions + 1):
             tag = f"{row.name}-{turn}"
             given = _warm_up(bench.inputs, row) if turn == 0 else row.arguments(bench.inputs, tag)
@@ -175,9 +183,11 @@ def measure_speed(bench: Bench, row: SpeedRow) -> Result:
                 script: worker.call(row.task, **bench.arguments(script, given, tag, row.writes_files))
                 for script, worker in workers.items()
             }
+            native = unfixed.call(row.task, **bench.arguments(OURS, given, f"{tag}-native", row.writes_files))
             if turn:
                 for script, reply in replies.items():
                     samples[script].append(reply)
+                native_samples.append(native)
                 _say(f"{row.name}: {turn} of {repetitions}: " + _times(replies))
             if THEIRS in replies:
                 answers = [replies[script].values or {} for script in (OURS, THEIRS)]
@@ -191,6 +201,7 @@ def measure_speed(bench: Bench, row: SpeedRow) -> Result:
         row.work.format(scene=bench.inputs.scene_source),
         "s",
         *spreads,
+        native=_spread(native_samples, row.seconds or 1.0),
         ratio_required=row.required,
         ratio_aim=row.aim,
         difference=difference,

@@ -7,7 +7,7 @@ from typing import Any
 
 from speed.measure import Result, Spread
 
-COLUMNS = ("work", "published", "HearLab", "ratio", "required", "aim", "agreement")
+COLUMNS = ("work", "published", "HearLab", "not fixed", "ratio", "required", "aim", "agreement")
 
 
 def table(results: Sequence[Result]) -> str:
@@ -49,6 +49,7 @@ def _cells(result: Result) -> tuple[str, ...]:
         result.work,
         _spread(result.theirs, result.unit),
         _spread(result.ours, result.unit),
+        _spread(result.native, result.unit) if result.native else "",
         "" if result.ratio is None else f"{result.ratio:.1f}x",
         _goal(result.ratio_required, result.limit_required, result, "required"),
         _goal(result.ratio_aim, result.limit_aim, result, "aim"),

@@ -67,7 +67,11 @@ print(is_fixed())
 
 
 def test_torch_and_blas_are_told_in_their_own_ways() -> None:
-    code = "from hearlab.kernels.arithmetic import fix; fix(); import torch as t; print(t.backends.cpu.get_cpu_capability())"
+    code = """
+from hearlab.kernels.arithmetic import fix; fix()
+import torch
+print(torch.backends.cpu.get_cpu_capability())
+"""
     pytest.importorskip("torch", reason="needs hearlab[music]")
     if processor_level() < 3:
         pytest.skip("this processor has no AVX2")
