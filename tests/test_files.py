@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.files import atomic_path, read_json, synced_later, write_json
+from hearlab.files import atomic_path, read_json, remove_left_over, synced_later, write_json
 
 
 def test_atomic_path_keeps_the_old_file_on_an_error(tmp_path: Path) -> None:
@@ -71,3 +74,28 @@ def test_files_that_are_synced_later_are_still_renamed_whole(tmp_path: Path, mon
     assert len(synced) == 1
     assert read_json(tmp_path / "a.json") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from hearlab.files import atomic_path
+with atomic_path(sys.argv[1]) as path:
+    path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for name in ("times.json", "a table.csv", "no suffix"):
+        done = subprocess.run([sys.executable, "-c", program, str(tmp_path / name)], check=False)
+        assert done.returncode == -signal.SIGKILL
+    (tmp_path / ".times.part-00000000-1-abc.json").touch()  # of another machine
+    (tmp_path / ".times.part-old.json").touch()  # of somebody else
+    assert len(list(tmp_path.iterdir())) == 5
+    with atomic_path(tmp_path / "now.json") as path:
+        path.write_text("{}")
+        remove_left_over(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        "now.json",
+        ".times.part-00000000-1-abc.json",
+        ".times.part-old.json",
+    }
+    remove_left_over(tmp_path / "nowhere")

@@ -14,7 +14,7 @@ from hearlab.files.reading import (
     read_json,
     read_text,
 )
-from hearlab.files.writing import atomic_path, synced_later, write_json, write_text
+from hearlab.files.writing import atomic_path, remove_left_over, synced_later, write_json, write_text
 from hearlab.files.yaml_files import MOST_SHORT_YAML, MOST_YAML, parse_yaml, read_yaml
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "read_json",
     "read_text",
     "read_yaml",
+    "remove_left_over",
     "synced_later",
     "write_json",
     "write_text",

@@ -6,7 +6,10 @@ import contextlib
 import contextvars
 import json
 import os
+import re
+import socket
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +41,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.part-", suffix=path.suffix, dir=path.parent)
+    prefix = f".{path.stem[:40]}.part-{_host()}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -52,6 +56,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_left_over(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that processes of this machine left in a folder when they were killed."""
+    for path in Path(folder).glob(".*.part-*"):
+        found = re.search(rf"\.part-{_host()}-(\d+)-\w+(\.\w+)?$", path.name)
+        if found and not _runs(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    """A short name of this machine: folders can be shared, and another machine has other processes."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _umask() -> int:

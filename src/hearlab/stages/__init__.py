@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute import engine
+from hearlab.compute.memo import FOLDER
 from hearlab.compute.outputs import set_aside_wrong_objects
 from hearlab.compute.timings import timed
 from hearlab.compute.unchanged import StageWatch, covered
 from hearlab.compute.units import Unit
+from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import ParameterError
+from hearlab.files import remove_left_over
 from hearlab.kernels.arithmetic import is_native, machine
 from hearlab.params import Params, load_params
 from hearlab.scores.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
@@ -81,6 +84,8 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
     functions = [f"{_module(name).__name__}:{part}" for part in parts]
     began = StageWatch(name, *arguments[:1], functions=functions)
     params = load_params()
+    for left in (FOLDER, METRICS_FOLDER, workspace(params).index(name).parent):
+        remove_left_over(left)
     with timed("@".join((name, *arguments)), params.dataset, Path.cwd()):
         if has_units(name):
             _run_units(name, params, began, *arguments)
