@@ -114,7 +114,7 @@ def system_arguments(enhance: Enhance) -> dict[str, str]:
 
 def is_native_system(system: str) -> bool:
     """Whether a system computes as fast as the machine can: one's own does, unless HEARLAB_NATIVE=0."""
-    return not system.startswith("hearlab.") and own_system_is_native()
+    return system.partition(".")[0] != "hearlab" and own_system_is_native()
 
 
 @functools.lru_cache(maxsize=1)
