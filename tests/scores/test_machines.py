@@ -69,7 +69,8 @@ def test_two_results_from_two_machines() -> None:
     assert other_machine(here, here, stages) is None
     assert other_machine(record(prepare=ONE, score_speech=OTHER), here, stages) == difference(OTHER, ONE)
     assert other_machine(record(prepare=ONE, score_speech=OTHER), here, ["prepare"]) is None
-    assert other_machine(None, here, stages) == "no machine is recorded for prepare"
+    assert other_machine(record(prepare=ONE), here, stages) == "no machine is recorded for score_speech"
+    assert other_machine(None, here, stages) == "the machine that made it is not recorded"
     assert other_machine(here, None, stages) is None
 
 

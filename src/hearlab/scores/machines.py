@@ -73,6 +73,8 @@ def other_machine(there: bytes | None, here: bytes | None, stages: Iterable[str]
         stages: those that count.
     """
     recorded, made = parse_records(there), parse_records(here)
+    if not recorded:
+        return "the machine that made it is not recorded"
     for stage in stages:
         if stage in made and stage not in recorded:
             return f"no machine is recorded for {stage}"
