@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from tiny_music import TRAINING, hashes, write_songs
 
 from hearlab import stages
 from hearlab.params import load_params
+from hearlab.scores.machines import FILE as MACHINES
 
 pytest.importorskip("torch", reason="the music track needs torch: pip install 'hearlab[music]'")
 
@@ -67,6 +69,10 @@ def test_a_unit_s_bytes_do_not_depend_on_what_runs_beside_it(
             shutil.rmtree(way / place) if (way / place).is_dir() else (way / place).unlink()
     in_fresh_processes(str(tmp_path), *stage)
     assert [hashes(way, *made) for way in ways] == [wanted] * 3
+    for way in (ways[0], ways[2]):
+        records = json.loads((way / MACHINES).read_text())
+        assert records == {name: json.loads((together / MACHINES).read_text())[name] for name in ("@".join(stage),)}
+        (way / MACHINES).unlink()
     tables = {path.name for path in (ways[0] / METRICS).rglob("*") if path.is_file()}
     for way in (ways[0], ways[2]):  # made of all results in their order
         assert all((way / name).read_bytes() == (together / name).read_bytes() for name in hashes(way, METRICS))
