@@ -121,3 +121,13 @@ def test_what_is_recorded_of_a_machine() -> None:
     assert found["arithmetic"] == "native"
     assert found["numpy"] == np.__version__
     assert machine(native=False)["arithmetic"] == "fixed"
+
+
+def test_workers_elsewhere_compute_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert arithmetic.variables_here() == {}
+    fix()
+    assert arithmetic.variables_here() == {**fixed_variables(), FIXED: ""}
+    release()
+    monkeypatch.setenv(NATIVE, "1")
+    fix()
+    assert arithmetic.variables_here() == {NATIVE: "1"}

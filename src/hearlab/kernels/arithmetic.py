@@ -82,8 +82,8 @@ def release() -> None:
 
 
 def variables_here() -> dict[str, str]:
-    """The variables by which the arithmetic of this process is fixed, for processes on other machines; else none."""
-    names = (*fixed_variables(), FIXED) if FIXED in os.environ else ()
+    """The variables that decide the arithmetic of this process, for processes on other machines."""
+    names = (NATIVE, *fixed_variables(), FIXED) if FIXED in os.environ else (NATIVE,)
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
