@@ -5,6 +5,7 @@
 LONGEST_FIRST = (
     "test_pipeline",
     "stages/test_same_bytes",
+    "stages/test_other_processors",
     "test_memo_pipeline",
     "remotes/test_remotes",
     "datasets/packages/test_full_size_pipeline",

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from small_workspace import HOME, INPUTS, LAB, SPLIT, command, read_yaml
 
+from hearlab.scores.machines import FILE as MACHINES
+
 CLARITY, CADENZA = INPUTS
 MADE = ("data", "metrics")
-NOT_MADE = (*INPUTS, *HOME, "data/clarity/identities.txt", "data/weights")
+# The record of machines keeps that of stages which are not run again.
+NOT_MADE = (*INPUTS, *HOME, "data/clarity/identities.txt", "data/weights", MACHINES)
 # Groups of stages, what each reads besides HearLab's source, and sections of params.yaml that it surely does not read:
 # where only those change, the group's outputs are not made again. Later groups go on from the files of earlier ones.
 GROUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
