@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ if sys.argv[2] != "-":
 arithmetic.fix()
 
 import numpy as np  # noqa: E402
+import soundfile  # noqa: E402
 
 UNITS = {
     "render_scenes": "render_scenes dev",
@@ -73,12 +75,27 @@ def unit_of(stage: str) -> dict[str, str]:
     from hearlab.stages import stage_units
 
     unit = stage_units(*_arguments(stage, load_params()))[0]
-    with tempfile.TemporaryDirectory() as out:
-        outcome = execute(unit, Path.cwd(), Path(out))
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+        root = Path.cwd()
+        if stage == "score_music":  # eight stems of a song take an emulator ten minutes
+            root = Path(folder)
+            for name in unit.inputs:
+                begin(Path.cwd() / name, root / name)
+        outcome = execute(unit, root, Path(out))
         if outcome.failure is not None:
             sys.exit(outcome.failure.trace)
         files = {name: digest((Path(out) / name).read_bytes()) for name in unit.outputs}
     return {**files, "result": digest(outcome.result)}
+
+
+def begin(path: Path, copy: Path) -> None:
+    """Copy a file; of a sound the first second and a half."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".wav", ".flac"):
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+        soundfile.write(copy, samples[: round(1.5 * rate)], rate, subtype="PCM_16")
+    else:
+        shutil.copy(path, copy)
 
 
 def _arguments(stage: str, params: Any) -> list[Any]:
