@@ -77,7 +77,7 @@ def unit_of(stage: str) -> dict[str, str]:
     unit = stage_units(*_arguments(stage, load_params()))[0]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
         root = Path.cwd()
-        if stage == "score_music":  # eight stems of a song take an emulator ten minutes
+        if stage in ("score_speech", "score_music"):  # whole sounds take an emulator ten minutes
             root = Path(folder)
             for name in unit.inputs:
                 begin(Path.cwd() / name, root / name)

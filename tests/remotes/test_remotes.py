@@ -101,7 +101,7 @@ def test_a_pull_that_is_cut(shared: Shared, tmp_path: Path) -> None:
         cable.cut_after(int(size * rng.uniform(0.1, 0.9)))
         try:
             failed = pull(clone)
-            assert cable.was_cut
+            assert cable.was_cut, failed.stderr
         finally:
             cable.mend()
         assert failed.returncode != 0
