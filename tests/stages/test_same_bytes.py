@@ -70,8 +70,8 @@ def test_a_unit_s_bytes_do_not_depend_on_what_runs_beside_it(
     in_fresh_processes(str(tmp_path), *stage)
     assert [hashes(way, *made) for way in ways] == [wanted] * 3
     for way in (ways[0], ways[2]):
-        records = json.loads((way / MACHINES).read_text())
-        assert records == {name: json.loads((together / MACHINES).read_text())[name] for name in ("@".join(stage),)}
+        name, recorded = "@".join(stage), json.loads((together / MACHINES).read_text())
+        assert json.loads((way / MACHINES).read_text()) == {name: recorded[name]}
         (way / MACHINES).unlink()
     tables = {path.name for path in (ways[0] / METRICS).rglob("*") if path.is_file()}
     for way in (ways[0], ways[2]):  # made of all results in their order
