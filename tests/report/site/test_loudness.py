@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.signal import sosfilt
 
-from hearlab.report.site.loudness import k_weighting, loudness, matching_gains
+from hearlab.report.site.loudness import k_weighting, loudness, matching_gains, weighted
 
 # Table 1 and 2 of ITU-R BS.1770-4 (48 kHz): the denominators and the shelf's numerator.
 PUBLISHED = (
@@ -16,6 +17,7 @@ PUBLISHED = (
 )
 PRINTED_DIGITS = 1e-11  # the formulas behind the table are known to about this
 LU = 0.01
+ROUNDING = 1e-11  # of transforms of two seconds, for samples of about 1
 WARPED = 0.03  # the weighting at 1 kHz moves so far with the sample rate
 
 
@@ -30,6 +32,13 @@ def test_k_weighting_is_the_published_one_at_48_khz() -> None:
 @pytest.mark.parametrize("rate", [24000, 32000, 44100, 48000])
 def test_a_full_scale_sine_has_the_published_loudness(rate: int) -> None:
     assert loudness(sine(rate), rate) == pytest.approx(-3.01, abs=LU if rate == 48000 else WARPED)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+@pytest.mark.parametrize("seconds", [0.0001, 0.3, 1.75, 5.0003])
+def test_the_weighting_is_that_of_the_recursive_filter(rate: int, seconds: float) -> None:
+    noise = np.random.RandomState(1).randn(max(round(rate * seconds), 1), 2) * [1.0, 0.01]
+    np.testing.assert_allclose(weighted(noise, rate), sosfilt(k_weighting(rate), noise, axis=0), atol=ROUNDING)
 
 
 def test_two_channels_add_and_levels_follow() -> None:

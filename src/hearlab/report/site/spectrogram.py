@@ -6,7 +6,6 @@ import functools
 from pathlib import Path
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from hearlab.files import atomic_path
@@ -49,7 +48,7 @@ def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int
         powers = np.zeros((own.size, length // 2 + 1), dtype=np.float32)
         for channel in signal.T:
             frames = np.lib.stride_tricks.sliding_window_view(channel, length)[own].astype(np.float32)
-            spectra = scipy.fft.rfft(frames * window, axis=1)
+            spectra = np.fft.rfft(frames * window, axis=1)
             powers += spectra.real**2 + spectra.imag**2
         heard[first : first + BATCH] = powers @ weights
     first_frames = np.array([own[0] for own in np.array_split(np.arange(wanted), columns)])
