@@ -1,4 +1,4 @@
-"""YAML that a program has written, split by libyaml: a tenth of the time that ruamel.yaml takes.
+"""YAML of plain values, split by libyaml: a tenth of the time that ruamel.yaml takes.
 
 The values are ruamel.yaml's: of what may mean more than it says (tags, anchors, aliases, directives, merged or repeated
 keys) nothing is read here.

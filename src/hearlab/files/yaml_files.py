@@ -46,27 +46,27 @@ def read_yaml(
     return content
 
 
-def parse_yaml(content: bytes | None, *, generated: bool = False) -> Any:
+def parse_yaml(content: bytes | None, *, exact: bool = False) -> Any:
     """The value of a YAML text; None where it is absent or is nothing that `read_yaml` takes.
 
     Args:
         content: the text.
-        generated: a program has written it, so that it may be read fast: of what is not valid YAML something may pass.
+        exact: without libyaml, of whose reading a test compares the values with this.
     """
     try:
-        return None if content is None or len(content) > MOST_YAML else _load_yaml(content, "", generated=generated)
+        return None if content is None or len(content) > MOST_YAML else _load_yaml(content, "", exact=exact)
     except InputError:
         return None
 
 
 def _load_yaml(
-    content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError, *, generated: bool = False
+    content: bytes, where: str | os.PathLike[str], error: type[InputError] = InputError, *, exact: bool = False
 ) -> Any:
     from ruamel.yaml.error import MarkedYAMLError  # not needed by most commands
 
     text = decoded(content, where, error)
     try:
-        return copy.deepcopy(_value(text, generated))
+        return copy.deepcopy(_value(text, exact))
     except Unfit as problem:
         raise error(where, *problem.args) from None
     except RecursionError:
@@ -81,14 +81,14 @@ def _load_yaml(
 
 
 @functools.lru_cache(maxsize=8)
-def _value(text: str, generated: bool = False) -> Any:
+def _value(text: str, exact: bool) -> Any:
     """A stage asks for params.yaml and dvc.lock several times, and to read one takes a good part of a second."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)  # pure: the errors name the line in the same way everywhere
     yaml.Composer = _bounded_composer()
     value: Any = None
-    if generated:
+    if not exact:
         with contextlib.suppress(NotPlainYaml):
             value = read_plain_yaml(text, _scalar_of(yaml), MOST_NODES)
     if value is None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat, whosmat
 
 from hearlab.arrays import Array
 from hearlab.errors import InputError
@@ -56,6 +55,8 @@ def _identity(path: Path) -> tuple[str, tuple[int, ...]]:
 
 @functools.lru_cache(maxsize=KEPT_PAIRS)
 def _filters(responses: tuple[str, Any], metadata: tuple[str, Any], order: int) -> Array:
+    from scipy.io import loadmat, whosmat  # takes 0.3 s to import, which a stage with nothing to render does without
+
     path, metadata_path = Path(responses[0]), Path(metadata[0])
     try:
         # A MAT file is compressed: the shape is read first.

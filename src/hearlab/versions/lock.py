@@ -20,7 +20,7 @@ Lock = Mapping[str, Mapping[str, Any]]
 
 def parse_lock(content: bytes | None) -> dict[str, dict[str, Any]]:
     """The stages of a dvc.lock; none where it is absent or holds nothing that can be read."""
-    lock = parse_yaml(content, generated=True)  # DVC writes it
+    lock = parse_yaml(content)
     stages = lock.get("stages") if isinstance(lock, dict) else None
     if not isinstance(stages, dict):
         return {}

@@ -161,6 +161,7 @@ class Reached:
             table.texts[name] = [ast.dump(node) for node in table.nodes(name)]
         texts = list(table.texts[name])
         for node in table.nodes(name) if path else ():
+            self.folders.setdefault(os.fspath(DATA_FOLDER), stamp(os.fspath(DATA_FOLDER)))
             for file in sorted(filter(_FILE_NAME.fullmatch, table.mentions(node).texts)):
                 for folder in (os.fspath(DATA_FOLDER), os.path.dirname(str(path))):
                     data = os.path.join(folder, file)
