@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import socket
+import sys
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ EXTRAS = {"pipeline": ("dvc", "ray"), "music": ("torch", "torchaudio", "openunmi
 SECONDS = 10.0  # for anything on the network
 PORTS = {"postgresql": 5432, "mysql": 3306}
 MEMORY_PER_WORKER = 2 << 30
+# Linux without any of them has no GPU for torch: NVIDIA's driver, that of Windows' Linux, AMD's.
+GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def examine(root: Path) -> list[Finding]:
@@ -227,10 +230,13 @@ def _machine(root: Path, params: Params | None) -> Iterator[Finding]:
         yield Finding("machine", "warning", f"{text}: less than {size_text(MEMORY_PER_WORKER)} a core", advice)
     else:
         yield Finding("machine", "ok", text)
-    if _version("torch") is not None:
-        import torch
+    if (version := _version("torch")) is not None:
+        names: list[str] = []
+        # Importing torch takes more than a second.
+        if not version.endswith("+cpu") and (sys.platform != "linux" or any(map(os.path.exists, GPU_DRIVERS))):
+            import torch
 
-        names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+            names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
         yield Finding("GPU", "ok", ", ".join(names) if names else "none (none is needed)")
 
 
