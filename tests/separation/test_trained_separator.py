@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 
 def demo_networks():
-    """The folder of the networks that `make demo` has trained here; None where they are not, or not the committed ones."""
+    """The folder of the networks that `make demo` has trained here; None without the committed ones."""
     lines = (line.split(maxsplit=2) for line in (REPOSITORY / "tools" / "demo_files.txt").read_text().splitlines())
     networks = {REPOSITORY / name: md5 for md5, stage, name in lines if stage == "train_separator"}
     folder = REPOSITORY / "data" / "demo" / "separator"
