@@ -160,8 +160,9 @@ class Reached:
         if name not in table.texts:
             table.texts[name] = [ast.dump(node) for node in table.nodes(name)]
         texts = list(table.texts[name])
+        if (shared := os.fspath(DATA_FOLDER)) not in self.folders:  # a file that is new there may be one that is named
+            self.folders[shared] = stamp(shared)
         for node in table.nodes(name) if path else ():
-            self.folders.setdefault(os.fspath(DATA_FOLDER), stamp(os.fspath(DATA_FOLDER)))
             for file in sorted(filter(_FILE_NAME.fullmatch, table.mentions(node).texts)):
                 for folder in (os.fspath(DATA_FOLDER), os.path.dirname(str(path))):
                     data = os.path.join(folder, file)
