@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hearlab.commands import compare
+from hearlab.commands.results import compare
 
 LISTENERS = ("L0001", "L0002", "L0003")
 STEMS = ("bass", "drums", "other", "vocals")

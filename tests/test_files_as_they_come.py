@@ -110,7 +110,7 @@ def test_every_command_names_the_conflict_of_a_merge(
 
 def test_these_are_all_commands() -> None:
     folder = Path(sys.modules["hearlab.commands"].__file__ or "").parent
-    known = {path.stem.replace("_", "-") for path in folder.glob("[!_]*.py")}
+    known = {path.stem.replace("_", "-") for path in folder.glob("*/[!_]*.py")}
     assert {command.split()[0] for command in COMMANDS} == known
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import importlib
 import logging
 import os
-import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-import hearlab.commands
+import hearlab
+from hearlab.commands import modules_by_task
 from hearlab.errors import InputError
 from hearlab.files import MOST_YAML, check_merged
 from hearlab.kernels.arithmetic import fix
@@ -101,14 +100,28 @@ def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hearlab", description=hearlab.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="hearlab", description=hearlab.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"hearlab {hearlab.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     # A command whose numbers are those of the code: it is that beside dvc.yaml.
     parser.set_defaults(checkout=False)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in pkgutil.iter_modules(hearlab.commands.__path__, "hearlab.commands."):
-        importlib.import_module(module.name).add(commands)
+    # argparse lists all commands in one row; here they stand below the tasks that they are for.
+    parser.usage = "hearlab [-h] [--version] [--debug] COMMAND ..."
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    lists = []
+    for title, modules in modules_by_task():
+        lines = []
+        for module in modules:
+            known = len(commands._choices_actions)
+            module.add(commands)
+            lines += [(str(new.metavar or new.dest), str(new.help)) for new in commands._choices_actions[known:]]
+        lists.append((title, lines))
+    width = max(len(name) for _, lines in lists for name, _ in lines)
+    parser.epilog = "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in lines)]) for title, lines in lists
+    )
     return parser
 
 

@@ -306,7 +306,7 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 # Why each module may do what the follower cannot see.
 REASONS = {
     "hearlab.cli effect": "the command",
-    "hearlab.cli loads by name": "the commands, none of which a unit runs",
+    "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
     "hearlab.named loads by name": "what Unit.code names",

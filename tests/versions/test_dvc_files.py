@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.commands import data
+from hearlab.commands.setup import data
 from hearlab.errors import InputError
 from hearlab.params import load_params
 from hearlab.report.plan import plan

@@ -340,7 +340,7 @@ def test_published_scores() -> None:
     if not all(file.is_file() for file in files):
         pytest.skip(f"no reference material: {files[0]} does not exist (set HEARLAB_REFERENCE to its folder)")
     program = (
-        "import argparse, sys; from hearlab.commands import compare; p = argparse.ArgumentParser();"
+        "import argparse, sys; from hearlab.commands.results import compare; p = argparse.ArgumentParser();"
         "compare.add(p.add_subparsers()); o = p.parse_args(sys.argv[1:]); o.run(o)"
     )
     done = subprocess.run(

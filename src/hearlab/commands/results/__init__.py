@@ -1,0 +1,1 @@
+"""Look at results, and score files"""
