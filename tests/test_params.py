@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from hearlab.errors import ParameterError
 from hearlab.params import load_params
 from hearlab.scores.tracks import MUSIC_LEVELS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-TEXT = (REPOSITORY / "params.yaml").read_text()
+
+
+def in_one_line(found: re.Match[str]) -> str:
+    """`key: [a, b]` instead of a line for each value."""
+    indent, key, comment, items = found.groups()
+    return f"{indent}{key}: [{', '.join(re.findall('- (.*)', items))}]{comment or ''}"
+
+
+# With lists in one line, as people write them: both forms are read.
+TEXT = re.sub(
+    r"(?m)^( *)(\w+):( #.*)?((?:\n\1- .*)+)", in_one_line, (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+)
 
 
 def test_the_repository_s_own_parameters_are_right() -> None:
@@ -21,6 +35,38 @@ def test_the_repository_s_own_parameters_are_right() -> None:
     assert params.data.splits.dev.scenes >= 12
     assert params.datasets.clarity.splits.dev.scenes == 2500
     assert params.enhance.gain == 0
+
+
+def changed_by_dvc(path: Path, *overrides: str) -> list[str]:
+    """The lines of params.yaml that are taken away (-) or new (+) after `dvc exp run -S ...`."""
+    before = path.read_text(encoding="utf-8").splitlines()
+    apply_overrides(path, list(overrides))
+    lines = difflib.unified_diff(before, path.read_text(encoding="utf-8").splitlines(), n=0, lineterm="")
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+
+
+def test_an_override_changes_its_own_line_only(tmp_path: Path) -> None:
+    """params.yaml is committed in the form in which DVC writes it; else the first `-S` would change 111 lines."""
+    path = tmp_path / "params.yaml"
+    shutil.copyfile(REPOSITORY / "params.yaml", path)
+    assert changed_by_dvc(path, "seed=0") == []
+    gain = "  gain: {} # dB, after the prescription and before the compressor"
+    assert changed_by_dvc(path, "enhance.gain=3") == ["-" + gain.format(0), "+" + gain.format(3)]
+    assert changed_by_dvc(path, "scenes.snr_range=[-6,6]") == ["-  - -12", "+  - -6"]
+
+
+def test_own_parameters_come_and_go(tmp_path: Path) -> None:
+    """The last one, too: what is left is the file as it was, comments and all."""
+    path = tmp_path / "params.yaml"
+    shutil.copyfile(REPOSITORY / "params.yaml", path)
+    text = path.read_bytes()
+    assert changed_by_dvc(path, "++enhance.params.version=2") == ["-  params: {}", "+  params:", "+    version: 2"]
+    assert changed_by_dvc(path, "++enhance.params.version=3") == ["-    version: 2", "+    version: 3"]
+    assert changed_by_dvc(path, "++enhance.params.taps=[1,2]") == ["+    taps:", "+    - 1", "+    - 2"]
+    assert load_params(path).enhance.params == {"version": 3, "taps": [1, 2]}
+    changed_by_dvc(path, "~enhance.params.taps")
+    changed_by_dvc(path, "~enhance.params.version")
+    assert path.read_bytes() == text
 
 
 def test_the_level_of_music_in_older_revisions(tmp_path: Path) -> None:

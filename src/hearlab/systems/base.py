@@ -233,7 +233,7 @@ def _check_params(dotted: str, system_class: type[Any], params: Mapping[str, Any
                 dotted,
                 "constructor needs a parameter",
                 field=parameter.name,
-                advice=f"add it to enhance.params, such as -S +enhance.params.{parameter.name}=...",
+                advice=f"add it to enhance.params, such as -S ++enhance.params.{parameter.name}=...",
             )
 
 
