@@ -46,9 +46,11 @@ def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None
         values: the parameters that the result was made with, with dotted names.
     """
     data = Workspace(Path(DATA) / str(values.get("dataset")))
+    own = values.get("evaluate.listeners")
+    people = Path(own) if isinstance(own, str) else None
     if track.cluster == "scene":
-        return data.scenes(str(values.get("evaluate.split"))), data.clarity.listeners
-    return None, data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
+        return data.scenes(str(values.get("evaluate.split"))), people or data.clarity.listeners
+    return None, people or data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
 
 
 def find_metadata(

@@ -11,7 +11,7 @@ from hearlab.errors import ParameterError
 from hearlab.params import load_params
 from hearlab.scores.tracks import MUSIC_LEVELS
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 TEXT = (REPOSITORY / "params.yaml").read_text()
 
 
