@@ -64,6 +64,38 @@ def test_score_equals_the_function(files: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith(f"HASPI {wanted.score:.4f} (left ")
 
 
+def test_a_typed_audiogram_and_a_table_give_the_listener_s_score(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["--reference", str(files / "clean.wav"), "--processed", str(files / "noisy.flac"), "--seed-name", "x"]
+    (files / "clinic.csv").write_text(
+        "listener;ear;250;500;1000;2000;4000;6000\nL0064;L;10;10;20;30;40;50\nL0064;R;20;20;30;40;50;60\n"
+    )
+    typed = ["--audiogram", "10,10,20,30,40,50", "--audiogram-right", "20,20,30,40,50,60"]
+    table = ["--listener", "L0064", "--listeners", str(files / "clinic.csv")]
+    printed = []
+    for listener in (score(files)[6:], typed, table):
+        assert main(["score", "haspi", *names, *listener]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] == printed[2]
+
+
+@pytest.mark.parametrize(
+    ("listener", "message"),
+    [
+        ([], "one listener is needed (wanted --listener with --listeners, or --audiogram)"),
+        (["--audiogram", "1,2,3,4,5,6", "--listener", "L0064"], "one listener is needed"),
+        (["--audiogram-right", "1,2,3,4,5,6"], "one listener is needed"),
+        (["--listener", "L0064"], "--listeners is missing"),
+        (["--audiogram", "1,2"], "audiogram: left ear: is none"),
+    ],
+)
+def test_no_listener_or_two(files: Path, capsys: pytest.CaptureFixture[str], listener: list[str], message: str) -> None:
+    names = ["--reference", str(files / "clean.wav"), "--processed", str(files / "noisy.flac")]
+    assert main(["score", "haspi", *names, *listener]) != 0
+    assert message in capsys.readouterr().err
+
+
 def test_quality_of_speech(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(score(files, "--seed-name", "S06001", "--json", metric="hasqi")) == 0
     result = json.loads(capsys.readouterr().out)

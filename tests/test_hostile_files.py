@@ -205,11 +205,21 @@ def archive_note(path: Path) -> Any:
     return read_archive_note(path)
 
 
+def audiograms(path: Path) -> Any:
+    """Rows of a table, written as they are."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    table = [row if isinstance(row, list) else [row] for row in (rows if isinstance(rows, list) else [rows])]
+    text = "\n".join(";".join(str(cell) for cell in row) for row in table)
+    path.with_suffix(".csv").write_text(text, encoding="utf-8", errors="replace")
+    return load_listeners(path.with_suffix(".csv"))
+
+
 NOTE = {"size": 1, "modified": 1, "address": "x", "checksum": {"md5": "1" * 32}, "verified": True}
 PARAMS = read_yaml(REPOSITORY / "params.yaml")
 SONGS = [Song("A - B", "test")]
 READERS: dict[str, tuple[Any, Callable[[Path], Any]]] = {
     "listeners": ({"L1": LISTENER}, load_listeners),
+    "table of listeners": ([["listener", "ear", "250"], ["A", "left", "10"], ["A", "right", "20"]], audiograms),
     "songs": ([{"Track Name": "A - B", "Split": "test"}], read_songs),
     "segments": ({"A - B": SEGMENT}, lambda path: read_segments(path, SONGS)),
     "targets": (TARGETS, lambda path: read_recordings(path, "target")),

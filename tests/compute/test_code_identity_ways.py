@@ -233,7 +233,7 @@ OBJECTS = {
 def test_with_hearlab_as_an_object_all_of_it_counts(write: Write, way_: str) -> None:
     write(way(OBJECTS[way_], "1.0"))
     files = code_of(None, ("lab.net:System",)).own
-    assert {"nalr.py", "params.py", "cli.py"} <= {Path(path).name for path in files}
+    assert {"nalr.py", "listeners.py", "cli.py"} <= {Path(path).name for path in files}
 
 
 def test_of_what_is_named_in_hearlab_the_definitions_count(write: Write) -> None:

@@ -12,7 +12,7 @@ from hearlab.datasets.layout import DATA, Workspace
 from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml, read_bytes
-from hearlab.listeners import Listener, listeners_from
+from hearlab.listeners import Listener, parse_listeners
 from hearlab.params import PARAMS_FILE, flat
 from hearlab.scores.tracks import Track
 from hearlab.versions.revisions import Files, WorkspaceFiles
@@ -46,9 +46,11 @@ def metadata_files(track: Track, values: Mapping[str, Any]) -> tuple[Path | None
         values: the parameters that the result was made with, with dotted names.
     """
     data = Workspace(Path(DATA) / str(values.get("dataset")))
+    own = values.get("evaluate.listeners")
+    people = Path(own) if isinstance(own, str) else None
     if track.cluster == "scene":
-        return data.scenes(str(values.get("evaluate.split"))), data.clarity.listeners
-    return None, data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
+        return data.scenes(str(values.get("evaluate.split"))), people or data.clarity.listeners
+    return None, people or data.cadenza.listeners(str(values.get("evaluate.song_listeners")))
 
 
 def find_metadata(
@@ -76,10 +78,10 @@ def find_metadata(
     scene_list = None
     scene_lists, listener_files = _places(root, track, files, folder)
     if track.cluster == "scene":
-        scenes, scene_list, problem = _first("scene list", scene_lists, scenes_by_name, set(clusters))
+        scenes, scene_list, problem = _first("scene list", scene_lists, _parse_scenes, set(clusters))
         if problem:
             missing += [("snr", f"no table by SNR: {problem}"), ("interferers", f"no table by interferers: {problem}")]
-    people, audiograms, problem = _first("listeners file", listener_files, listeners_from, set(listeners))
+    people, audiograms, problem = _first("listeners file", listener_files, parse_listeners, set(listeners))
     if problem:
         missing.append(("severity", f"no table by hearing loss: {problem}"))
     return Metadata(scenes, people, tuple(name for name in (scene_list, audiograms) if name), tuple(missing))
@@ -118,6 +120,10 @@ def _data_sets(root: Path) -> list[Path]:
     return sorted(folders, key=lambda path: path.name != chosen)
 
 
+def _parse_scenes(content: bytes, where: str) -> dict[str, dict[str, Any]]:
+    return scenes_by_name(parse_json(content, where), where)
+
+
 def _first(
     kind: str, places: Readers, parse: Callable[[Any, str], dict[str, Any]], names: set[str]
 ) -> tuple[dict[str, Any], str | None, str]:
@@ -127,7 +133,7 @@ def _first(
     for name, read in places:
         try:
             bytes_found = read()
-            content = parse(parse_json(bytes_found, name), name) if bytes_found else {}
+            content = parse(bytes_found, name) if bytes_found else {}
         except InputError as error:
             reason = str(error)
             continue  # another one may do

@@ -8,10 +8,11 @@ from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import csv_records, read_bytes, read_json
+from hearlab.params.subsets import SUBSET
 from hearlab.scores.groups import SNR_BANDS, group_means, snr_band
 from hearlab.scores.table import parse_scores
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, Track
-from hearlab.text import table
+from hearlab.text import printable, table
 
 NAME = 40  # letters of a song
 
@@ -39,12 +40,16 @@ def _track_tables(folder: Path, track: Track) -> Iterator[str]:
 
 
 def _metric_tables(folder: Path, track: Track, averages: dict[str, Any]) -> Iterator[str]:
+    subset = f"; of a subset: {printable(str(averages[SUBSET]))}" if SUBSET in averages else ""
+    if averages.get(track.headline.name, {}).get("pairs") == 0:
+        yield f"{track.headline.title}: no {track.cluster}-listener pair{subset}"
+        return
     for metric in track.metrics:
         own = averages.get(metric.name, {})
         if any(track.average_key(condition) in own for condition in track.tables):
             rows = _by_condition(folder, metric, own) if track.cluster == "scene" else _by_song(folder, metric, own)
             ears = ", both ears" if metric.stems else ""
-            yield f"{table(rows)}\n({own['pairs']} {track.cluster}-listener pairs{ears}; 1 = {metric.best})"
+            yield f"{table(rows)}\n({own['pairs']} {track.cluster}-listener pairs{ears}; 1 = {metric.best}{subset})"
         elif metric is track.headline:
             raise InputError(folder / track.averages, "holds no scores", advice="run dvc repro")
 

@@ -21,8 +21,17 @@ from hearlab.metrics import unit_seed
 from hearlab.metrics.speech import BinauralReference
 from hearlab.named import load_named
 from hearlab.params import Params
+from hearlab.params.subsets import SUBSET
 from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
-from hearlab.stages.common import DECIMALS, file_state, read_list, scene_listener_pairs, workspace, write_table
+from hearlab.stages.common import (
+    DECIMALS,
+    evaluated_subset,
+    file_state,
+    read_list,
+    scene_listener_pairs,
+    workspace,
+    write_table,
+)
 
 TRACK = TRACKS["speech"]
 
@@ -36,7 +45,7 @@ def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     """Write the score tables."""
     scenes = read_list(workspace(params).scenes(params.evaluate.split), "scene")
     snrs = {scene["scene"]: scene.get("SNR") for scene in scenes}
-    write_results(Path(METRICS_FOLDER), results, snrs, _metrics(params))
+    write_results(Path(METRICS_FOLDER), results, snrs, _metrics(params), subset=evaluated_subset(params, TRACK.cluster))
 
 
 def _metrics(params: Params) -> tuple[Metric, ...]:
@@ -149,8 +158,13 @@ def write_results(
     scores: Sequence[dict[str, Any]],
     snrs: dict[str, float | None],
     metrics: Sequence[Metric] = (TRACK.headline,),
+    *,
+    subset: str | None = None,
 ) -> None:
-    """Write the score tables (published columns), their averages, and the points of the scores against SNR."""
+    """Write the score tables (published columns), their averages, and the points of the scores against SNR.
+
+    The averages of a `subset` say what it is.
+    """
     columns = [metric.column for metric in metrics]
     averages: dict[str, dict[str, float | int]] = {metric.name: {"pairs": len(scores)} for metric in metrics}
     points = []
@@ -166,4 +180,4 @@ def write_results(
         if ENHANCED in average and UNPROCESSED in average:
             average["improvement"] = round(average[ENHANCED] - average[UNPROCESSED], DECIMALS)
     write_table(folder / TRACK.points, ("scene", "listener", "snr", "condition", *columns), points)
-    write_json(folder / TRACK.averages, averages)
+    write_json(folder / TRACK.averages, {**({SUBSET: subset} if subset else {}), **averages})

@@ -11,8 +11,9 @@ import numpy as np
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import read_bytes
+from hearlab.files import parse_json, parse_yaml, read_bytes
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
 from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores
@@ -133,7 +134,24 @@ def _from_files(name: str, label: str, files: Files, condition: str, advice: str
     if not tables:
         wanted = " or ".join(_paths(prefix, condition).values())
         raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
-    return ScoreSource(name, label, tables, files=files)
+    return ScoreSource(name, label, tables, files=files, notes=_subsets(name, files))
+
+
+def _subsets(name: str, files: Files) -> tuple[str, ...]:
+    """What must be said of scores that are not of all pairs of their split."""
+    values = flat(parse_yaml(files.read(PARAMS_FILE)))
+    texts = {track.name: subset_text(values, track.cluster) for track in TRACKS.values()}
+    return tuple(f"{name}: the {track} scores are of a subset: {text}" for track, text in texts.items() if text)
+
+
+def _has_pairs(files: Files, path: str, track: Track) -> bool:
+    """Whether a track has scores: a data set without songs, or without scenes, leaves empty tables."""
+    averages = files.read(path) if files.holds(path) else None
+    if averages is None:
+        return True
+    content = parse_json(averages, path)
+    section = content.get(track.headline.name) if isinstance(content, dict) else None
+    return not isinstance(section, dict) or section.get("pairs") != 0
 
 
 def _paths(prefix: str, condition: str) -> dict[str, str]:
@@ -154,7 +172,11 @@ def _readers(files: Files, prefix: str, condition: str, where: str) -> dict[str,
 
         return read
 
-    return {track: reader(path) for track, path in _paths(prefix, condition).items() if files.holds(path)}
+    return {
+        track: reader(path)
+        for track, path in _paths(prefix, condition).items()
+        if files.holds(path) and _has_pairs(files, prefix + TRACKS[track].averages, TRACKS[track])
+    }
 
 
 def _published(name: str, root: Path, condition: str) -> ScoreSource:

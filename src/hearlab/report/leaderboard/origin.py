@@ -11,6 +11,7 @@ from hearlab.datasets.layout import DATA, METRICS_FOLDER, Workspace
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
+from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import Origin
 from hearlab.scores.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
 from hearlab.versions.lock import LOCK_FILE, deps, outs
@@ -58,12 +59,16 @@ def result_of(files: Files, track: Track, where: str) -> TrackResult:
     """The result of a track.
 
     Raises:
-        InputError: there is no params.yaml, or it names no data set.
+        InputError: there is no params.yaml, it names no data set, or the result is of a subset.
     """
     values = flat(parse_yaml(files.read(PARAMS_FILE)))
     dataset = values.get("dataset")
     if not isinstance(dataset, str):
         raise InputError(f"{where}: {PARAMS_FILE}", "names no data set", field="dataset")
+    subset = subset_text(values, track.cluster)
+    if subset is not None:
+        advice = "an entry is of a whole split: set evaluate.listeners, evaluate.scenes and evaluate.songs to null"
+        raise InputError(f"{where}: {PARAMS_FILE}", "the result is of a subset", found=subset, advice=advice)
     return TrackResult(track, dataset, _split(values, track), values)
 
 

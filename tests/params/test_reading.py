@@ -14,7 +14,7 @@ from hearlab.errors import ParameterError
 from hearlab.params import load_params
 from hearlab.scores.tracks import MUSIC_LEVELS
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def in_one_line(found: re.Match[str]) -> str:

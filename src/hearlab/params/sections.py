@@ -1,32 +1,27 @@
-"""params.yaml as typed, validated values.
-
-The whole file is checked before any work: unknown keys (with the nearest known one), wrong types and values out of
-range each give one line. What cannot change a result (workers, addresses) is not in params.yaml.
-"""
+"""The sections of params.yaml: types and ranges of their values."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
-import typing
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearlab.errors import ParameterError
-from hearlab.files import read_yaml
+from hearlab.names import name_fault
+from hearlab.params.subsets import Draw, chosen_listeners, chosen_names
 from hearlab.ranges import SIGNAL_LEVELS, SNRS
 from hearlab.separators import SEPARATORS
 
-PARAMS_FILE = "params.yaml"
 # Weights of separators: those of the stage train_separator, and the folder of the published ones.
 TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
 PACKAGED_SPLITS = ("train", "dev")
+EVAL = "eval"  # the challenge's evaluation set, whose scenes only its package lists
+# The splits in which the recordings of an own data set are: those that params.yaml names from the start.
+OWN_SPLITS = {"split": ("dev",), "song_split": ("valid",)}
+UNKNOWN_NAME = "unknown_name"  # type of the error for a name that depends on another value
 # Stages that check the unpacked packages and put them under DVC; the demo's data they make.
 PREPARING = ("prepare", "prepare_music")
 
@@ -35,6 +30,13 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise PydanticCustomError("repeated_name", "Input should be names that differ")
     return names
+
+
+def _safe(name: str) -> str:
+    fault = name_fault(name)
+    if fault is not None:
+        raise PydanticCustomError("unsafe_name", f"Input should be a name: {fault}")
+    return name
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -49,7 +51,7 @@ Factor = Annotated[float, Field(gt=0, le=100)]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 DistinctNames = Annotated[Names, AfterValidator(_distinct)]
-S = TypeVar("S", bound="Section")
+SplitName = Annotated[str, AfterValidator(_safe)]
 
 
 class Section(BaseModel):
@@ -190,14 +192,18 @@ class Separate(Section):
 
 
 class Evaluate(Section):
-    split: Literal["train", "dev"]
+    split: SplitName
     unprocessed: bool
     level: Annotated[float, Field(ge=SIGNAL_LEVELS[0], le=SIGNAL_LEVELS[1])]
     speech_metrics: DistinctNames = ("haspi",)  # of the track, which knows their names
-    song_split: Literal["train", "valid", "test"]
-    song_listeners: Literal["train", "valid", "test"]
+    song_split: SplitName
+    song_listeners: SplitName
     small_test: bool
     music_level: Literal["challenge", "current"] = "current"  # of older revisions; params.yaml says challenge
+    # Subsets, and listeners of one's own; older revisions do not know them. See `hearlab.params.subsets`.
+    listeners: Annotated[str | tuple[str, ...] | None, BeforeValidator(chosen_listeners)] = None
+    scenes: Annotated[Draw | tuple[str, ...] | None, BeforeValidator(chosen_names)] = None
+    songs: Annotated[Draw | tuple[str, ...] | None, BeforeValidator(chosen_names)] = None
 
 
 class SplitCounts(Section):
@@ -221,6 +227,8 @@ class Splits(Section):
     train: SplitCounts
     dev: SplitCounts
     demo: SplitCounts
+    # Scenes that only a package can list: that of the challenge's evaluation.
+    eval: Literal["packaged"] | None = None
 
 
 class SongCounts(Section):
@@ -243,13 +251,36 @@ class DataSet(Section):
     songs: SongCounts | None = None
 
 
+class OwnData(Section):
+    """A data set of the user's recordings: all else is in its description, which `hearlab data import` writes."""
+
+    source: Literal["own"]
+
+
 class DataSets(Section):
+    """The demo, the challenges' packages, and any number of own data sets by their names."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, OwnData] = Field(init=False)
+
     demo: DataSet
     clarity: DataSet
 
 
+_NOTHING = SplitCounts(rooms=0, first_room=1, scenes=0, first_scene=1, room_selection="SEQUENTIAL")
+# Own recordings are neither built nor rendered, so there is nothing to count or to draw.
+OWN_DATA = DataSet(
+    seed_offset=0,
+    splits=Splits(train=_NOTHING, dev=_NOTHING, demo=_NOTHING),
+    additional=AdditionalCounts(scenes=0, first_scene=1),
+    heads=("none",),
+    pre_samples_range=(0, 0),
+    post_samples_range=(0, 0),
+)
+
+
 class Params(Section):
-    dataset: Literal["demo", "clarity"]
+    dataset: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     scenes: Scenes
     render: Render
@@ -257,6 +288,13 @@ class Params(Section):
     enhance: Enhance
     evaluate: Evaluate
     datasets: DataSets
+
+    @property
+    def source(self) -> Literal["demo", "packages", "own"]:
+        """Where the chosen data set comes from: made here, from the challenges' packages, or the user's recordings."""
+        if self.dataset in ("demo", "clarity"):
+            return "demo" if self.dataset == "demo" else "packages"
+        return "own"
 
     @property
     def data_seed(self) -> int:
@@ -272,126 +310,58 @@ class Params(Section):
 
     def scene_source(self, split: str) -> Literal["rendered", "packaged"]:
         """Where the microphone files of a split come from; scenes that no package holds are always rendered."""
+        if self.source == "own" or split == EVAL:
+            return "packaged"
         if split not in PACKAGED_SPLITS or self.render.source == "rendered":
             return "rendered"
-        return "packaged" if self.render.source == "packaged" or self.dataset == "clarity" else "rendered"
+        return "packaged" if self.render.source == "packaged" or self.source == "packages" else "rendered"
 
     def scene_count(self, split: str) -> int:
-        """How many scenes a split has, by the parameters."""
+        """How many scenes a split has, by the parameters; 0 where only a list in the data can tell."""
         if split == "train_additional":
             return self.data.additional.scenes if self.scenes.additional.enabled else 0
-        counts: SplitCounts = getattr(self.data.splits, split)
-        return counts.scenes
+        counts = getattr(self.data.splits, split)
+        return counts.scenes if isinstance(counts, SplitCounts) else 0
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Params:
+        """The data set, and the splits that it has: a misspelt name should not show after an hour of rendering."""
+        own = self.datasets.__pydantic_extra__
+        if self.dataset not in (*type(self.datasets).model_fields, *own):
+            raise _unknown("dataset", self.dataset, ["demo", "clarity", *own])
+        splits = [name for name, counts in self.data.splits if counts is not None and _has_scenes(counts)]
+        for name, known in (
+            ("split", OWN_SPLITS["split"] if self.source == "own" else splits),
+            ("song_split", _song_splits(self.source)),
+            ("song_listeners", _song_splits(self.source)),
+        ):
+            found = getattr(self.evaluate, name)
+            if known and found not in known:
+                raise _unknown(f"evaluate.{name}", found, known)
+        return self
 
     @property
     def data(self) -> DataSet:
         """The chosen data set's own parameters."""
-        chosen: DataSet = getattr(self.datasets, self.dataset)
-        return chosen
+        chosen: DataSet | OwnData = getattr(self.datasets, self.dataset)
+        return chosen if isinstance(chosen, DataSet) else OWN_DATA
+
+
+def _has_scenes(counts: SplitCounts | str) -> bool:
+    return isinstance(counts, str) or counts.scenes > 0
+
+
+def _song_splits(source: str) -> tuple[str, ...]:
+    """The splits of songs; none where the lists of a package tell."""
+    return {"demo": ("train", "valid", "test"), "own": OWN_SPLITS["song_split"]}.get(source, ())
+
+
+def _unknown(field: str, found: str, known: Sequence[str]) -> PydanticCustomError:
+    wanted = " or ".join(map(repr, known))
+    return PydanticCustomError(UNKNOWN_NAME, "unknown", {"field": field, "found": found, "wanted": wanted})
 
 
 def automatic_weights(model: str, dataset: str) -> str:
     """What `separate.weights: auto` means."""
     trained = dataset == "demo" and model in SEPARATORS and SEPARATORS[model].trainable
     return TRAINED if trained else PUBLISHED_WEIGHTS
-
-
-def load_params(path: str | os.PathLike[str] = PARAMS_FILE) -> Params:
-    """Read and check params.yaml.
-
-    Raises:
-        ParameterError: the file is missing, not YAML, or has wrong keys or values: one line for each.
-    """
-    advice = "run from the root of the repository"
-    return check_params(read_yaml(path, advice=advice, error=ParameterError), Path(path))
-
-
-def check_params(content: Any, path: Path = Path(PARAMS_FILE)) -> Params:
-    """The content of a params.yaml, checked; `path` is for messages. Raises as `load_params`."""
-    if not isinstance(content, dict):
-        raise ParameterError(path, "must hold keys and values", found=type(content).__name__)
-    try:
-        return validated(Params, content)
-    except ValidationError as error:
-        lines = [ParameterError(path, **mistake) for mistake in mistakes(error, Params)]
-        raise lines[0] if len(lines) == 1 else ParameterErrors(lines) from None
-
-
-class ParameterErrors(ParameterError):
-    """Several wrong parameters: `str()` gives one line for each."""
-
-    def __init__(self, errors: list[ParameterError]) -> None:
-        self.errors = errors
-        first = errors[0]
-        super().__init__(
-            first.where, first.problem, field=first.field, found=first.found, wanted=first.wanted, advice=first.advice
-        )
-
-    def __str__(self) -> str:
-        return "\n".join(str(error) for error in self.errors)
-
-
-def validated(section: type[S], content: Any) -> S:
-    """A section with its values. JSON mode is strict about types and still takes lists for tuples.
-
-    Raises:
-        ValidationError: see `mistakes`.
-    """
-    return section.model_validate_json(json.dumps(content, default=str), strict=True)
-
-
-def mistakes(error: ValidationError, section: type[Section]) -> list[dict[str, Any]]:
-    """Wrong keys and values as keyword arguments of `InputError`, without `where`."""
-    details = error.errors()
-    # A misspelt key is unknown and, under its right name, missing: the first line says both.
-    misspelt = {_nearest(section, detail["loc"]) for detail in details if detail["type"] == "extra_forbidden"}
-    return [
-        _mistake(section, detail) for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt
-    ]
-
-
-def _nearest(section: type[Section], location: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The known key nearest to an unknown one."""
-    near = difflib.get_close_matches(str(location[-1]), _keys(section, location[:-1]), n=1, cutoff=0.5)
-    return (*location[:-1], near[0]) if near else None
-
-
-def _mistake(section: type[Section], detail: Any) -> dict[str, Any]:
-    location = detail["loc"]
-    field = ".".join(map(str, location))
-    if detail["type"] == "extra_forbidden":
-        near = _nearest(section, location)
-        wanted = f"one of {', '.join(_keys(section, location[:-1]))}"
-        advice = f"did you mean {near[-1]}?" if near else None
-        return {"problem": "unknown key", "field": field, "wanted": wanted, "advice": advice}
-    if detail["type"] == "missing":
-        return {"problem": "key is missing", "field": field}
-    if detail["type"] == "value_error":
-        name, _, problem = str(detail["ctx"]["error"]).partition(": ")
-        return {"problem": problem, "field": ".".join(map(str, [*location, name]))}
-    wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")
-    if detail["type"] == "string_pattern_mismatch":
-        wanted = "a name of the form package.module:Class"
-    found = json.dumps(detail["input"], default=str)
-    found = found if len(found) <= 60 else found[:57] + "..."
-    return {"problem": "wrong value", "field": field, "found": found, "wanted": wanted}
-
-
-def _keys(section: Any, location: tuple[Any, ...]) -> list[str]:
-    """Known keys of the section at `location`."""
-    for part in location:
-        annotation = section.model_fields[part].annotation
-        section = next((a for a in (annotation, *typing.get_args(annotation)) if hasattr(a, "model_fields")), None)
-        if section is None:
-            return []
-    return list(section.model_fields)
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with the dotted names by which DVC calls parameters."""
-    if not isinstance(value, dict):
-        return {prefix: value} if prefix else {}
-    values: dict[str, Any] = {}
-    for name, inner in value.items():
-        values.update(flat(inner, f"{prefix}.{name}" if prefix else str(name)))
-    return values
