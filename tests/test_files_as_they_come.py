@@ -81,6 +81,7 @@ COMMANDS = [
     "compare a.csv b.csv",
     "data status",
     "doctor",
+    "experiments",
     "leaderboard",
     "memo status",
     "plan",

@@ -60,7 +60,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     {"metrics": "HASPI, HASQI, HAAQI", "tracking": "runs in MLflow"},
     {"stages": "one module per DVC stage"},
     {"report.leaderboard": "entries, verified", "report.doctor": "what is installed"},
-    {"report.compare": "are two results different?", "report.plan": "what would run"},
+    {"report.compare": "are two results different?", "report.plan": "what would run", "report.experiments": "lists"},
     {"report.site": "the listening pages"},
     {"commands": "one module per command"},
     {"cli": "the hearlab command"},

@@ -48,6 +48,7 @@ class ScoreSource:
         tables: track -> how to read its score table.
         averages: metric -> published mean, where nothing else is known.
         music_level: the rule for the level of stems that a publication names.
+        published_on: the data set that a publication names.
         files: parameters and scenes that the scores were made with, where they can be known.
         notes: what must be said of it.
     """
@@ -58,6 +59,7 @@ class ScoreSource:
     averages: dict[str, Average] = field(default_factory=dict)
     music_level: str | None = None
     files: Files | None = None
+    published_on: str | None = None
     notes: tuple[str, ...] = ()
 
     def table(self, metric: Metric) -> ScoreTable | None:
@@ -75,6 +77,14 @@ class ScoreSource:
         if stage is None:
             return self.music_level
         return music_rule(track, flat((stage.get("params") or {}).get(PARAMS_FILE)).get(MUSIC_LEVEL))
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set that was scored; None where it is not known."""
+        if self.files is None:
+            return self.published_on
+        name = flat(parse_yaml(self.files.read(PARAMS_FILE))).get("dataset")
+        return None if name is None else str(name)
 
     @property
     def tracks(self) -> list[Track]:
@@ -216,4 +226,7 @@ def _published(name: str, root: Path, condition: str) -> ScoreSource:
             averages |= {metric: Average(chosen, score, entry.source) for metric, score in means.items()}
     if not tables and not averages:
         raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
-    return ScoreSource(name, f"{name} ({LEADERBOARD})", tables, averages, rule, notes=tuple(notes))
+    datasets = {entry.dataset for entry in entries}
+    dataset = datasets.pop() if len(datasets) == 1 else None
+    label = f"{name} ({LEADERBOARD})"
+    return ScoreSource(name, label, tables, averages, rule, published_on=dataset, notes=tuple(notes))

@@ -16,12 +16,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.report.experiments.listing import AVERAGES, experiments
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries, ranked
 from hearlab.report.leaderboard.text import further_metrics
 from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.charts import charts
-from hearlab.report.site.experiments import AVERAGES, experiments
 from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Experiment:
         date: of the commit, or None.
         scores: the averages, by the names of AVERAGES.
         parameters: all of params.yaml, flat; `differing_only` keeps those that differ.
+        files: where it all was read.
+        full_commit: the whole hash; empty for the workspace.
     """
 
     name: str
@@ -50,22 +52,28 @@ class Experiment:
     date: datetime.datetime | None
     scores: dict[str, float]
     parameters: dict[str, Any]
+    files: Files | None = field(default=None, compare=False, repr=False)
+    full_commit: str = ""
 
 
-def experiments(root: Path) -> tuple[list[Experiment], list[str]]:
+def experiments(root: Path, commits: int = COMMITS) -> tuple[list[Experiment], list[str]]:
     """The workspace, DVC's experiments and the commits that changed a score; names of the parameters that differ.
 
     Lines without scores are left out, and so are commits whose parameters and scores are those of the next older one.
+
+    Args:
+        root: the workspace.
+        commits: how many are looked at.
     """
-    found = [_experiment("workspace", "workspace", "", None, WorkspaceFiles(root))]
+    found = [experiment("workspace", "workspace", "", None, WorkspaceFiles(root))]
     for each in experiment_commits(root):
         files = RevisionFiles(root, each.name, each.commit, True)
-        found.append(_experiment(each.name, "experiment", each.commit[:7], each.time, files))
-    log = ("log", f"--max-count={COMMITS}", "--format=%H %ct %s", "--", *FILES.values())
+        found.append(experiment(each.name, "experiment", each.commit[:7], each.time, files))
+    log = ("log", f"--max-count={commits}", "--format=%H %ct %s", "--", *FILES.values())
     before: Experiment | None = None
     for line in git_text(root, *log).splitlines():
         commit, seconds, subject = line.split(" ", 2)
-        own = _experiment(subject, "commit", commit[:7], int(seconds), RevisionFiles(root, commit[:7], commit))
+        own = experiment(subject, "commit", commit[:7], int(seconds), RevisionFiles(root, commit[:7], commit))
         if before is not None and (own.scores, own.parameters) == (before.scores, before.parameters):
             found.pop()
         found.append(own)
@@ -91,7 +99,8 @@ def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]
     return [replace(one, parameters={name: one.parameters.get(name) for name in kept}) for one in found], kept
 
 
-def _experiment(name: str, kind: str, commit: str, seconds: int | None, files: Files) -> Experiment:
+def experiment(name: str, kind: str, commit: str, seconds: int | None, files: Files) -> Experiment:
+    """One line: averages and parameters as `files` has them, and none where they cannot be read."""
     averages = {track: _section(_json(files, path)) for track, path in FILES.items()}
     found = {title: _section(averages[track].get(metric)).get(key) for title, (track, metric, key) in AVERAGES.items()}
     scores = {title: float(score) for title, score in found.items() if isinstance(score, int | float)}
@@ -99,7 +108,8 @@ def _experiment(name: str, kind: str, commit: str, seconds: int | None, files: F
     with contextlib.suppress(InputError):
         parameters = parse_yaml(files.read(PARAMS_FILE))
     date = None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return Experiment(name, kind, commit, date, scores, flat(parameters))
+    full = files.commit if isinstance(files, RevisionFiles) else ""
+    return Experiment(name, kind, commit, date, scores, flat(parameters), files, full)
 
 
 def _json(files: Files, path: str) -> Any:
