@@ -327,6 +327,7 @@ REASONS = {
     "hearlab.compute.code.own_code loads by name": "finds, and loads nothing",
     "hearlab.compute.code.definitions files by computed names": "the data folder",
     "hearlab.compute.code.bytecode compile": "to compare it with what was compiled before; it is not run",
+    "hearlab.stages.system files by computed names": "the code that hashes a system's code, by its stamps",
     "hearlab.compute.code_identity files by computed names": "the code that follows definitions, by its stamps",
     "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
     "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.datasets.layout import SOURCE_SPLIT
+from hearlab.datasets.required_packages import require
 from hearlab.errors import ParameterError
 from hearlab.files import write_text
 from hearlab.params import Params, SplitCounts
@@ -18,7 +19,6 @@ from hearlab.scenes.rooms import build_rooms
 from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
 from hearlab.scenes.source_lists import read_targets
 from hearlab.stages.common import read_list, workspace
-from hearlab.stages.required_packages import require
 
 # The published pipeline seeds once and goes on from split to split, in this order.
 SPLITS = ("train", "dev", "demo")

@@ -84,6 +84,7 @@ def enhance_unit(
     soft_clip: bool,
     objective: list[float] | None,
     subjective: list[float] | None,
+    files: str = "",
 ) -> None:
     """Hand a song's stems to the system; write what it returns by stem and ear, and the sum of it.
 
@@ -93,7 +94,7 @@ def enhance_unit(
     stems = {
         stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
     }
-    enhancer = shared_system(system, constructor)
+    enhancer = shared_system(system, constructor, files)
     output = seeded(f"{song} {person.id}", lambda: enhancer.music(stems, SAMPLE_RATE, person))
     output = check_music_output(output, stems, system)
     for stem, samples in output.items():

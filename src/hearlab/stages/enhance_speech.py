@@ -51,7 +51,15 @@ def units(params: Params) -> list[Unit]:
 
 
 def enhance_unit(
-    root: Path, out: Path, *, scene: str, listener: dict[str, Any], scenes: str, system: str, constructor: str
+    root: Path,
+    out: Path,
+    *,
+    scene: str,
+    listener: dict[str, Any],
+    scenes: str,
+    system: str,
+    constructor: str,
+    files: str = "",
 ) -> None:
     """Hand the microphone signals of a scene to the system and write its output with 16 bits."""
     person = listener_from_entry(listener["name"], listener)
@@ -59,7 +67,7 @@ def enhance_unit(
         name: read_audio(scene_file(root / scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
         for k, name in enumerate(CHANNELS)
     }
-    enhancer = shared_system(system, constructor)
+    enhancer = shared_system(system, constructor, files)
     output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
     output = check_speech_output(output, system)
     path = enhanced_file(out, scene, person.id)

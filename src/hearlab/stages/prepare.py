@@ -16,12 +16,12 @@ from hearlab.datasets.clarity import SPEECH_FOLDERS
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.datasets.packages import PackageFolders, packages_home
 from hearlab.datasets.packages.contents import package_files
+from hearlab.datasets.required_packages import absent, require
 from hearlab.errors import InputError
 from hearlab.files import write_text
 from hearlab.params import PACKAGED_SPLITS, Params
 from hearlab.progress import ByteProgress
 from hearlab.stages.common import workspace
-from hearlab.stages.required_packages import absent, require
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hearlab.datasets.clarity import MUSIC_FOLDERS
 from hearlab.datasets.layout import CadenzaData
+from hearlab.datasets.required_packages import require
 from hearlab.datasets.song_lists import check_segments, check_song, read_segments, read_songs
 from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.stages.common import workspace
 from hearlab.stages.prepare import link_home, made_beside
-from hearlab.stages.required_packages import require
 
 
 def run(params: Params) -> None:

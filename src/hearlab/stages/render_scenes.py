@@ -14,11 +14,11 @@ from typing import Any
 
 from hearlab.compute.object_store import link
 from hearlab.compute.units import Unit
+from hearlab.datasets.required_packages import require
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import Params
 from hearlab.scenes.renderer import RenderOptions, render_scene, scene_inputs, scene_outputs
 from hearlab.stages.common import read_list, workspace
-from hearlab.stages.required_packages import require
 
 SPLITS = ("train", "dev", "demo", "train_additional")
 MEMORY = 700 << 20  # measured: 350 MB for the real scene of 6.5 s, imports included

@@ -18,6 +18,8 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.audio import check_signal
+from hearlab.compute.code.file_cache import digests
+from hearlab.compute.code.param_files import named_files
 from hearlab.errors import InputError, ParameterError
 from hearlab.kernels.arithmetic import own_system_is_native
 from hearlab.listeners import Listener
@@ -105,11 +107,14 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
 def system_arguments(enhance: Enhance) -> dict[str, str]:
     """What `shared_system` makes the system of params.yaml from: its name, and its constructor's arguments as JSON.
 
-    The constructor gets enhance.params, and the baseline its own section of params.yaml, too.
+    The constructor gets enhance.params, and the baseline its own section of params.yaml, too. Where a parameter names
+    a file, the hashes of such files are there, too: other weights under the same name are another system.
     """
     own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
     constructor = {**enhance.model_dump(include=own), **enhance.params}
-    return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+    arguments = {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+    files = {name: digests.of(path)[1] for name, path in named_files(enhance.params).items()}
+    return {**arguments, "files": json.dumps(files, sort_keys=True)} if files else arguments
 
 
 def is_native_system(system: str) -> bool:
@@ -118,8 +123,8 @@ def is_native_system(system: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def shared_system(system: str, constructor: str) -> EnhancementSystem:
-    """The one instance of this process, so that a network is loaded once.
+def shared_system(system: str, constructor: str, files: str = "") -> EnhancementSystem:
+    """The one instance of this process, so that a network is loaded once; see `system_arguments`.
 
     Raises as `load_system`.
     """

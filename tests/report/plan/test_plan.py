@@ -56,7 +56,7 @@ def test_the_full_development_set_with_nothing_here(inside: Path) -> None:
     plan = make_plan(inside, ["score_speech"], ["dataset=clarity"])
     assert sorted(path.name for path in inside.iterdir()) == before
     found = rows(plan)
-    assert list(found) == [
+    assert [name for name in found if name != "system"] == [
         "check_params",
         "prepare",
         "build_scenes@dev",
@@ -64,6 +64,7 @@ def test_the_full_development_set_with_nothing_here(inside: Path) -> None:
         "enhance_speech",
         "score_speech",
     ]
+    assert list(found).index("check_params") < list(found).index("system") < list(found).index("enhance_speech")
     assert {row.stage.runs for row in plan.rows} == {"yes"}
     assert found["render_scenes@dev"].work.units == SCENES
     assert found["score_speech"].work.units == PAIRS

@@ -14,12 +14,12 @@ from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
 from hearlab.datasets.packages.space import Need
+from hearlab.datasets.required_packages import lacking
 from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
-from hearlab.stages.required_packages import lacking
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
@@ -85,7 +85,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     """
     cores = worker_count()
     with with_overrides(root, overrides) as params:
-        stages = planned_stages(root, targets, overridden=bool(overrides))
+        stages = planned_stages(root, targets, params, overridden=bool(overrides))
         load = Workload(params)
         rows = []
         for stage in stages:

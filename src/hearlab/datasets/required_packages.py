@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hearlab.datasets.layout import SOURCE_SPLIT
+from hearlab.datasets.layout import DATA, SOURCE_SPLIT, Workspace
 from hearlab.datasets.packages import Package, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
 from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
-from hearlab.stages.common import workspace
 
 
 def require(params: Params, stage: str) -> None:
@@ -61,7 +60,7 @@ def lacking(params: Params, stage: str) -> dict[str, Package | None]:
 
 def _needed_folders(params: Params, stage: str) -> tuple[Path, tuple[str, ...]]:
     """What a stage reads of the packages: the data root, and the folders below it, with '/'."""
-    files = workspace(params)
+    files = Workspace(Path(DATA) / params.dataset)
     name, _, split = stage.partition("@")
     source = SOURCE_SPLIT.get(split, split)
     if name == "prepare":
