@@ -305,6 +305,9 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 
 # Why each module may do what the follower cannot see.
 REASONS = {
+    "hearlab.__init__ loads by name": "what notebooks begin with, which no unit runs",
+    "hearlab.lab.fixed loads by name": "functions of units, in the process of a trial",
+    "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
