@@ -92,6 +92,7 @@ COMMANDS = [
     "stage check_params",
     "submission check x.zip",
     "track",
+    "try S1 L1",
     "weights fetch",
 ]
 

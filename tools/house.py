@@ -62,6 +62,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     {"report.leaderboard": "entries, verified", "report.doctor": "what is installed"},
     {"report.compare": "are two results different?", "report.plan": "what would run", "report.experiments": "lists"},
     {"report.site": "the listening pages"},
+    {"lab": "one pair at a time"},
     {"commands": "one module per command"},
     {"cli": "the hearlab command"},
 )

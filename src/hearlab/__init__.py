@@ -8,9 +8,14 @@ BEGAN = time.time_ns()  # no other module of HearLab was loaded before
 
 __version__ = "0.1.0"
 
+# Names of the package for notebooks, each imported when it is used: name -> module and its name there, if not itself.
+LAZY = {"open": ("lab.laboratory", "open_lab"), "scores": ("scores", "")}
 
-def __getattr__(name: str) -> Any:
-    # Not before it is asked for: `hearlab --help` is quick.
-    if name == "scores":
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    place, attribute = LAZY[name]
+    module = importlib.import_module(f"{__name__}.{place}")
+    return getattr(module, attribute) if attribute else module

@@ -305,10 +305,12 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 
 # Why each module may do what the follower cannot see.
 REASONS = {
-    "hearlab.__init__ loads by name": "what users ask for as hearlab.scores",
+    "hearlab.__init__ loads by name": "what users ask for, which no unit runs",
     "hearlab.scores.__init__ effect": "the package itself can be called, which no unit does",
     "hearlab.scores.__init__ changes what is imported": "the same",
     "hearlab.scores.__init__ loads by name": "the same",
+    "hearlab.lab.fixed loads by name": "functions of units, in the process of a trial",
+    "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hearlab.arrays import Array
 from hearlab.audio import Samples, read_audio, resample
-from hearlab.compute.units import Unit
+from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
-from hearlab.datasets.song_lists import check_segments, check_song
+from hearlab.datasets.song_lists import Segments, Song, check_segments, check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
-from hearlab.listeners import listener_from_entry
+from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
-from hearlab.systems.base import check_music_output, is_native_system, seeded, shared_system, system_arguments
+from hearlab.systems.base import (
+    EnhancementSystem,
+    check_music_output,
+    is_native_system,
+    seeded,
+    shared_system,
+    system_arguments,
+)
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
@@ -37,33 +46,35 @@ def check(params: Params) -> None:
 
 def units(params: Params) -> list[Unit]:
     """One for each song-listener pair."""
-    separated, system = workspace(params).separated, system_arguments(params.enhance)
     segments, memory = song_segments(params), song_memory(params, BYTES_PER_FRAME)
-    listed = []
-    for song, listener in song_listener_pairs(params):
-        cut = segments.get(song.name)
-        arguments = {
-            "song": song.name,
-            "listener": listener.as_entry(),
-            "separated": separated.as_posix(),
-            **system,
-            "soft_clip": params.enhance.soft_clip,
-            "objective": list(cut.objective) if cut else None,
-            "subjective": list(cut.subjective) if cut else None,
-        }
-        listed.append(
-            Unit(
-                f"{song.name} {listener.id}",
-                enhance_unit,
-                arguments,
-                inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
-                outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
-                code=(system["system"],),
-                native=is_native_system(system["system"]),
-                memory=memory[song.name],
-            )
-        )
-    return listed
+    return [
+        pair_unit(params, song, listener, segments.get(song.name), memory[song.name])
+        for song, listener in song_listener_pairs(params)
+    ]
+
+
+def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int = GIBIBYTE) -> Unit:
+    """The unit of a pair, whether or not the lists name the pair; `cut` is of a test song."""
+    separated, system = workspace(params).separated, system_arguments(params.enhance)
+    arguments = {
+        "song": song.name,
+        "listener": listener.as_entry(),
+        "separated": separated.as_posix(),
+        **system,
+        "soft_clip": params.enhance.soft_clip,
+        "objective": list(cut.objective) if cut else None,
+        "subjective": list(cut.subjective) if cut else None,
+    }
+    return Unit(
+        f"{song.name} {listener.id}",
+        enhance_unit,
+        arguments,
+        inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
+        outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
+        code=(system["system"],),
+        native=is_native_system(system["system"]),
+        memory=memory,
+    )
 
 
 def outputs(song: str, listener: str) -> list[Path]:
@@ -91,26 +102,51 @@ def enhance_unit(
     With segments (of a test song) the stems are cut to the objective one, the remix to the subjective one.
     """
     person = listener_from_entry(listener["name"], listener)
-    stems = {
-        stem: read_audio(root / separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS
-    }
-    enhancer = shared_system(system, constructor, files)
+    stems = read_stems(root / separated, song)
+    output = enhanced(shared_system(system, constructor, files), system, stems, song, person)
+    write_enhanced(out, song, person.id, output, soft_clip=soft_clip, objective=objective, subjective=subjective)
+
+
+def read_stems(separated: Path, song: str) -> dict[str, Array]:
+    """What a system is given of a song in the folder `separated`: its stems, each (n, 2), at SAMPLE_RATE."""
+    return {stem: read_audio(separated / song / f"{stem}.wav", rate=SAMPLE_RATE, channels=2)[0] for stem in STEMS}
+
+
+def enhanced(
+    enhancer: EnhancementSystem, system: str, stems: dict[str, Array], song: str, person: Listener
+) -> dict[str, Array]:
+    """The stems as a system fits them, each (n, 2), checked; `system` is its name in errors. The pair seeds it."""
     output = seeded(f"{song} {person.id}", lambda: enhancer.music(stems, SAMPLE_RATE, person))
-    output = check_music_output(output, stems, system)
+    return check_music_output(output, stems, system)
+
+
+def write_enhanced(
+    out: Path,
+    song: str,
+    listener: str,
+    output: Mapping[str, Array],
+    *,
+    soft_clip: bool,
+    objective: Sequence[float] | None = None,
+    subjective: Sequence[float] | None = None,
+) -> Path:
+    """Write what a system returned into the folder `out`, by stem and ear, and the sum of it; returns the remix."""
     for stem, samples in output.items():
         for ear, side in enumerate(SIDES):
-            path = music_file(out, person.id, song, f"{side}_{stem}")
+            path = music_file(out, listener, song, f"{side}_{stem}")
             write_stem(path, resample(_cut(samples[:, ear], objective), SAMPLE_RATE, STEM_RATE), STEM_RATE)
     remix = resample(_cut(remixed(output), subjective), SAMPLE_RATE, REMIX_RATE)
-    write_remix(music_file(out, person.id, song, "remix"), remix, REMIX_RATE, soft_clip=soft_clip)
+    path = music_file(out, listener, song, "remix")
+    write_remix(path, remix, REMIX_RATE, soft_clip=soft_clip)
+    return path
 
 
-def remixed(stems: dict[str, Samples]) -> Samples:
+def remixed(stems: Mapping[str, Samples]) -> Samples:
     """The sum of all stems, shape (n, 2)."""
     return np.sum(list(stems.values()), axis=0)
 
 
-def _cut(samples: Samples, segment: list[float] | None) -> Samples:
+def _cut(samples: Samples, segment: Sequence[float] | None) -> Samples:
     if segment is None:
         return samples
     start, end = (int(seconds * SAMPLE_RATE) for seconds in segment)

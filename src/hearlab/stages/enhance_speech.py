@@ -8,13 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from hearlab.arrays import Array
 from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
-from hearlab.listeners import listener_from_entry
+from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import scene_listener_pairs, workspace
-from hearlab.systems.base import check_speech_output, is_native_system, seeded, shared_system, system_arguments
+from hearlab.systems.base import (
+    EnhancementSystem,
+    check_speech_output,
+    is_native_system,
+    seeded,
+    shared_system,
+    system_arguments,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +38,26 @@ def check(params: Params) -> None:
 
 def units(params: Params) -> list[Unit]:
     """One for each scene-listener pair."""
+    return [pair_unit(params, scene, listener) for scene, listener in scene_listener_pairs(params)]
+
+
+def pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
+    """The unit of a pair, whether or not the lists name the pair."""
     scenes, system = workspace(params).rendered(params.evaluate.split), system_arguments(params.enhance)
-    return [
-        Unit(
-            f"{scene} {listener.id}",
-            enhance_unit,
-            {
-                "scene": scene,
-                "listener": listener.as_entry(),
-                "scenes": scenes.as_posix(),
-                **system,
-            },
-            inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
-            outputs=(enhanced_file(Path(), scene, listener.id).name,),
-            code=(system["system"],),
-            native=is_native_system(system["system"]),
-        )
-        for scene, listener in scene_listener_pairs(params)
-    ]
+    return Unit(
+        f"{scene} {listener.id}",
+        enhance_unit,
+        {
+            "scene": scene,
+            "listener": listener.as_entry(),
+            "scenes": scenes.as_posix(),
+            **system,
+        },
+        inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
+        outputs=(enhanced_file(Path(), scene, listener.id).name,),
+        code=(system["system"],),
+        native=is_native_system(system["system"]),
+    )
 
 
 def enhance_unit(
@@ -63,15 +73,32 @@ def enhance_unit(
 ) -> None:
     """Hand the microphone signals of a scene to the system and write its output with 16 bits."""
     person = listener_from_entry(listener["name"], listener)
-    microphones: dict[str, Any] = {
-        name: read_audio(scene_file(root / scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
+    microphones = read_microphones(root / scenes, scene)
+    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person)
+    write_enhanced(out, scene, person.id, output)
+
+
+def read_microphones(scenes: Path, scene: str) -> dict[str, Array]:
+    """What a system is given of a scene in the folder `scenes`: 'CH0' to 'CH3', each (n, 2), at SAMPLE_RATE."""
+    return {
+        name: read_audio(scene_file(scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
         for k, name in enumerate(CHANNELS)
     }
-    enhancer = shared_system(system, constructor, files)
+
+
+def enhanced(
+    enhancer: EnhancementSystem, system: str, microphones: dict[str, Array], scene: str, person: Listener
+) -> Array:
+    """The output of a system, shape (n, 2), checked; `system` is its name in errors. It is seeded by the pair."""
     output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
-    output = check_speech_output(output, system)
-    path = enhanced_file(out, scene, person.id)
+    return check_speech_output(output, system)
+
+
+def write_enhanced(out: Path, scene: str, listener: str, output: Array) -> Path:
+    """Write a system's output into the folder `out` with 16 bits; returns the file."""
+    path = enhanced_file(out, scene, listener)
     clipped = int(np.sum(np.abs(output) > 1.0))
     if clipped:
         log.warning("%s: %d samples clipped", path.name, clipped)
     write_wav(path, to_pcm16(output, ENHANCED_FULL_SCALE), SAMPLE_RATE)
+    return path

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hearlab.audio import read_audio
-from hearlab.compute.units import Unit
+from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import METRICS_FOLDER, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments, Song, check_song
 from hearlab.datasets.stem_files import factor_file, read_stem
@@ -50,7 +50,7 @@ def units(params: Params) -> list[Unit]:
     """One for each song-listener pair."""
     segments, memory = song_segments(params), song_memory(params, BYTES_PER_FRAME)
     return [
-        _pair_unit(params, song, listener, segments.get(song.name), memory[song.name])
+        pair_unit(params, song, listener, segments.get(song.name), memory[song.name])
         for song, listener in song_listener_pairs(params)
     ]
 
@@ -60,7 +60,8 @@ def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     write_results(Path(METRICS_FOLDER), results, evaluated_subset(params, TRACK.cluster))
 
 
-def _pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int) -> Unit:
+def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int = GIBIBYTE) -> Unit:
+    """The unit of a pair, whether or not the lists name the pair; `cut` is of a test song."""
     files = workspace(params)
     references = [files.cadenza.stem(song.split, song.name, stem) for stem in STEMS]
     processed = [

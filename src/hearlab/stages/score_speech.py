@@ -38,7 +38,7 @@ TRACK = TRACKS["speech"]
 
 def units(params: Params) -> list[Unit]:
     """One for each scene-listener pair."""
-    return [_pair_unit(params, scene, listener) for scene, listener in scene_listener_pairs(params)]
+    return [pair_unit(params, scene, listener) for scene, listener in scene_listener_pairs(params)]
 
 
 def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
@@ -52,7 +52,8 @@ def _metrics(params: Params) -> tuple[Metric, ...]:
     return TRACK.chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
 
 
-def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
+def pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
+    """The unit of a pair, whether or not the lists name the pair."""
     files, channel = workspace(params), params.render.reference_channel
     metrics = _metrics(params)
     conditions = {
@@ -70,7 +71,7 @@ def _pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
         "conditions": conditions,
     }
     inputs = [
-        *_reference_files(scenes, scene, channel),
+        *reference_files(scenes, scene, channel),
         *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
     ]
     return Unit(
@@ -101,8 +102,8 @@ def score_unit(
     added there makes no score anew. Every condition and metric starts with the scene's own seed.
     """
     person = listener_from_entry(listener["name"], listener)
-    files = _reference_files((root / scenes).resolve(), scene, reference_channel)
-    reference = _heard_reference(*files, *map(file_state, files), level)
+    files = reference_files((root / scenes).resolve(), scene, reference_channel)
+    reference = heard_reference(*files, *map(file_state, files), level)
     scores: dict[str, Any] = {"scene": scene, "listener": person.id}
     for condition, scorers in conditions.items():
         path = _processed_file(condition, root / scenes, root / enhanced, scene, person.id, reference_channel)
@@ -124,12 +125,13 @@ def _processed_file(condition: str, scenes: Path, enhanced: Path, scene: str, li
     return scene_file(scenes, scene, "mix", channel)
 
 
-def _reference_files(scenes: Path, scene: str, channel: int) -> tuple[Path, Path]:
+def reference_files(scenes: Path, scene: str, channel: int) -> tuple[Path, Path]:
+    """The target without and with the room, in the folder of rendered scenes."""
     return scene_file(scenes, scene, "target_anechoic", channel), scene_file(scenes, scene, "target", channel)
 
 
 @functools.lru_cache(maxsize=1)
-def _heard_reference(
+def heard_reference(
     anechoic_file: Path,
     target_file: Path,
     anechoic_state: tuple[int, ...],

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
-    if options.name in ENHANCING and _own_system() and own_system_is_native():
+    if options.name in ENHANCING and own_system() and own_system_is_native():
         release()
 
     from hearlab.compute.process import private_ray_token, sigterm_interrupts
@@ -33,11 +33,12 @@ def _stage(options: argparse.Namespace) -> None:
         run_stage(options.name, options.arguments)
 
 
-def _own_system() -> bool:
-    """Whether params.yaml names a system that is not HearLab's; what is wrong in it the stage says later."""
-    try:
-        enhance: Any = read_yaml("params.yaml").get("enhance")
-    except InputError:
-        return False
-    system = enhance.get("system") if isinstance(enhance, dict) else None
+def own_system(system: str | None = None) -> bool:
+    """Whether a system, or the one that params.yaml names, is not HearLab's; what is wrong in it is told later."""
+    if system is None:
+        try:
+            enhance: Any = read_yaml("params.yaml").get("enhance")
+        except InputError:
+            return False
+        system = enhance.get("system") if isinstance(enhance, dict) else None
     return isinstance(system, str) and not system.startswith("hearlab.")

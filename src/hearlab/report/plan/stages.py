@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from hearlab.errors import InputError
-from hearlab.params import PARAMS_FILE, Params, check_params, load_params
+from hearlab.params import PARAMS_FILE, Params, check_params
 from hearlab.stages import ALWAYS
 from hearlab.stages.system import is_written, state_of
 from hearlab.versions.dvc_command import repository
+from hearlab.versions.overrides import overridden
 
 # It writes the same bytes whenever params.yaml is right: what follows it runs for other reasons only.
 ALWAYS_THE_SAME = "check_params"
@@ -44,23 +43,12 @@ def with_overrides(root: Path, overrides: Sequence[str]) -> Iterator[Params]:
         InputError: params.yaml or an override is wrong.
     """
     path = root / PARAMS_FILE
-    load_params(path)
+    content = overridden(root, overrides, command="hearlab plan")
     try:
-        from dvc.exceptions import InvalidArgumentError
-        from dvc.utils.hydra import apply_overrides
         from dvc.utils.serialize import LOADERS, load_yaml
     except ImportError as error:
-        raise InputError(
-            "hearlab plan", "needs DVC", found=str(error), advice="pip install 'hearlab[pipeline]'"
-        ) from None
-    with tempfile.TemporaryDirectory(prefix="hearlab-plan-") as folder:
-        changed = shutil.copy(path, folder)
-        try:
-            if overrides:
-                apply_overrides(changed, list(overrides))
-        except InvalidArgumentError as error:
-            raise InputError("-S", "cannot be applied", found=str(error.__cause__ or error)) from None
-        content = load_yaml(changed)
+        advice = "pip install 'hearlab[pipeline]'"
+        raise InputError("hearlab plan", "needs DVC", found=str(error), advice=advice) from None
 
     def load(fs_path: str, *args: Any, **kwargs: Any) -> Any:
         if Path(fs_path).absolute() == path.absolute():

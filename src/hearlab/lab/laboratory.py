@@ -1,0 +1,341 @@
+"""A workspace as one object: scenes, songs, signals, its system, and scores as the pipeline computes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hearlab.arrays import Array
+from hearlab.compute.memo import FOLDER
+from hearlab.compute.process import OneThread
+from hearlab.compute.units import Unit
+from hearlab.datasets.layout import STEMS, enhanced_file, scene_file
+from hearlab.errors import InputError
+from hearlab.files import remove_left_over
+from hearlab.lab.fixed import Pipeline
+from hearlab.lab.materials import Material, Materials
+from hearlab.lab.own_errors import in_own_code
+from hearlab.lab.signals import SceneSignals, SongSignals, scene_signals, song_signals
+from hearlab.listeners import Listener
+from hearlab.params import PARAMS_FILE, Params, check_params
+from hearlab.stages import enhance_music, enhance_speech
+from hearlab.stages.common import scene_listener_pairs, songs_to_evaluate, workspace
+from hearlab.systems.base import (
+    EnhancementSystem,
+    check_music_output,
+    check_speech_output,
+    is_baseline,
+    shared_system,
+    system_arguments,
+)
+from hearlab.versions.overrides import overridden
+
+TRIALS = Path(FOLDER) / "try"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pair, enhanced and scored.
+
+    Attributes:
+        track: 'speech' or 'music'.
+        name: of the scene or song.
+        listener: the listener's id.
+        scores: metric -> score, as in the pipeline's tables; of music also 'left_drums' and so on.
+        sound: the file with what the listener hears, relative to the root of the workspace.
+        seconds: of the system and its scores.
+    """
+
+    track: str
+    name: str
+    listener: str
+    scores: dict[str, float]
+    sound: Path
+    seconds: float
+
+
+class Lab:
+    """A workspace of HearLab, opened with `hearlab.open`.
+
+    Functions run in the root of the workspace, as stages do, and go there while they run: use one thread.
+
+    Example:
+        >>> import hearlab
+        >>> lab = hearlab.open(".")
+        >>> lab.scenes[:2]
+        ['S06001', 'S06002']
+        >>> lab.signals("S06001").microphones["CH1"].shape  # (samples, ears)
+        (143053, 2)
+        >>> output = lab.enhance("S06001", "L0001")  # what the system of params.yaml makes of it
+        >>> lab.score("S06001", "L0001", output)  # as the pipeline would score it
+        {'haspi': 0.23841168}
+        >>> lab.with_parameters("enhance.gain=6").score("S06001", "L0001")
+        {'haspi': 0.28020325}
+        >>> lab.with_system(MyEnhancer()).trial("S06001", "L0001").scores  # a class of this notebook
+    """
+
+    def __init__(
+        self, root: Path, params: Params, *, system: EnhancementSystem | None = None, pipeline: Pipeline | None = None
+    ) -> None:
+        self.root, self.params, self.materials = root, params, Materials(params)
+        self._system = system
+        self._pipeline = pipeline
+
+    def with_parameters(self, *overrides: str) -> Lab:
+        """The same workspace with other parameters, such as 'enhance.gain=3' (the grammar of `dvc exp run -S`).
+
+        The changes are made to params.yaml as it is now; the file stays as it is.
+
+        Raises:
+            InputError: an override cannot be applied, or gives a wrong parameter.
+        """
+        content = overridden(self.root, overrides, command="with_parameters")
+        return Lab(self.root, check_params(content, self.root / PARAMS_FILE), pipeline=self._beside)
+
+    def with_system(self, system: EnhancementSystem) -> Lab:
+        """The same workspace with a system of your own: an object with `speech` and `music` (docs/own-system.md)."""
+        return Lab(self.root, self.params, system=system, pipeline=self._beside)
+
+    @property
+    def scenes(self) -> list[str]:
+        """The scenes of `evaluate.split` that have listeners, in the order of the pipeline."""
+        with self._at_root():
+            return list(dict.fromkeys(scene for scene, _ in scene_listener_pairs(self.params)))
+
+    @property
+    def songs(self) -> list[str]:
+        """The songs of `evaluate.song_split`, in the order of the pipeline."""
+        with self._at_root():
+            return [song.name for song in songs_to_evaluate(self.params)]
+
+    def listeners(self, name: str) -> dict[str, Listener]:
+        """All listeners of a scene's or song's data set, by their ids. The pipeline scores some of them for a scene."""
+        with self._at_root():
+            return self.materials.listeners(self.materials.find(name))
+
+    def pairs(self, name: str) -> list[str]:
+        """The ids of the listeners for whom the pipeline enhances and scores a scene or song."""
+        with self._at_root():
+            material = self.materials.find(name)
+            if material.song:
+                return list(self.materials.listeners(material))
+            return [one.id for scene, one in scene_listener_pairs(self.params) if scene == material.name]
+
+    def signals(self, name: str) -> SceneSignals | SongSignals:
+        """The signals of a scene or song as float64 arrays, with their rate.
+
+        Raises:
+            InputError: the name is not known, or a file is missing or wrong.
+        """
+        with self._at_root():
+            material = self.materials.find(name)
+            if material.song:
+                return song_signals(self.params, material.song)
+            return scene_signals(self.params, material.name)
+
+    @property
+    def system(self) -> EnhancementSystem:
+        """The hearing aid: the one given, or that of `enhance.system` with its parameters.
+
+        Raises:
+            InputError: it cannot be loaded or constructed; the line names the place in its code.
+        """
+        if self._system is not None:
+            return self._system
+        with self._at_root(), in_own_code(self._system_name):
+            return shared_system(**system_arguments(self.params.enhance))
+
+    def enhance(self, name: str, listener: str) -> Any:
+        """What the system makes of a scene or song for a listener, checked, before it is written with 16 bits.
+
+        Returns:
+            float64 samples, shape (n, 2), left ear first; of a song a dictionary of its stems.
+
+        Raises:
+            InputError: a name is not known, the system failed (with file and line), or its output is wrong.
+        """
+        with self._at_root():
+            material, person = self.materials.pair(name, listener)
+            return self._enhanced(material, person)
+
+    def score(self, name: str, listener: str, output: Any = None) -> dict[str, float]:
+        """Scores of a pair, the same numbers as in the pipeline's tables (seed, levels, 16 bits, 8 decimals).
+
+        Args:
+            name, listener: the pair.
+            output: what is scored: samples of shape (n, 2) at 44.1 kHz (of a song a dictionary of its four stems),
+                which are written with 16 bits first; a path of a WAV file (of a song the folder of enhanced music) in
+                the pipeline's format; None takes what the lab's system makes.
+
+        Returns:
+            metric -> score; of music also 'left_drums' and so on.
+
+        Raises:
+            InputError: as `enhance`, or it cannot be scored.
+        """
+        output = Path(output).absolute() if isinstance(output, str | os.PathLike) else output
+        with self._at_root(), tempfile.TemporaryDirectory(prefix="hearlab-") as folder:
+            material, person = self.materials.pair(name, listener)
+            if isinstance(output, Path):
+                return self._scored_file(material, person, output, Path(folder))
+            if output is None:
+                self._run_system(material, person, Path(folder))
+            else:
+                self._write(material, person, _checked(material, output), Path(folder))
+            return self._scored(material, person, Path(folder))
+
+    def unprocessed(self, scene: str, listener: str) -> dict[str, float]:
+        """Scores of a scene as it is at the hearing aid's microphones, as `score` gives them."""
+        with self._at_root():
+            material, person = self.materials.pair(scene, listener)
+            if material.song:
+                raise InputError(material.name, "is a song", advice="unprocessed signals are scored for scenes only")
+            mixture = scene_file(self._rendered, material.name, "mix", self.params.render.reference_channel)
+            with tempfile.TemporaryDirectory(prefix="hearlab-") as folder:
+                return self._scored_file(material, person, mixture.absolute(), Path(folder))
+
+    def trial(self, name: str, listener: str) -> Trial:
+        """Enhance a pair with the lab's system, keep the sound in `.hearlab/try`, and score it.
+
+        Raises:
+            InputError: as `enhance` and `score`.
+        """
+        with self._at_root():
+            material, person = self.materials.pair(name, listener)
+            started = time.monotonic()
+            TRIALS.mkdir(parents=True, exist_ok=True)
+            remove_left_over(TRIALS)
+            # In a folder of its own until it is scored: two trials at a time do not mix.
+            with tempfile.TemporaryDirectory(prefix=".trial-", dir=TRIALS) as folder:
+                sound = self._run_system(material, person, Path(folder)).relative_to(folder)
+                scores = self._scored(material, person, Path(folder))
+                for path in sorted(Path(folder).rglob("*")):
+                    if path.is_file():
+                        kept = TRIALS / path.relative_to(folder)
+                        kept.parent.mkdir(parents=True, exist_ok=True)
+                        os.replace(path, kept)
+            seconds = time.monotonic() - started
+            return Trial(material.track.name, material.name, person.id, scores, TRIALS / sound, seconds)
+
+    def baseline_trial(self, name: str, listener: str, out: Path) -> dict[str, float]:
+        """Scores of the published baseline for a pair; its files go into the folder `out`."""
+        with self._at_root():
+            material, person = self.materials.pair(name, listener)
+            unit = self.materials.baseline_unit(material, person)
+            self._beside.call(_name_of(unit), out, unit.arguments)
+            return self._scored(material, person, out)
+
+    def find(self, name: str, listener: str) -> tuple[Material, Listener]:
+        """The scene or song, and the listener.
+
+        Raises:
+            InputError: one of them is not known.
+        """
+        with self._at_root():
+            return self.materials.pair(name, listener)
+
+    def close(self) -> None:
+        """End the process that a lab keeps beside this one, if it has one."""
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+
+    # --- below: in the root of the workspace ----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _at_root(self) -> Iterator[None]:
+        with contextlib.chdir(self.root):
+            yield
+
+    @property
+    def _beside(self) -> Pipeline:
+        if self._pipeline is None:
+            self._pipeline = Pipeline(self.root)
+        return self._pipeline
+
+    @property
+    def _rendered(self) -> Path:
+        return workspace(self.params).rendered(self.params.evaluate.split)
+
+    @property
+    def _system_name(self) -> str:
+        if self._system is None:
+            return self.params.enhance.system
+        return f"{type(self._system).__module__}:{type(self._system).__qualname__}"
+
+    def _enhanced(self, material: Material, person: Listener) -> Any:
+        system, name = self.system, self._system_name
+        with in_own_code(name), OneThread() as threads:
+            threads.limit()
+            if material.song:
+                stems = enhance_music.read_stems(workspace(self.params).separated, material.name)
+                return enhance_music.enhanced(system, name, stems, material.name, person)
+            microphones = enhance_speech.read_microphones(self._rendered, material.name)
+            return enhance_speech.enhanced(system, name, microphones, material.name, person)
+
+    def _run_system(self, material: Material, person: Listener, out: Path) -> Path:
+        """Enhance a pair into the folder `out`; gives the file of what is heard."""
+        if self._system is None and is_baseline(self.params.enhance.system):
+            unit = self.materials.enhance_unit(material, person)
+            self._beside.call(_name_of(unit), out.absolute(), unit.arguments)
+            names = [name for name in unit.outputs if material.song is None or name.endswith("_remix.flac")]
+            return out / names[0]
+        _ = self._beside  # a process beside this one starts while the system is loaded
+        return self._write(material, person, self._enhanced(material, person), out)
+
+    def _write(self, material: Material, person: Listener, output: Any, out: Path) -> Path:
+        if material.song is None:
+            return enhance_speech.write_enhanced(out, material.name, person.id, output)
+        arguments = self.materials.enhance_unit(material, person).arguments
+        options = {name: arguments[name] for name in ("soft_clip", "objective", "subjective")}
+        return enhance_music.write_enhanced(out, material.name, person.id, output, **options)
+
+    def _scored(self, material: Material, person: Listener, enhanced: Path) -> dict[str, float]:
+        """Scores of what the folder `enhanced` holds."""
+        unit = self.materials.score_unit(material, person)
+        arguments = {**unit.arguments, "enhanced": os.fspath(enhanced.absolute())}
+        found: Mapping[str, Any] = self._beside.call(_name_of(unit), Path(), arguments)
+        metrics = {material.track.result_key(metric): metric.name for metric in material.track.metrics}
+        return {metrics.get(key, key): value for key, value in found.items() if isinstance(value, float)}
+
+    def _scored_file(self, material: Material, person: Listener, path: Path, folder: Path) -> dict[str, float]:
+        if material.song:
+            return self._scored(material, person, path)
+        if not path.is_file():
+            raise InputError(path, "no such file", wanted="a WAV file")
+        enhanced_file(folder, material.name, person.id).symlink_to(path)
+        return self._scored(material, person, folder)
+
+
+def _name_of(unit: Unit) -> str:
+    return f"{unit.function.__module__}:{unit.function.__qualname__}"
+
+
+def _checked(material: Material, output: Any) -> Any:
+    if material.song is None:
+        return check_speech_output(output, "output")
+    stems: dict[str, Array] = dict.fromkeys(STEMS, np.empty((0, 2)))
+    return check_music_output(output, stems, "output")
+
+
+def open_lab(path: str | os.PathLike[str] = ".", *overrides: str) -> Lab:
+    """Open a workspace: its root, the folder with params.yaml.
+
+    Args:
+        path: the folder.
+        overrides: changes of its parameters, such as 'enhance.gain=3' (see `Lab.with_parameters`).
+
+    Raises:
+        InputError: there is no params.yaml, or a parameter is wrong.
+    """
+    root = Path(path).expanduser().resolve()
+    content = overridden(root, overrides, command="hearlab.open")
+    return Lab(root, check_params(content, root / PARAMS_FILE))

@@ -1,0 +1,43 @@
+"""Changes of parameters by the command line, `-S enhance.gain=3`, as DVC applies them; no file is changed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError
+from hearlab.files import read_yaml
+from hearlab.params import PARAMS_FILE, load_params
+
+
+def overridden(root: Path, overrides: Sequence[str], *, command: str = "-S") -> Any:
+    """The content of params.yaml with changes such as 'enhance.gain=3'; `hearlab.params.check_params` checks it.
+
+    Args:
+        root: the workspace.
+        overrides: in the grammar of `dvc exp run -S`.
+        command: who asks, for the error of a missing DVC.
+
+    Raises:
+        InputError: params.yaml is wrong (as `load_params`), an override cannot be applied, or there is no DVC.
+    """
+    path = root / PARAMS_FILE
+    load_params(path)
+    if not overrides:
+        return read_yaml(path)
+    try:
+        from dvc.exceptions import InvalidArgumentError
+        from dvc.utils.hydra import apply_overrides
+        from dvc.utils.serialize import load_yaml
+    except ImportError as error:
+        raise InputError(command, "needs DVC", found=str(error), advice="pip install 'hearlab[pipeline]'") from None
+    with tempfile.TemporaryDirectory(prefix="hearlab-params-") as folder:
+        changed = shutil.copy(path, folder)
+        try:
+            apply_overrides(changed, list(overrides))
+        except InvalidArgumentError as error:
+            raise InputError("-S", "cannot be applied", found=str(error.__cause__ or error)) from None
+        return load_yaml(changed)
