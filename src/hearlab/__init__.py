@@ -2,7 +2,6 @@
 
 import importlib
 import time
-from typing import Any
 
 BEGAN = time.time_ns()  # no other module of HearLab was loaded before
 
