@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "compare",
         help="two revisions, experiments or score files: difference, interval, and where it comes from",
-        description="The paired difference B - A with a 95 %% interval clustered by scene or song, a permutation test, "
+        description="The paired difference B - A with a 95 % interval clustered by scene or song, a permutation test, "
         "and what may be concluded. A and B are each: a git revision (HEAD, a tag, a hash), a DVC experiment, "
         "'workspace', a CSV file of scores, a folder of metrics, or 'published' ('published:Demucs').",
     )
