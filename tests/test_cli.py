@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import soundfile
 
 import hearlab
 from hearlab.audio import resample
-from hearlab.cli import main
+from hearlab.cli import _parser, main
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
 from hearlab.scores.tracks import METRICS, TRACKS
@@ -191,3 +193,20 @@ def test_the_installed_command_runs() -> None:
     command = Path(sys.executable).with_name("hearlab")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"hearlab {hearlab.__version__}\n"
+
+
+def help_texts(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, str]]:
+    """The help of a parser and of all that are below it."""
+    yield name, parser.format_help()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner, below in action.choices.items():
+                yield from help_texts(below, f"{name} {inner}")
+
+
+def test_no_help_text_shows_a_doubled_percent_sign() -> None:
+    """argparse formats the help of an argument, where it has to be doubled, and not the text above the arguments."""
+    texts = dict(help_texts(_parser(), "hearlab"))
+    assert {"hearlab", "hearlab compare", "hearlab leaderboard add"} <= texts.keys()
+    assert [name for name, text in texts.items() if "%%" in text or "%(" in text] == []
+    assert "95 % interval" in " ".join(texts["hearlab compare"].split())

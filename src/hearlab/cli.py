@@ -55,7 +55,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         advice = "; what was finished is kept: free some space and run it again" if error.errno == errno.ENOSPC else ""
         return _fail(error, options.debug, 1, f"{place}{error.strerror or error}{advice}")
     except Exception as error:
-        from hearlab.compute.engine import UnitsFailed
+        from hearlab.compute.attempts.failures import UnitsFailed
 
         if isinstance(error, UnitsFailed):
             traces = [f"{failure.id}\n{failure.trace}" for failure in error.failures if options.debug]

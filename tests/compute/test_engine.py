@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hearlab.compute import engine
-from hearlab.compute.engine import UnitsFailed, run
+from hearlab.compute import timings
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
 from hearlab.compute.process import worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
@@ -92,7 +93,7 @@ def test_little_work_stays_in_this_process(work: Work) -> None:
 def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("HEARLAB_WORKERS", "2")
-    monkeypatch.setattr(engine, "RAY_START_SECONDS", 1.0)
+    monkeypatch.setattr(timings, "RAY_START_SECONDS", 0.01)
     units = [Unit(str(n), process_id, {"wait": 0.3, "number": n}) for n in range(12)]
     results = work(units)
     assert results[:2] == [os.getpid()] * 2
@@ -109,7 +110,7 @@ from ray._raylet import AuthenticationTokenLoader
 
 AuthenticationTokenLoader.instance().has_token()  # what it finds is remembered
 
-from hearlab.compute import engine
+from hearlab.compute import engine, timings
 from hearlab.compute.units import Unit
 
 
@@ -121,7 +122,7 @@ def process_id(root, out, *, number):
 if __name__ == "__main__":
     import program
 
-    engine.RAY_START_SECONDS = 1.0
+    timings.RAY_START_SECONDS = 0.01
     units = [Unit(str(n), program.process_id, {"number": n}) for n in range(12)]
     results = engine.run("test", units, Path("out"), Path("units.json"))
     print(len(set(results) - {os.getpid()}))
@@ -176,7 +177,34 @@ def test_repeated_warnings_are_counted(work: Work, capsys: pytest.CaptureFixture
     work(odd_units(tmp_path / "marks", range(1, 21, 2)))
     shown = capsys.readouterr().err
     assert shown.count(": warning: number") == 3
-    assert "7 more warnings like: number %d is odd" in shown
+    assert "test: 7 more warnings like: unit 19: number 19 is odd\n" in shown
+
+
+def printing(root: Path, out: Path, *, number: int) -> None:
+    sys.stdout.write("half")
+    sys.stdout.write(f" line {number}\n\nnext\rover it\n")
+    sys.stderr.write("no end of line")
+
+
+def test_what_units_print_has_their_names(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work([Unit(f"unit {n}", printing, {"number": n}) for n in range(2)])
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[:-1] == [
+        f"test: unit {n}: {line}" for n in range(2) for line in (f"half line {n}", "next", "over it", "no end of line")
+    ]
+
+
+def talking(root: Path, out: Path) -> None:
+    for number in range(1000):
+        sys.stdout.write(f"{number}\n")
+    sys.stdout.write("x" * 10_000)
+
+
+def test_a_unit_that_prints_without_end_is_cut(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work([Unit("talker", talking, {})])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("test: talker: ")]
+    assert lines == [*(f"test: talker: {number}" for number in range(200)), "test: talker: (801 more lines)"]
 
 
 # --- what is done already ---------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
             wanted=error.wanted,
             advice=error.advice,
         ) from error
-    except Exception as error:  # an entrant's code may raise anything; the cause stays attached
+    except (Exception, SystemExit) as error:  # an entrant's code may raise anything; the cause stays attached
         raise ParameterError(dotted, "could not be constructed", found=_cause(error)) from error
     return system
 
@@ -180,7 +180,7 @@ def _find_class(dotted: str) -> type[Any]:
             wanted=f"a module that holds {class_name}",
             advice="install its package into the environment of HearLab, or name its folder in PYTHONPATH",
         ) from None
-    except Exception as error:  # an entrant's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # an entrant's module may raise anything while it is imported
         raise ParameterError(_WHERE, f"{module_name} cannot be imported", found=_cause(error)) from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
@@ -293,12 +293,14 @@ def _place(system: str, method: str, unit: str | None) -> str:
 def _checked(output: Any, where: str, field: str | None = None) -> Array:
     wanted = "a numpy array of floats, shape (n, 2)"
     if not isinstance(output, np.ndarray):
+        tensor = type(output).__module__.partition(".")[0] == "torch"
         raise InputError(
             where,
             "must return an array",
             field=field,
             found=f"{type(output).__module__}.{type(output).__name__}".removeprefix("builtins."),
             wanted=wanted,
+            advice="return tensor.detach().cpu().numpy()" if tensor else None,
         )
     if not np.issubdtype(output.dtype, np.floating):
         raise InputError(where, "must return floats", field=field, found=output.dtype, wanted=wanted)

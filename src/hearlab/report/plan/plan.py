@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.engine import RAY_START_SECONDS
 from hearlab.compute.process import worker_count
+from hearlab.compute.timings import RAY_START_SECONDS
 from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
