@@ -310,6 +310,7 @@ REASONS = {
     "hearlab.scores.__init__ changes what is imported": "the same",
     "hearlab.scores.__init__ loads by name": "the same",
     "hearlab.cli effect": "the command",
+    "hearlab.sweep.worker effect": "a program of its own, which runs DVC",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
