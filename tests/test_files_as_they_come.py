@@ -91,6 +91,7 @@ COMMANDS = [
     "show S1",
     "stage check_params",
     "submission check x.zip",
+    "sweep -S enhance.gain=3",
     "track",
     "try S1 L1",
     "weights fetch",

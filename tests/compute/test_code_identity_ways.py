@@ -312,6 +312,7 @@ REASONS = {
     "hearlab.lab.fixed loads by name": "functions of units, in the process of a trial",
     "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
+    "hearlab.sweep.worker effect": "a program of its own, which runs DVC",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
