@@ -6,6 +6,7 @@ range each give one line. What cannot change a result (workers, addresses) is no
 
 from hearlab.params.reading import PARAMS_FILE, check_params, flat, load_params, mistakes, validated
 from hearlab.params.sections import (
+    EVAL,
     PACKAGED_SPLITS,
     PREPARING,
     PUBLISHED_WEIGHTS,
@@ -26,6 +27,7 @@ from hearlab.params.sections import (
 )
 
 __all__ = [
+    "EVAL",
     "PACKAGED_SPLITS",
     "PARAMS_FILE",
     "PREPARING",

@@ -17,7 +17,7 @@ from hearlab.separators import SEPARATORS
 TRAINED = "trained"
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
-PACKAGED_SPLITS = ("train", "dev")
+PACKAGED_SPLITS = ("train", "dev", "eval")
 EVAL = "eval"  # the challenge's evaluation set, whose scenes only its package lists
 # The splits in which the recordings of an own data set are: those that params.yaml names from the start.
 OWN_SPLITS = {"split": ("dev",), "song_split": ("valid",)}
@@ -338,6 +338,8 @@ class Params(Section):
             found = getattr(self.evaluate, name)
             if known and found not in known:
                 raise _unknown(f"evaluate.{name}", found, known)
+        if self.source == "own" and self.render.reference_channel != 1:
+            raise _unknown("render.reference_channel", self.render.reference_channel, [1])
         return self
 
     @property
@@ -356,7 +358,7 @@ def _song_splits(source: str) -> tuple[str, ...]:
     return {"demo": ("train", "valid", "test"), "own": OWN_SPLITS["song_split"]}.get(source, ())
 
 
-def _unknown(field: str, found: str, known: Sequence[str]) -> PydanticCustomError:
+def _unknown(field: str, found: Any, known: Sequence[Any]) -> PydanticCustomError:
     wanted = " or ".join(map(repr, known))
     return PydanticCustomError(UNKNOWN_NAME, "unknown", {"field": field, "found": found, "wanted": wanted})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hearlab.params.subsets import selected, subset_text
 # which processors differ, so that the same experiment has the same hash on another machine.
 DECIMALS = 8
 SMALL_TEST = 15  # the published small test takes every 15th pair
+FILES = "files"  # key of a scene of own recordings: which microphones and references there are
 UNKNOWN_SONG = 300  # s, assumed of a song whose files are not here
 
 
@@ -53,6 +54,20 @@ def read_list(path: Path, key: str) -> list[dict[str, Any]]:
     if key == "scene":
         scenes_by_name(content, path)
     return content
+
+
+def scene_files(scene: Mapping[str, Any]) -> list[str]:
+    """Names of the files of a scene of own recordings, by its entry in the scene list; none of a rendered scene."""
+    names = scene.get(FILES, [])
+    return [safe_name(name, "scenes", f"{scene['scene']}.{FILES}") for name in names] if isinstance(names, list) else []
+
+
+def files_of_scenes(params: Params) -> dict[str, list[str]]:
+    """`scene_files` of the evaluated split, by the scenes' names."""
+    return {
+        scene["scene"]: scene_files(scene)
+        for scene in read_list(workspace(params).scenes(params.evaluate.split), "scene")
+    }
 
 
 def scene_listener_pairs(params: Params) -> list[tuple[str, Listener]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,13 +144,13 @@ def _from_files(name: str, label: str, files: Files, condition: str, advice: str
     if not tables:
         wanted = " or ".join(_paths(prefix, condition).values())
         raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
-    return ScoreSource(name, label, tables, files=files, notes=_subsets(name, files))
+    return ScoreSource(name, label, tables, files=files, notes=_subsets(name, files, tables))
 
 
-def _subsets(name: str, files: Files) -> tuple[str, ...]:
+def _subsets(name: str, files: Files, tracks: Iterable[str]) -> tuple[str, ...]:
     """What must be said of scores that are not of all pairs of their split."""
     values = flat(parse_yaml(files.read(PARAMS_FILE)))
-    texts = {track.name: subset_text(values, track.cluster) for track in TRACKS.values()}
+    texts = {track: subset_text(values, TRACKS[track].cluster) for track in tracks}
     return tuple(f"{name}: the {track} scores are of a subset: {text}" for track, text in texts.items() if text)
 
 

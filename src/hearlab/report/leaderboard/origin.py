@@ -18,6 +18,7 @@ from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
 
 SMALL_TEST = ", every 15th pair"
+OWN_DATA = "own data"  # the split of recordings that only this group has
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
 
 
 def _split(values: dict[str, Any], track: Track) -> str:
+    if f"datasets.{values.get('dataset')}.source" in values:
+        return OWN_DATA
     if track.cluster == "scene":
         return str(values.get("evaluate.split"))
     songs, listeners = (str(values.get(f"evaluate.{name}")) for name in ("song_split", "song_listeners"))

@@ -94,7 +94,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     to_run = [row for row in rows if row.stage.runs != "no"]
     lines, warnings, link = _disk(root, params, to_run)
     missing = _missing(params, [row.stage for row in to_run])
-    home = None if params.dataset == "demo" else packages_home(root, params.dataset)
+    home = None if params.source != "packages" else packages_home(root, params.dataset)
     packages = "; ".join(filter(None, (str(home), home.warning))) if home else None
     return Plan(params.dataset, tuple(rows), cores, tuple(missing), tuple(lines), tuple(warnings), link, packages)
 
@@ -150,7 +150,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
 
 def _unpacked(params: Params) -> int:
     """Bytes of the packages that are unpacked, by the table of packages."""
-    if params.dataset == "demo":
+    if params.source != "packages":
         return 0
     root = packages_home(Path(), params.dataset).folder
     return sum(
