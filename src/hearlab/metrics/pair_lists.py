@@ -23,6 +23,7 @@ from hearlab.errors import InputError
 from hearlab.files import md5_of, parse_csv, read_bytes, write_text
 from hearlab.listeners import Audiogram, Listener, find_listener, listener_from_entry
 from hearlab.metrics.files import score_files
+from hearlab.names import safe_name
 from hearlab.progress import UnitProgress
 from hearlab.scores.tracks import METRICS, Metric
 
@@ -202,7 +203,7 @@ def _inline(cells: Mapping[str, str]) -> Listener:
             wanted = "6 or 8 levels in dB HL, such as 20 20 30 40 50 60"
             raise InputError(name, "is no audiogram", found=cells.get(name, ""), wanted=wanted)
         ears.append(Audiogram(levels, FREQUENCIES[len(levels)]))
-    return Listener(cells.get("listener") or "listener", *ears)
+    return Listener(safe_name(cells.get("listener") or "listener", "listener"), *ears)
 
 
 def _keyed(rows: Sequence[Row], metric: Metric, folder: Path, options: Mapping[str, Any]) -> tuple[Work, list[Failed]]:
@@ -218,6 +219,8 @@ def _keyed(rows: Sequence[Row], metric: Metric, folder: Path, options: Mapping[s
             files.append(factor)
         try:
             for path in files:
+                if not path.is_file() and path.exists():
+                    raise OSError(0, "is no ordinary file", str(path))
                 contents[path] = contents.get(path) or md5_of(path)
         except OSError as error:
             failed.append(Failed(row.line, f"{error.filename}: {error.strerror}"))
@@ -247,16 +250,24 @@ def _outcomes(units: Sequence[Unit], work: Work, output: Path, metric: str) -> I
         yield from engine.outcomes(units, work.root, Path(staging), f"score {metric}", idle=lambda: None)
 
 
-def _columns(metric: Metric) -> list[str]:
+def list_columns(metric: Metric) -> list[str]:
+    """The columns of an output."""
     return [*FILES, *OPTIONAL, metric.name, *EARS, KEY]
 
 
 def _written(output: Path, metric: Metric) -> dict[str, Scores]:
     """The scores that an output holds, by their keys."""
-    if not output.exists():
-        return {}
-    lines = parse_csv(read_bytes(output), output)
-    wanted = _columns(metric)
+    return scores_of_list(read_bytes(output), output, metric) if output.exists() else {}
+
+
+def scores_of_list(content: bytes, output: str | os.PathLike[str], metric: Metric) -> dict[str, Scores]:
+    """The scores of an output's content, by their keys; `output` names it in errors.
+
+    Raises:
+        InputError: it is no file of scores of this metric.
+    """
+    lines = parse_csv(content, output)
+    wanted = list_columns(metric)
     header = next(lines, (0, []))[1]
     if header and header != wanted:
         advice = "it would be overwritten: name another file"
@@ -284,7 +295,7 @@ def _write(output: Path, metric: Metric, work: Work, done: Mapping[str, Scores])
     )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_columns(metric))
+    writer.writerow(list_columns(metric))
     for row, scores, key in found:
         cells = {**row.cells, "listener": row.listener.id, "seed_name": row.seed_name}
         writer.writerow([*(cells.get(name, "") for name in (*FILES, *OPTIONAL)), *map(repr, scores), key])
