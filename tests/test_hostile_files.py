@@ -21,8 +21,8 @@ from hearlab.datasets.stem_files import read_factor
 from hearlab.datasets.submission import check_submission
 from hearlab.errors import InputError
 from hearlab.files import read_bytes, read_json, read_yaml
+from hearlab.lab.pair_lists import list_columns, score_list, scores_of_list
 from hearlab.listeners import load_listeners
-from hearlab.metrics.pair_lists import list_columns, score_list, scores_of_list
 from hearlab.names import LONGEST_NAME, safe_name
 from hearlab.params import load_params
 from hearlab.report.leaderboard.entries import load_entries, load_entry

@@ -137,8 +137,8 @@ def _levels(options: argparse.Namespace) -> dict[str, Any]:
 def _score_list(options: argparse.Namespace) -> int:
     from hearlab.compute.process import sigterm_interrupts
     from hearlab.errors import ParameterError
+    from hearlab.lab.pair_lists import score_list
     from hearlab.listeners import load_listeners
-    from hearlab.metrics.pair_lists import score_list
 
     def listeners() -> tuple[dict[str, Listener], Path]:
         if options.listeners is None:

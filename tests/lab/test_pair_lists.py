@@ -18,9 +18,9 @@ import soundfile
 from hearlab.cli import main
 from hearlab.compute import engine
 from hearlab.errors import InputError
+from hearlab.lab import pair_lists
+from hearlab.lab.pair_lists import score_list
 from hearlab.listeners import Audiogram, Listener
-from hearlab.metrics import pair_lists
-from hearlab.metrics.pair_lists import score_list
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 PROGRAM = [sys.executable, "-P", "-c", "import sys; from hearlab.cli import main; sys.exit(main())"]
