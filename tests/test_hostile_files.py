@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from hearlab.datasets.stem_files import read_factor
 from hearlab.datasets.submission import check_submission
 from hearlab.errors import InputError
 from hearlab.files import read_bytes, read_json, read_yaml
+from hearlab.lab.pair_lists import list_columns, score_list, scores_of_list
 from hearlab.listeners import load_listeners
 from hearlab.names import LONGEST_NAME, safe_name
 from hearlab.params import load_params
@@ -34,7 +36,7 @@ from hearlab.scenes.source_lists import read_recordings
 from hearlab.scores.metadata import find_metadata
 from hearlab.scores.summary_text import score_tables
 from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import TRACKS
+from hearlab.scores.tracks import METRICS, TRACKS
 from hearlab.stages.common import read_list
 from hearlab.tracking.records import waiting
 from hearlab.tracking.result import current_result
@@ -460,6 +462,47 @@ def test_no_hostile_name_enters_with_a_table() -> None:
             with pytest.raises(InputError) as caught:
                 parse_scores(f"scene,listener,haspi\n{row}\n".encode(errors="surrogatepass"), "scores.csv")
             check_error(caught.value)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cells=st.lists(st.text(max_size=8) | st.sampled_from([*HOSTILE, "L1", "1 2 3 4 5 6", "/dev/zero"]), max_size=8),
+    header=st.sampled_from(["reference,processed,listener", "reference,processed,audiogram_left,audiogram_right", ""]),
+)
+def test_a_list_of_pairs_is_read_or_refused(tmp_path: Path, cells: list[str], header: str) -> None:
+    """No row of it can be scored: each is told by its line, or the whole list is refused."""
+    text = header + "\n" + "".join(cell + ("\n" if k % 3 == 2 else ",") for k, cell in enumerate(cells))
+    (tmp_path / "pairs.csv").write_bytes(text.encode(errors="surrogatepass"))
+    people = {"L1": load_listeners(put_listeners(tmp_path))["L1"]}
+    try:
+        report = score_list("haspi", tmp_path / "pairs.csv", tmp_path / "s.csv", lambda: (people, tmp_path), level=90.0)
+    except InputError as error:
+        check_error(error)
+    else:
+        assert report.scored == 0
+        assert report.failed
+
+
+def put_listeners(folder: Path) -> Path:
+    path = folder / "listeners.json"
+    path.write_text(json.dumps({"L1": LISTENER}))
+    return path
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cells=st.lists(st.text(max_size=8) | st.sampled_from([*HOSTILE, "0.5", "nan", "1e999"]), max_size=12),
+    raw=st.binary(max_size=20),
+)
+def test_scores_of_a_list_are_read_or_refused(cells: list[str], raw: bytes) -> None:
+    header = ",".join(list_columns(METRICS["haspi"]))
+    for content in (f"{header}\n{','.join(cells)}\n".encode(errors="surrogatepass"), header.encode() + b"\n" + raw):
+        try:
+            known = scores_of_list(content, "scores.csv", METRICS["haspi"])
+        except InputError as error:
+            check_error(error)
+        else:
+            assert all(math.isfinite(score) for scores in known.values() for score in scores)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,8 +10,7 @@ from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song
 from hearlab.params import Params
 from hearlab.stages import enhance_music
-from hearlab.stages.common import workspace
-from hearlab.stages.common import files_of_scenes
+from hearlab.stages.common import files_of_scenes, workspace
 from hearlab.stages.enhance_speech import channels_of, read_microphones
 from hearlab.stages.score_speech import is_scaled, reference_files, scene_reference
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hearlab.arrays import Array
-from hearlab.audio import read_audio
+from hearlab.audio import read_audio, rms
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
@@ -16,6 +18,8 @@ from hearlab.metrics.seeds import unit_seed
 from hearlab.metrics.speech import SpeechReference
 from hearlab.ranges import SIGNAL_LEVELS
 from hearlab.scores.tracks import CHALLENGE, METRICS, Metric
+
+FAR_APART = 3.0  # dB
 
 
 def score_files(
@@ -27,6 +31,7 @@ def score_files(
     level: float | None,
     music_level: str = CHALLENGE,
     seed_name: str | None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Score two files (mono or stereo, any rate) in both ears.
 
@@ -38,6 +43,7 @@ def score_files(
             reference at 65 dB SPL.
         music_level: which RMS of the reference that is, 'challenge' or 'current' (see `haaqi_stem`).
         seed_name: name that seeds the metric's noise (see `unit_seed`); None takes a fresh seed.
+        tell: is told that the levels of speech differ much, in one line.
 
     Returns:
         `{score, left: {score, features}, right: {...}, listener, level}`, the score that of the better ear for speech,
@@ -55,6 +61,8 @@ def score_files(
     processed_signal, processed_rate = _stereo(processed, silence=bool(metric.stems))
     if metric.stems and processed.suffix.lower() == ".flac":
         processed_signal = processed_signal * read_factor(processed.with_suffix(".flac"))
+    if not metric.stems and level is not None:
+        _tell_levels(reference_signal, processed_signal, level, tell)
     rng = np.random.RandomState(None if seed_name is None else unit_seed(seed_name))
     ears: dict[str, Any] = {}
     rule = {"music_level": music_level} if metric.stems and level is None else {}
@@ -76,6 +84,17 @@ def score_files(
     left, right = (ears[ear]["score"] for ear in ("left", "right"))
     score = (left + right) / 2 if metric.stems else max(left, right)
     return {"score": score, **ears, "listener": listener.id, **options}
+
+
+def _tell_levels(reference: Array, processed: Array, level: float, tell: Callable[[str], None]) -> None:
+    """The pipeline brings a scene's reference to the level of the target in the room, which two files do not tell."""
+    loud = [rms(signal) for signal in (reference, processed)]
+    if min(loud) > 0 and abs(20 * math.log10(loud[1] / loud[0])) >= FAR_APART:
+        one, other = (level + 20 * math.log10(value) for value in loud)
+        tell(
+            f"levels are compared as they are: the reference has {one:.0f} dB SPL, the processed signal {other:.0f}; "
+            "for a scene of the pipeline use --scene, which scales the reference by its rule"
+        )
 
 
 def _one_ear(

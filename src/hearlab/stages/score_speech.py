@@ -135,7 +135,7 @@ def _processed_file(condition: str, scenes: Path, enhanced: Path, scene: str, li
 
 
 def is_scaled(scene: str, channel: int, names: Sequence[str]) -> bool:
-    """Whether the reference gets the level of a target: of rendered scenes always, of own recordings if there is one."""
+    """Whether the reference gets the level of a target: of own recordings if there is one, else always."""
     return not names or scene_file(Path(), scene, "target", channel).name in names
 
 
