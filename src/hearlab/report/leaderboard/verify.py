@@ -188,9 +188,9 @@ class _Verifier:
             for path in sorted(own.keys() | its.keys()):
                 self._same(f"{kind} {path}", own.get(path), its.get(path))
         if self.origin.system is not None:
-            own = SystemState(**self.origin.system.model_dump(exclude={"commits"}))
+            state = SystemState(**self.origin.system.model_dump(exclude={"commits"}))
             real_system = outs(self.revision.lock.get(ALWAYS, {})).get(OUTPUT.as_posix())
-            self._same("system", md5_of_bytes(own.text().encode()), real_system)
+            self._same("system", md5_of_bytes(state.text().encode()), real_system)
         if len(self.verification.checks) == before:
             count = 3 + len(real.data) + len(real.weights)
             self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")
