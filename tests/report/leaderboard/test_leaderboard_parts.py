@@ -61,7 +61,7 @@ def test_incomplete_scores() -> None:
 def test_stages_before_another() -> None:
     lock = WorkspaceFiles(REPOSITORY).lock
     stages = stages_behind(lock, "score_speech")
-    assert stages == [
+    assert [name for name in stages if name != "system"] == [  # it stands at any place before enhance_speech
         "check_params",
         "prepare",
         "build_scenes@dev",
@@ -71,7 +71,7 @@ def test_stages_before_another() -> None:
     ]
     music = stages_behind(lock, "score_music")
     assert music[-1] == "score_music"
-    assert set(music) == {
+    assert set(music) - {"system"} == {
         *("check_params", "prepare_music", "train_separator", "separate_music", "enhance_music", "score_music")
     }
     assert music.index("train_separator") < music.index("separate_music") < music.index("enhance_music")
