@@ -60,7 +60,7 @@ def test_an_experiment_changes_the_metrics_and_runs_only_what_it_must(project: P
     output = run(project, "dvc", "exp", "run", "-S", "enhance.gain=6")
     ran = re.findall(r"Running stage '([\w@]+)'", output)
     scores = {"enhance_speech", "score_speech", "enhance_music", "score_music"}
-    assert set(ran) == {"check_params", "track"} | scores
+    assert set(ran) == {"check_params", "system", "track"} | scores
     difference = run(project, "dvc", "metrics", "diff")
     assert "haspi.enhanced" in difference
     assert "haspi.unprocessed" not in difference
@@ -158,7 +158,7 @@ def test_another_separator_changes_the_music_only(project: Path) -> None:
         output = run(project, "dvc", "exp", "run", "-S", "separate.model=hdemucs", "-S", "separate.segment=4")
         ran = re.findall(r"Running stage '([\w@]+)'", output)
         music = {"train_separator", "separate_music", "enhance_music", "score_music"}
-        assert set(ran) == {"check_params", "track"} | music
+        assert set(ran) == {"check_params", "system", "track"} | music
         assert "haaqi.score" in run(project, "dvc", "metrics", "diff")
         assert json.loads((project / "metrics" / "music.json").read_text()) != before
         assert mean(project) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -99,6 +100,32 @@ def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> N
     assert results[:2] == [os.getpid()] * 2
     assert len(set(results[2:])) == 2
     assert os.getpid() not in results[2:]
+
+
+def deadly(root: Path, out: Path, *, number: int) -> int:
+    if number == 3:
+        os._exit(9)
+    sys.stdout.write(f"number {number}\n")
+    return number
+
+
+@pytest.mark.slow
+def test_a_dead_worker_is_the_failure_of_its_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the one that killed it, and of no other in its group; what the others print comes from the workers."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    monkeypatch.setattr(timings, "RAY_START_SECONDS", -1.0)
+    units = [Unit(f"S{n}", deadly, {"number": n}, group="all") for n in range(6)]
+    with pytest.raises(UnitsFailed, match=r"1 of 6 units failed\n  S3: its worker process died 4 times"):
+        run("test", units, None, INDEX, root=tmp_path)
+    shown = capsys.readouterr().err
+    assert "test: starting Ray with 2 workers" in shown
+    for n in (0, 1, 2, 4, 5):
+        assert f"test: S{n}: number {n}" in shown
+    (kept,) = json.loads((tmp_path / ".hearlab" / timings.RAY_FILE).read_text())
+    assert kept > 0
 
 
 RAY_IMPORTED_BEFORE = """

@@ -14,7 +14,7 @@ import statistics
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def run(
     root: Path | None = None,
     code: CodeWatch | None = None,
     unchanged: Callable[[], None] = lambda: None,
+    ran: list[Unit] | None = None,
 ) -> list[Any]:
     """Run all units and return their results in the order of `units`.
 
@@ -62,6 +63,7 @@ def run(
         root: the workspace; the current folder by default.
         code: the units' code as it was before any of it was loaded.
         unchanged: called before the index is written; raises if what the caller began with has changed.
+        ran: gets the units that were run and not done before, in their order.
 
     Raises:
         InputError: code or inputs have changed meanwhile; what was finished before is kept.
@@ -74,7 +76,11 @@ def run(
     memo.check_inside(out, index)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
-        return _Run(stage, units, memo, staging, root, out, code or CodeWatch()).run(root / index, unchanged)
+        work = _Run(stage, units, memo, staging, root, out, code or CodeWatch())
+        results = work.run(root / index, unchanged)
+        if ran is not None:
+            ran += [unit for unit in units if unit.id in work.ran]
+        return results
 
 
 def _check_unique(stage: str, units: Sequence[Unit]) -> None:
@@ -110,6 +116,7 @@ class _Run:
         self.last_shown: dict[str, str] = {}
         self.in_flight = InFlight(memo.folder, stage)
         self.seconds: list[float] = []
+        self.ran: set[str] = set()
 
     def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
         try:
@@ -152,7 +159,7 @@ class _Run:
         failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
         return UnitsFailed(self.stage, failures, len(self.units), not_tried)
 
-    def _outcomes(self, pending: Sequence[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+    def _outcomes(self, pending: Sequence[Unit]) -> Generator[tuple[Unit, Outcome], None, None]:
         return outcomes(
             pending,
             self.root,
@@ -233,6 +240,7 @@ class _Run:
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
         self.results[unit.id] = entry.result
+        self.ran.add(unit.id)
         if not unit.light:
             self.seconds.append(outcome.core)
         self.progress.advance()
@@ -279,7 +287,7 @@ def outcomes(
     progress: UnitProgress | None = None,
     in_flight: InFlight | None = None,
     ray_start: timings.RayStart | None = None,
-) -> Iterator[tuple[Unit, Outcome]]:
+) -> Generator[tuple[Unit, Outcome], None, None]:
     """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders.
 
     Args:

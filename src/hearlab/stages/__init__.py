@@ -130,6 +130,8 @@ def _note_machine(name: str, params: Params, began: StageWatch, functions: Seque
 
 def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) -> None:
     from hearlab.compute import engine
+    from hearlab.compute.code_identity import is_own
+    from hearlab.compute.memo import FOLDER
     from hearlab.compute.unchanged import covered
 
     with covered([params.enhance.system]):
@@ -138,7 +140,12 @@ def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) ->
     began.inputs.update(path for unit in units for path in unit.inputs)
     index = index_file(name, params, *arguments)
     stage = " ".join((name, *arguments))
-    results = engine.run(stage, units, folder, index, code=began.code, unchanged=began.check)
+    ran: list[Unit] = []
+    results = engine.run(stage, units, folder, index, code=began.code, unchanged=began.check, ran=ran)
+    if name in ENHANCING and is_own(params.enhance.system) and folder is not None:
+        from hearlab.systems.again import warn_of_state
+
+        warn_of_state(stage, params.enhance.system, ran, folder, Path(FOLDER))
     _optional(name, "finish", params, results, *arguments)
 
 

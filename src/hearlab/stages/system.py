@@ -21,7 +21,7 @@ from typing import Any
 from hearlab.compute.code.file_cache import Stamp, digests, settled, stamp
 from hearlab.compute.code.param_files import named_files
 from hearlab.errors import InputError, ParameterError
-from hearlab.files import read_json, read_yaml, write_json
+from hearlab.files import read_json, read_yaml, write_json, write_text
 
 NAME = "system"
 OUTPUT = Path("data") / "system.json"
@@ -50,6 +50,10 @@ class SystemState:
         """As the stage writes it: what there is."""
         return {name: value for name, value in vars(self).items() if value not in (None, {})}
 
+    def text(self) -> str:
+        """The stage's output."""
+        return json.dumps(self.values(), indent=1) + "\n"
+
 
 def run() -> None:
     """Write the state of the system of params.yaml, if it is not what is written.
@@ -60,7 +64,7 @@ def run() -> None:
     state = state_of(*system_of(read_yaml(PARAMS_FILE, error=ParameterError)))
     if is_written(state):
         return
-    write_json(OUTPUT, state.values())
+    write_text(OUTPUT, state.text())
     from hearlab.compute.outputs import set_aside_wrong_objects
 
     set_aside_wrong_objects(Path.cwd(), NAME)

@@ -27,7 +27,8 @@ def _stage(options: argparse.Namespace) -> None:
     if options.name in ENHANCING and own_system() and own_system_is_native():
         release()
 
-    faulthandler.enable(file=sys.__stderr__)  # a crash in somebody's compiled code says where it was
+    if sys.__stderr__ is not None:
+        faulthandler.enable(file=sys.__stderr__)  # a crash in somebody's compiled code says where it was
     from hearlab.compute.process import private_ray_token, sigterm_interrupts
     from hearlab.stages import run_stage
 
