@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "compare",
         help="revisions, experiments or score files: differences, intervals, and where they come from",
-        description="The paired difference B - A with a 95 %% interval clustered by scene or song, a permutation test, "
+        description="The paired difference B - A with a 95 % interval clustered by scene or song, a permutation test, "
         "and what may be concluded. A and B are each: a git revision (HEAD, a tag, a hash), a DVC experiment, "
         "'workspace', a CSV file of scores, a folder of metrics, or 'published' ('published:Demucs'). Further ones are "
         "compared with A too, in one table, with p corrected for how many there are (Holm).",
