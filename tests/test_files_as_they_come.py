@@ -79,6 +79,7 @@ def test_a_conflict_of_a_merge_is_named_by_its_line(tmp_path: Path, name: str) -
 COMMANDS = [
     "check-baseline speech",
     "compare a.csv b.csv",
+    "completion bash",
     "data status",
     "doctor",
     "experiments",

@@ -152,15 +152,20 @@ def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Proje
     assert "no luck with 6" in printed
     assert project.begun() == {"0": 1, "3": 2, "6": 1}
     (project.marks / "fail-6").unlink()
-    printed = project.sweep("-S", "enhance.gain=0,3,6")
-    assert printed.startswith("3 experiments, 2 of them known already\n")
-    assert project.begun() == {"0": 1, "3": 2, "6": 2}
-    assert project.experiments() == pytest.approx({0: 0.64, 3: 0.79, 6: 0.76})
+    printed = project.sweep("-S", "enhance.gain=0,3,6,9,12", "--jobs", "2")
+    assert printed.startswith("5 experiments, 2 of them known already\n")
+    assert project.begun() == {"0": 1, "3": 2, "6": 2, "9": 1, "12": 1}
+    assert project.experiments() == pytest.approx({0: 0.64, 3: 0.79, 6: 0.76, 9: 0.55, 12: 0.16})
     best = printed.splitlines()[-1]
     assert best.startswith("best HASPI enhanced, 0.7900: dvc exp apply gain3-")
-    # Nothing is left to run; other code is another result.
-    assert "known already" in project.sweep("-S", "enhance.gain=0,3,6").splitlines()[0]
-    assert sum(project.begun().values()) == 5
+    again = project.sweep("-S", "enhance.gain=choice(12,9)")
+    assert again.startswith("2 experiments, 2 of them known already\n")
+    assert sum(project.begun().values()) == 7
+    # Other code is another result.
+    (project.folder / "make.py").write_text(PROGRAM.replace("0.8", "0.9"))
+    assert project.sweep("-S", "enhance.gain=12").startswith("1 experiment\n")
+    assert project.begun()["12"] == 2
+    (project.folder / "make.py").write_text(PROGRAM)
 
 
 @pytest.mark.slow

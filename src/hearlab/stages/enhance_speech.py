@@ -44,7 +44,7 @@ def units(params: Params) -> list[Unit]:
 
 
 def pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[str] = ()) -> Unit:
-    """The unit of a pair, whether or not the lists name the pair; `names` are the files of a scene of own recordings."""
+    """The unit of a pair, whether or not the lists name it; `names` are the files of a scene of own recordings."""
     scenes, system = workspace(params).rendered(params.evaluate.split), system_arguments(params.enhance)
     channels = channels_of(scene, names)
     return Unit(

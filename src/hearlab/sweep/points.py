@@ -114,7 +114,8 @@ def point_name(overrides: Sequence[str], parameters: dict[str, Any], code: str) 
     for override in overrides:
         name, _, value = override.partition("=")
         words.append(name.rpartition(".")[2].strip("+~") + value)
-    slug = re.sub(r"[^A-Za-z0-9+-]+|(?<=[^0-9])\.|\.(?=[^0-9])", "-", "-".join(words).replace(".", "p"))[:SLUG]
+    between_digits = re.sub(r"(?<=\d)\.(?=\d)", "p", "-".join(words))
+    slug = re.sub(r"[^A-Za-z0-9+-]+", "-", between_digits)[:SLUG]
     digest = hashlib.sha256(json.dumps([parameters, code], sort_keys=True, default=str).encode()).hexdigest()
     return f"{slug.strip('-') or 'as-it-is'}-{digest[:6]}"
 

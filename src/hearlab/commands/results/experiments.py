@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
         "experiments",
         help="the experiments and commits with results: what differs, averages with intervals",
         description="The workspace, DVC's experiments and the commits that changed a score, the newest first, with the "
-        "parameters that differ (those of your own system first) and the averages with their 95 %% intervals.",
+        "parameters that differ (those of your own system first) and the averages with their 95 % intervals.",
     )
     parser.add_argument(
         "--commits", type=int, default=COMMITS, metavar="N", help=f"how many commits to look at (default: {COMMITS})"

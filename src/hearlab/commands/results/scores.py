@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "scores",
         help="print the averaged scores of the last run, or any result's scores pair by pair (--json)",
-        description="The averages of the last run. Of REV: means with 95 %% intervals; with --json the scores of every "
+        description="The averages of the last run. Of REV: means with 95 % intervals; with --json the scores of every "
         "pair, with what is known of the scene and the listener (in Python: hearlab.scores(REV), a pandas table).",
     )
     parser.add_argument(
