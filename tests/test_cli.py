@@ -19,7 +19,7 @@ from hearlab.audio import resample
 from hearlab.cli import _parser, main
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 
 RATE = 16000
 

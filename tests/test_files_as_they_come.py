@@ -30,8 +30,8 @@ from hearlab.listeners import find_listener, load_listeners
 from hearlab.metrics.files import score_files
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, Part, Version
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import TRACKS
 from hearlab.stages.enhance_music import outputs
 from reference_material import REFERENCE
 

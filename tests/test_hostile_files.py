@@ -33,10 +33,10 @@ from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.hrirs import _loudspeakers
 from hearlab.scenes.renderer import scene_inputs
 from hearlab.scenes.source_lists import read_recordings
-from hearlab.scores.metadata import find_metadata
-from hearlab.scores.summary_text import score_tables
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.metadata import find_metadata
+from hearlab.scoring.summary_text import score_tables
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages.common import read_list
 from hearlab.tracking.records import waiting
 from hearlab.tracking.result import current_result

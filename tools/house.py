@@ -55,7 +55,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
         "scenes": "build and render scenes",
         "separation": "songs into stems",
         "systems": "the hearing aids",
-        "scores": "tables and statistics",
+        "scoring": "tables and statistics",
     },
     {"metrics": "HASPI, HASQI, HAAQI", "tracking": "runs in MLflow"},
     {"stages": "one module per DVC stage"},

@@ -2,19 +2,19 @@
 
 import importlib
 import time
+from typing import Any
 
 BEGAN = time.time_ns()  # no other module of HearLab was loaded before
 
 __version__ = "0.1.0"
 
-# Names of the package for notebooks, each imported when it is used: name -> module and its name there, if not itself.
-LAZY = {"open": ("lab.laboratory", "open_lab"), "scores": ("scores", "")}
+# Names of the package for notebooks, each imported when it is used: name -> module and its name there.
+LAZY = {"open": ("lab.laboratory", "open_lab"), "scores": ("report.compare.pairs", "scores")}
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    place, attribute = LAZY[name]
-    module = importlib.import_module(f"{__name__}.{place}")
-    return getattr(module, attribute) if attribute else module
+    module, attribute = LAZY[name]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)

@@ -306,9 +306,6 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 # Why each module may do what the follower cannot see.
 REASONS = {
     "hearlab.__init__ loads by name": "what users ask for, which no unit runs",
-    "hearlab.scores.__init__ effect": "the package itself can be called, which no unit does",
-    "hearlab.scores.__init__ changes what is imported": "the same",
-    "hearlab.scores.__init__ loads by name": "the same",
     "hearlab.lab.fixed loads by name": "functions of units, in the process of a trial",
     "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
@@ -317,7 +314,7 @@ REASONS = {
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
     "hearlab.named loads by name": "what Unit.code names",
-    "hearlab.scores.tracks loads by name": "what Unit.code names",
+    "hearlab.scoring.tracks loads by name": "what Unit.code names",
     "hearlab.stages.score_speech loads by name": "what Unit.code names",
     "hearlab.stages.separate_music loads by name": "what Unit.code names",
     "hearlab.systems.base loads by name": "what Unit.code names",

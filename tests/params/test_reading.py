@@ -12,7 +12,7 @@ from dvc.utils.hydra import apply_overrides
 
 from hearlab.errors import ParameterError
 from hearlab.params import load_params
-from hearlab.scores.tracks import MUSIC_LEVELS
+from hearlab.scoring.tracks import MUSIC_LEVELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from small_workspace import HOME, INPUTS, LAB, SPLIT, command, read_yaml
 
-from hearlab.scores.machines import FILE as MACHINES
+from hearlab.scoring.machines import FILE as MACHINES
 
 CLARITY, CADENZA = INPUTS
 MADE = ("data", "metrics")

@@ -14,7 +14,7 @@ from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.code.definitions import Reached
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages import STAGES, run_stage, stage_units
 from hearlab.stages.score_speech import write_results
 
@@ -248,4 +248,4 @@ def test_the_key_of_a_pair_covers_its_metrics_and_no_others(paired: Path, reposi
         reached = Reached()
         reached.add(start)
         assert {tuple(scorer.split(":")) for scorer in scorers} <= reached.definitions
-        assert ("hearlab.scores.tracks", "TRACKS") not in reached.definitions
+        assert ("hearlab.scoring.tracks", "TRACKS") not in reached.definitions

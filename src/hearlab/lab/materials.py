@@ -15,7 +15,7 @@ from hearlab.datasets.song_lists import Song
 from hearlab.errors import InputError
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Params
-from hearlab.scores.tracks import ENHANCED, TRACKS, Track
+from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.stages import enhance_music, enhance_speech, score_music, score_speech
 from hearlab.stages.common import files_of_scenes, scene_listener_pairs, song_segments, songs_to_evaluate, workspace
 from hearlab.systems.base import BASELINE

@@ -108,7 +108,7 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
 def _note_machine(name: str, params: Params, began: StageWatch, functions: Sequence[str], *arguments: str) -> None:
     """Note what kind of machine has computed here; stages that only build lists or link files compute nothing."""
     from hearlab.kernels.arithmetic import is_native, machine
-    from hearlab.scores.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
+    from hearlab.scoring.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
     from hearlab.stages.common import workspace
     from hearlab.systems.base import is_native_system
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from hearlab.datasets.layout import DATA
+from hearlab.datasets.required_packages import check_split
 from hearlab.files import write_text
 from hearlab.params import Params
-from hearlab.scores.tracks import TRACKS
-from hearlab.stages.required_packages import check_split
+from hearlab.scoring.tracks import TRACKS
 from hearlab.systems.base import shared_system, system_arguments
 
 

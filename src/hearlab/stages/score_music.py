@@ -22,7 +22,7 @@ from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
 from hearlab.params.subsets import SUBSET
-from hearlab.scores.tracks import ENHANCED, TRACKS
+from hearlab.scoring.tracks import ENHANCED, TRACKS
 from hearlab.stages.common import (
     DECIMALS,
     evaluated_subset,

@@ -22,7 +22,7 @@ from hearlab.metrics.speech import BinauralReference
 from hearlab.named import load_named
 from hearlab.params import Params
 from hearlab.params.subsets import SUBSET
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
+from hearlab.scoring.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric
 from hearlab.stages.common import (
     DECIMALS,
     evaluated_subset,
@@ -75,10 +75,11 @@ def pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[st
         "level": params.evaluate.level,
         "conditions": conditions,
     }
-    if not is_scaled(scene, channel, names):
+    scaled = is_scaled(scene, channel, names)
+    if not scaled:
         arguments["scaled"] = False
     inputs = [
-        *reference_files(scenes, scene, channel, scaled=arguments.get("scaled", True)),
+        *reference_files(scenes, scene, channel, scaled=scaled),
         *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
     ]
     return Unit(

@@ -8,7 +8,7 @@ from pathlib import Path
 from hearlab.errors import InputError
 from hearlab.report.experiments.listing import AVERAGES, Experiment, differing_only
 from hearlab.report.experiments.text import experiments_text
-from hearlab.scores.tracks import ENHANCED, METRICS
+from hearlab.scoring.tracks import ENHANCED, METRICS
 from hearlab.sweep.points import Point, grid, only_one, points, present, untracked_code
 from hearlab.sweep.pool import FOLDER, Ran, run_points
 from hearlab.sweep.search import Search, axes

@@ -13,8 +13,8 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import md5_of, read_bytes, read_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.table import has_scores
-from hearlab.scores.tracks import ENHANCED, TRACKS, Track
+from hearlab.scoring.table import has_scores
+from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
 
 CODE, SCORES = "src/", f"{METRICS_FOLDER}/"

@@ -13,7 +13,7 @@ import pytest
 
 from compare_support import run, speech
 from hearlab.errors import InputError
-from hearlab.scores.statistics import holm
+from hearlab.scoring.statistics import holm
 from hearlab.text import width
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05

@@ -11,7 +11,7 @@ import pytest
 
 from compare_support import speech
 from hearlab.cli import main
-from hearlab.scores.table import parse_scores
+from hearlab.scoring.table import parse_scores
 from pipeline_support import run
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05

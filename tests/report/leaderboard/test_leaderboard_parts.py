@@ -15,8 +15,8 @@ from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin, find_en
 from hearlab.report.leaderboard.origin import origin_of, result_of
 from hearlab.report.leaderboard.rescore import Cell, differing, index_cells, read_cells
 from hearlab.report.leaderboard.verify import verify
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import TRACKS
 from hearlab.versions.lock import stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 

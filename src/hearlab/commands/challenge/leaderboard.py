@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import ENHANCED, TRACKS
+from hearlab.scoring.tracks import ENHANCED, TRACKS
 
 if TYPE_CHECKING:
     from hearlab.report.leaderboard.entries import LeaderboardEntry
@@ -87,7 +87,7 @@ def _add(options: argparse.Namespace) -> None:
     from hearlab.files import read_bytes
     from hearlab.report.leaderboard.add import new_entry
     from hearlab.report.leaderboard.entries import FOLDER, write_entry
-    from hearlab.scores.table import has_scores
+    from hearlab.scoring.table import has_scores
 
     root, folder = Path.cwd(), Path(FOLDER)
     one = options.one or options.track

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, METRICS
+from hearlab.scoring.tracks import CONDITIONS, ENHANCED, METRICS
 
 BY = "snr,severity,interferers,stem,song,pairs"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import CHALLENGE, METRICS, MUSIC_LEVELS, Metric
+from hearlab.scoring.tracks import CHALLENGE, METRICS, MUSIC_LEVELS, Metric
 
 if TYPE_CHECKING:
     from hearlab.listeners import Listener

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 
 def _scores(options: argparse.Namespace) -> None:
     if options.revision is None and not options.json:
-        from hearlab.scores.summary_text import score_tables
+        from hearlab.scoring.summary_text import score_tables
 
         print(score_tables(Path("metrics")))
         return

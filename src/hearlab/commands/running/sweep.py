@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import METRICS
+from hearlab.scoring.tracks import METRICS
 
 
 def add(commands: Commands) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hearlab.errors import InputError
 from hearlab.report.compare.origins import difference
 from hearlab.report.compare.sources import Average, ScoreSource
-from hearlab.scores.groups import GROUPINGS
-from hearlab.scores.metadata import Metadata, find_metadata
-from hearlab.scores.statistics import (
+from hearlab.scoring.groups import GROUPINGS
+from hearlab.scoring.metadata import Metadata, find_metadata
+from hearlab.scoring.statistics import (
     CLUSTERS_NEEDED,
     ClusteredMean,
     PairedDifference,
@@ -23,8 +23,8 @@ from hearlab.scores.statistics import (
     noise_floor,
     paired_difference,
 )
-from hearlab.scores.table import EVERY_LISTENER, Pair, ScoreTable
-from hearlab.scores.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
+from hearlab.scoring.table import EVERY_LISTENER, Pair, ScoreTable
+from hearlab.scoring.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
 
 BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10

@@ -11,11 +11,11 @@ from hearlab.errors import InputError
 from hearlab.listeners import Audiogram
 from hearlab.report.compare.sources import ScoreSource, open_source
 from hearlab.report.compare.text import interval
-from hearlab.scores.groups import GRADE_FREQUENCIES, grade, interferer_types, snr_band
-from hearlab.scores.metadata import find_metadata
-from hearlab.scores.statistics import clustered_mean
-from hearlab.scores.table import EVERY_LISTENER, ScoreTable
-from hearlab.scores.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
+from hearlab.scoring.groups import GRADE_FREQUENCIES, grade, interferer_types, snr_band
+from hearlab.scoring.metadata import find_metadata
+from hearlab.scoring.statistics import clustered_mean
+from hearlab.scoring.table import EVERY_LISTENER, ScoreTable
+from hearlab.scoring.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
 from hearlab.text import table
 
 if TYPE_CHECKING:

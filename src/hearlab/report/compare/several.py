@@ -9,8 +9,8 @@ from pathlib import Path
 from hearlab.errors import InputError
 from hearlab.report.compare.comparison import Averages, Comparison, Verdict, compare, conclusive
 from hearlab.report.compare.sources import Average, ScoreSource
-from hearlab.scores.statistics import ClusteredMean, holm
-from hearlab.scores.tracks import METRICS, Metric
+from hearlab.scoring.statistics import ClusteredMean, holm
+from hearlab.scoring.tracks import METRICS, Metric
 
 
 @dataclass(frozen=True)

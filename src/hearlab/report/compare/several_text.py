@@ -12,7 +12,7 @@ from hearlab.report.compare.comparison import Averages, Comparison
 from hearlab.report.compare.several import Line, Several
 from hearlab.report.compare.sources import Average
 from hearlab.report.compare.text import comparison_values, interval, listed, p_text, wrapped
-from hearlab.scores.statistics import ClusteredMean
+from hearlab.scoring.statistics import ClusteredMean
 from hearlab.text import printable, table
 
 NAME = 20  # columns of a system's name

@@ -16,8 +16,8 @@ from hearlab.params import PARAMS_FILE, flat
 from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores
-from hearlab.scores.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
+from hearlab.scoring.table import EVERY_LISTENER, ScoreTable, parse_scores
+from hearlab.scoring.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
 
 PUBLISHED = "published"

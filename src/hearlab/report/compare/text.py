@@ -9,7 +9,7 @@ from typing import Any
 
 from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme
 from hearlab.report.compare.sources import Average
-from hearlab.scores.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
+from hearlab.scoring.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
 from hearlab.text import printable, shortened, table, width
 
 COLUMNS = 100

@@ -13,7 +13,7 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.versions.git import git_text
 from hearlab.versions.revisions import Files, RevisionFiles, WorkspaceFiles, experiment_commits
 

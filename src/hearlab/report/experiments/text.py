@@ -11,9 +11,9 @@ from typing import Any
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.report.experiments.listing import AVERAGES, Experiment
-from hearlab.scores.statistics import ClusteredMean
-from hearlab.scores.table import has_scores, parse_scores
-from hearlab.scores.tracks import TRACKS, UNPROCESSED
+from hearlab.scoring.statistics import ClusteredMean
+from hearlab.scoring.table import has_scores, parse_scores
+from hearlab.scoring.tracks import TRACKS, UNPROCESSED
 from hearlab.text import printable, shortened, table
 from hearlab.versions.revisions import Files, RevisionFiles
 

@@ -16,9 +16,9 @@ from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_nam
 from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
 from hearlab.report.leaderboard.rescore import scoring_units
 from hearlab.report.leaderboard.system_code import system_origin
-from hearlab.scores.statistics import ClusteredMean
-from hearlab.scores.table import Pair, ScoreTable, track_tables
-from hearlab.scores.tracks import TRACKS, Track
+from hearlab.scoring.statistics import ClusteredMean
+from hearlab.scoring.table import Pair, ScoreTable, track_tables
+from hearlab.scoring.tracks import TRACKS, Track
 from hearlab.secrets import hide
 from hearlab.stages import ALWAYS, STAGES, has_units, index_file, stage_units
 from hearlab.systems.base import is_baseline

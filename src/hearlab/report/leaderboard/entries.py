@@ -29,7 +29,7 @@ from ruamel.yaml.comments import CommentedSeq
 from hearlab.errors import InputError
 from hearlab.files import MOST_SHORT_YAML, atomic_path, read_yaml
 from hearlab.names import line_fault, name_fault, safe_name
-from hearlab.scores.tracks import MUSIC_LEVELS, TRACKS, Metric, music_rule
+from hearlab.scoring.tracks import MUSIC_LEVELS, TRACKS, Metric, music_rule
 
 FOLDER = "leaderboard"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -13,7 +13,7 @@ from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
 from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import Origin
-from hearlab.scores.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
+from hearlab.scoring.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
 from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
 

@@ -26,10 +26,10 @@ from hearlab.report.leaderboard.rescore import (
     rescore,
     scoring_units,
 )
-from hearlab.scores.machines import BETWEEN_MACHINES, other_machine
-from hearlab.scores.machines import FILE as MACHINES
-from hearlab.scores.table import Pair, track_tables
-from hearlab.scores.tracks import MUSIC_LEVEL, TRACKS
+from hearlab.scoring.machines import BETWEEN_MACHINES, other_machine
+from hearlab.scoring.machines import FILE as MACHINES
+from hearlab.scoring.table import Pair, track_tables
+from hearlab.scoring.tracks import MUSIC_LEVEL, TRACKS
 from hearlab.stages import ALWAYS
 from hearlab.stages.system import OUTPUT, SystemState
 from hearlab.text import printable

@@ -28,7 +28,7 @@ from hearlab.report.site.pages import featured, file_name, listening_values, tra
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, version_groups
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.text import printable_lines
 
 MARK = ".hearlab-site"  # a folder that has it may be written over

@@ -14,7 +14,7 @@ from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml, read_bytes
 from hearlab.listeners import Listener, parse_listeners
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.tracks import Track
+from hearlab.scoring.tracks import Track
 from hearlab.versions.revisions import Files, WorkspaceFiles
 
 Readers: TypeAlias = list[tuple[str, Callable[[], bytes | None]]]

@@ -11,9 +11,9 @@ import pytest
 
 from compare_support import run, write
 from hearlab.errors import InputError, ParameterError
-from hearlab.scores.summary_text import score_tables
-from hearlab.scores.table import parse_scores, track_tables
-from hearlab.scores.tracks import ENHANCED, METRICS, TRACKS, UNPROCESSED
+from hearlab.scoring.summary_text import score_tables
+from hearlab.scoring.table import parse_scores, track_tables
+from hearlab.scoring.tracks import ENHANCED, METRICS, TRACKS, UNPROCESSED
 from hearlab.stages.score_speech import write_results
 
 SPEECH, MUSIC = TRACKS["speech"], TRACKS["music"]

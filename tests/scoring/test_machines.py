@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.scores.machines import FILE, difference, digest_of_files, note_machine, other_machine
+from hearlab.scoring.machines import FILE, difference, digest_of_files, note_machine, other_machine
 
 ONE = {"processor": "x86-64-v3", "arithmetic": "fixed", "numpy": "2.4.6"}
 OTHER = {"processor": "x86-64-v2", "arithmetic": "fixed", "numpy": "2.4.6"}

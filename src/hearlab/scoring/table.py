@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from hearlab.errors import InputError
 from hearlab.files import parse_csv
 from hearlab.names import safe_name
-from hearlab.scores.statistics import ClusteredMean, clustered_mean
-from hearlab.scores.tracks import METRICS, Metric, Track
+from hearlab.scoring.statistics import ClusteredMean, clustered_mean
+from hearlab.scoring.tracks import METRICS, Metric, Track
 
 Pair: TypeAlias = tuple[str, str]
 """A scene or song, and a listener."""

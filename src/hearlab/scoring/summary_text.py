@@ -9,9 +9,9 @@ from typing import Any
 from hearlab.errors import InputError
 from hearlab.files import csv_records, read_bytes, read_json
 from hearlab.params.subsets import SUBSET
-from hearlab.scores.groups import SNR_BANDS, group_means, snr_band
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, Track
+from hearlab.scoring.groups import SNR_BANDS, group_means, snr_band
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import CONDITIONS, ENHANCED, TRACKS, UNPROCESSED, Metric, Track
 from hearlab.text import printable, table
 
 NAME = 40  # letters of a song

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
-from hearlab.scores.summary_text import score_tables
+from hearlab.scoring.summary_text import score_tables
 from hearlab.stages import score_music
 from hearlab.stages.score_speech import write_results
 

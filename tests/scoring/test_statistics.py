@@ -16,8 +16,8 @@ from hearlab.audio import read_audio
 from hearlab.errors import InputError
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi_better_ear
-from hearlab.scores import statistics
-from hearlab.scores.statistics import (
+from hearlab.scoring import statistics
+from hearlab.scoring.statistics import (
     ClusteredMean,
     clustered_mean,
     detectable_difference,
@@ -27,7 +27,7 @@ from hearlab.scores.statistics import (
     rerun_sd,
     sign_flip_test,
 )
-from hearlab.scores.tracks import METRICS
+from hearlab.scoring.tracks import METRICS
 from hearlab.stages.score_speech import scene_reference
 from reference_material import REFERENCE
 
