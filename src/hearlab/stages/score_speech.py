@@ -73,10 +73,11 @@ def _pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[s
         "conditions": conditions,
     }
     target = scene_file(scenes, scene, "target", channel)
-    if names and target.name not in names:
+    scaled = not names or target.name in names
+    if not scaled:
         arguments["scaled"] = False
     inputs = [
-        *_reference_files(scenes, scene, channel, scaled=arguments.get("scaled", True)),
+        *_reference_files(scenes, scene, channel, scaled=scaled),
         *(_processed_file(condition, scenes, enhanced, scene, listener.id, channel) for condition in conditions),
     ]
     return Unit(
