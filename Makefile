@@ -33,7 +33,7 @@ endif
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
+.PHONY: install demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -43,6 +43,8 @@ demo: $(INSTALLED)
 	@echo
 	@hearlab report
 	@sh tools/next-steps.sh
+
+install: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	@pytest -n 2 -m "not slow" tests
@@ -55,14 +57,14 @@ soak: $(INSTALLED_DEV)
 	@HEARLAB_SOAK_MINUTES=$(or $(MINUTES),15) HEARLAB_SOAK_SEED=$(SEED) pytest -q -s tests/soak
 
 lint: $(INSTALLED_DEV)
-	ruff format --check src tests benchmarks tools
-	ruff check src tests benchmarks tools
+	ruff format --check src tests benchmarks tools examples
+	ruff check src tests benchmarks tools examples
 	mypy
 	@python tools/house.py --check
 
 format: $(INSTALLED_DEV)
-	ruff format src tests benchmarks tools
-	ruff check --fix src tests benchmarks tools
+	ruff format src tests benchmarks tools examples
+	ruff check --fix src tests benchmarks tools examples
 
 scores: $(INSTALLED)
 	@hearlab scores
@@ -95,6 +97,7 @@ clean:
 	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
+	@echo "make install the environment in .venv alone"
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen (TORCH=cpu, TORCH=cuda)"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -50,6 +51,17 @@ def ran(output: str) -> dict[str, int]:
             before = re.findall(r"(\d+) done before", last[-1])
             counts[stage] = total - int(before[0]) if before else total
     return counts
+
+
+def started(output: str) -> list[str]:
+    """The stages that `dvc repro` has started. `system`, which looks at the system's code, it starts every time."""
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+def nothing_to_do(folder: Path) -> bool:
+    """Whether `dvc status` finds all stages up to date, but for the one that is looked at every time."""
+    told: dict[str, list[str]] = json.loads(run(folder, "dvc", "status", "--json").splitlines()[-1])
+    return told == {"system": ["always changed"]}
 
 
 def made_project(folder: Path) -> Path:

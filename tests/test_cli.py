@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +16,10 @@ import soundfile
 
 import hearlab
 from hearlab.audio import resample
-from hearlab.cli import main
+from hearlab.cli import _parser, main
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 
 RATE = 16000
 
@@ -62,6 +64,38 @@ def test_score_equals_the_function(files: Path, capsys: pytest.CaptureFixture[st
     assert len(result["left"]["features"]) == 10
     assert main(score(files, "--seed-name", "S06001")) == 0
     assert capsys.readouterr().out.startswith(f"HASPI {wanted.score:.4f} (left ")
+
+
+def test_a_typed_audiogram_and_a_table_give_the_listener_s_score(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["--reference", str(files / "clean.wav"), "--processed", str(files / "noisy.flac"), "--seed-name", "x"]
+    (files / "clinic.csv").write_text(
+        "listener;ear;250;500;1000;2000;4000;6000\nL0064;L;10;10;20;30;40;50\nL0064;R;20;20;30;40;50;60\n"
+    )
+    typed = ["--audiogram", "10,10,20,30,40,50", "--audiogram-right", "20,20,30,40,50,60"]
+    table = ["--listener", "L0064", "--listeners", str(files / "clinic.csv")]
+    printed = []
+    for listener in (score(files)[6:], typed, table):
+        assert main(["score", "haspi", *names, *listener]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] == printed[2]
+
+
+@pytest.mark.parametrize(
+    ("listener", "message"),
+    [
+        ([], "one listener is needed (wanted --listener with --listeners, or --audiogram)"),
+        (["--audiogram", "1,2,3,4,5,6", "--listener", "L0064"], "one listener is needed"),
+        (["--audiogram-right", "1,2,3,4,5,6"], "one listener is needed"),
+        (["--listener", "L0064"], "--listeners is missing"),
+        (["--audiogram", "1,2"], "audiogram: left ear: is none"),
+    ],
+)
+def test_no_listener_or_two(files: Path, capsys: pytest.CaptureFixture[str], listener: list[str], message: str) -> None:
+    names = ["--reference", str(files / "clean.wav"), "--processed", str(files / "noisy.flac")]
+    assert main(["score", "haspi", *names, *listener]) != 0
+    assert message in capsys.readouterr().err
 
 
 def test_quality_of_speech(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,3 +193,20 @@ def test_the_installed_command_runs() -> None:
     command = Path(sys.executable).with_name("hearlab")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"hearlab {hearlab.__version__}\n"
+
+
+def help_texts(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, str]]:
+    """The help of a parser and of all that are below it."""
+    yield name, parser.format_help()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner, below in action.choices.items():
+                yield from help_texts(below, f"{name} {inner}")
+
+
+def test_no_help_text_shows_a_doubled_percent_sign() -> None:
+    """argparse formats the help of an argument, where it has to be doubled, and not the text above the arguments."""
+    texts = dict(help_texts(_parser(), "hearlab"))
+    assert {"hearlab", "hearlab compare", "hearlab leaderboard add"} <= texts.keys()
+    assert [name for name, text in texts.items() if "%%" in text or "%(" in text] == []
+    assert "95 % interval" in " ".join(texts["hearlab compare"].split())

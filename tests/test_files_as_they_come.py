@@ -30,8 +30,8 @@ from hearlab.listeners import find_listener, load_listeners
 from hearlab.metrics.files import score_files
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, Part, Version
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import TRACKS
 from hearlab.stages.enhance_music import outputs
 from reference_material import REFERENCE
 
@@ -79,8 +79,10 @@ def test_a_conflict_of_a_merge_is_named_by_its_line(tmp_path: Path, name: str) -
 COMMANDS = [
     "check-baseline speech",
     "compare a.csv b.csv",
+    "completion bash",
     "data status",
     "doctor",
+    "experiments",
     "leaderboard",
     "memo status",
     "plan",
@@ -90,6 +92,7 @@ COMMANDS = [
     "show S1",
     "stage check_params",
     "submission check x.zip",
+    "sweep -S enhance.gain=3",
     "track",
     "try S1 L1",
     "weights fetch",

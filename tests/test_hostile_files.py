@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hearlab.datasets.download.journal import read_journal
+from hearlab.datasets.own.description import HEADER, read_files
 from hearlab.datasets.packages.receipt import note_path, read_archive_note, read_receipt
 from hearlab.datasets.song_lists import Song, read_segments, read_songs
 from hearlab.datasets.stem_files import read_factor
@@ -32,10 +33,10 @@ from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.hrirs import _loudspeakers
 from hearlab.scenes.renderer import scene_inputs
 from hearlab.scenes.source_lists import read_recordings
-from hearlab.scores.metadata import find_metadata
-from hearlab.scores.summary_text import score_tables
-from hearlab.scores.table import parse_scores
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.metadata import find_metadata
+from hearlab.scoring.summary_text import score_tables
+from hearlab.scoring.table import parse_scores
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages.common import read_list
 from hearlab.tracking.records import waiting
 from hearlab.tracking.result import current_result
@@ -207,11 +208,34 @@ def archive_note(path: Path) -> Any:
     return read_archive_note(path)
 
 
+def audiograms(path: Path) -> Any:
+    """Rows of a table, written as they are."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    table = [row if isinstance(row, list) else [row] for row in (rows if isinstance(rows, list) else [rows])]
+    text = "\n".join(";".join(str(cell) for cell in row) for row in table)
+    path.with_suffix(".csv").write_text(text, encoding="utf-8", errors="replace")
+    return load_listeners(path.with_suffix(".csv"))
+
+
+OWN_FILES = [list(HEADER), ["speech", "A", "mix_CH1", "/a/A.wav", "1", "2", "44100", "100", "1" * 32]]
+
+
+def own_files(path: Path) -> Any:
+    """The table of an own data set, of rows as they are."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    table = [row if isinstance(row, list) else [row] for row in (rows if isinstance(rows, list) else [rows])]
+    text = "\n".join(",".join(str(cell) for cell in row) for row in table)
+    (path.parent / "files.csv").write_text(text, encoding="utf-8", errors="replace")
+    return read_files(path.parent)
+
+
 NOTE = {"size": 1, "modified": 1, "address": "x", "checksum": {"md5": "1" * 32}, "verified": True}
 PARAMS = read_yaml(REPOSITORY / "params.yaml")
 SONGS = [Song("A - B", "test")]
 READERS: dict[str, tuple[Any, Callable[[Path], Any]]] = {
     "listeners": ({"L1": LISTENER}, load_listeners),
+    "table of listeners": ([["listener", "ear", "250"], ["A", "left", "10"], ["A", "right", "20"]], audiograms),
+    "files of own data": (OWN_FILES, own_files),
     "songs": ([{"Track Name": "A - B", "Split": "test"}], read_songs),
     "segments": ({"A - B": SEGMENT}, lambda path: read_segments(path, SONGS)),
     "targets": (TARGETS, lambda path: read_recordings(path, "target")),

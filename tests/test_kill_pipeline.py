@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from hearlab.scores.machines import FILE as MACHINES
+from hearlab.scoring.machines import FILE as MACHINES
 from pipeline_support import REPOSITORY, run
 
 pytestmark = pytest.mark.slow

@@ -59,7 +59,7 @@ def test_another_gain_renders_nothing(project: Path) -> None:
 
 
 def test_code_that_a_stage_does_not_use(project: Path) -> None:
-    for name in ("src/hearlab/progress.py", "src/hearlab/cli.py", "src/hearlab/scores/summary_text.py"):
+    for name in ("src/hearlab/progress.py", "src/hearlab/cli.py", "src/hearlab/scoring/summary_text.py"):
         with (project / name).open("a") as file:
             file.write("\n# A comment.\n")
     assert ran(run(project, "dvc", "repro")) == {}

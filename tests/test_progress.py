@@ -39,6 +39,30 @@ def test_a_log_gets_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     assert "\r" not in log.getvalue()
 
 
+def test_a_start_of_workers_is_no_part_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two units here, a start of half a minute, and then the workers' own pace."""
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    log = io.StringIO()
+    progress = UnitProgress("score", 100, log)
+    for clock[0] in (1.0, 2.0):
+        progress.advance()
+    clock[0] = 32.0
+    progress.count_from_here()
+    progress.advance()
+    for _ in range(60):
+        clock[0] += 1
+        progress.advance()
+    clock[0] = 100.0
+    progress.finish()
+    assert log.getvalue().splitlines() == [
+        "score: 3/100",  # nothing is known yet
+        "score: 33/100, 1.0/s, 1:07 left",
+        "score: 63/100, 1.0/s, 0:37 left",
+        "score: 63/100, 1.6 s each, took 1:40",
+    ]
+
+
 def test_slow_units_show_seconds_each_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])

@@ -48,7 +48,7 @@ def speech_scene(
     *, folder: str, scene: str, listeners: Sequence[dict[str, Any]], level: float, metrics: Sequence[str]
 ) -> Job:
     """The units of `score_speech` of one scene, files and all; the folder is a new one in each repetition."""
-    from hearlab.scores.tracks import CONDITIONS, TRACKS
+    from hearlab.scoring.tracks import CONDITIONS, TRACKS
     from hearlab.stages.score_speech import score_unit
 
     track = TRACKS["speech"]

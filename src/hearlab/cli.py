@@ -15,6 +15,7 @@ from typing import Any, TextIO, cast
 
 import hearlab
 from hearlab.commands import modules_by_task
+from hearlab.commands.extras import extra_of
 from hearlab.errors import InputError
 from hearlab.files import MOST_YAML, check_merged
 from hearlab.kernels.arithmetic import fix
@@ -54,8 +55,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         advice = "; what was finished is kept: free some space and run it again" if error.errno == errno.ENOSPC else ""
         return _fail(error, options.debug, 1, f"{place}{error.strerror or error}{advice}")
+    except ImportError as error:
+        if (missing := extra_of(error)) is None:
+            return _fail(error, options.debug, 1, f"{error} (a fault of HearLab; --debug shows it)")
+        advice = f"pip install 'hearlab[{missing[1]}]', or make demo in the repository"
+        return _fail(error, options.debug, 1, f"{missing[0]}: is not installed; {advice}")
     except Exception as error:
-        from hearlab.compute.engine import UnitsFailed
+        from hearlab.compute.attempts.failures import UnitsFailed
 
         if isinstance(error, UnitsFailed):
             traces = [f"{failure.id}\n{failure.trace}" for failure in error.failures if options.debug]
@@ -106,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hearlab {hearlab.__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     # A command whose numbers are those of the code: it is that beside dvc.yaml.
-    parser.set_defaults(checkout=False)
+    parser.set_defaults(checkout=False, parser=parser)
     # argparse lists all commands in one row; here they stand below the tasks that they are for.
     parser.usage = "hearlab [-h] [--version] [--debug] COMMAND ..."
     commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from hearlab.secrets import hide
 from hearlab.text import printable
 
+MOST_LINES = 20  # of faults that are found together
 LONGEST = 300  # letters of what was found: a file can hold a name of a megabyte
 
 
@@ -62,6 +64,34 @@ def _short(value: Any) -> str:
     except ValueError:  # Python writes no number of more than 4300 digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+class InputErrors(InputError):
+    """Several faults of the same input, found together: `str()` gives one line for each of the first ones.
+
+    Args:
+        errors: one or more.
+    """
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        self.errors = tuple(errors)
+        first = errors[0]
+        super().__init__(
+            first.where, first.problem, field=first.field, found=first.found, wanted=first.wanted, advice=first.advice
+        )
+
+    def __str__(self) -> str:
+        rest = len(self.errors) - MOST_LINES
+        return "\n".join([*map(str, self.errors[:MOST_LINES]), *([f"and {rest} more such lines"] if rest > 0 else [])])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.errors,)
+
+
+def raise_all(errors: Sequence[InputError]) -> None:
+    """Raise what was found, if anything: one fault as it is, several together."""
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputErrors(errors)
 
 
 class ParameterError(InputError):

@@ -1,10 +1,13 @@
-"""Audiograms and listeners, and reading the challenges' listeners.json."""
+"""Audiograms and listeners, and reading files of them: the challenges' listeners.json, and tables."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hearlab.errors import InputError
-from hearlab.files import read_json
+from hearlab.errors import InputError, raise_all
+from hearlab.files import parse_csv, parse_json, read_bytes
 from hearlab.names import safe_name
 
 # Audiometers present -10 to 120 dB HL. What lies far outside stands for something else: 999 for "no answer".
@@ -135,15 +138,172 @@ class Listener:
 # Fields of one listener in the published listeners.json.
 FREQUENCIES_FIELD = "audiogram_cfs"
 LEVELS_FIELDS = {"left": "audiogram_levels_l", "right": "audiogram_levels_r"}
+# Tables of audiograms: endings of their files' names, and the columns in them.
+TABLES = (".csv", ".tsv", ".txt")
+LISTENER_COLUMNS = ("listener", "name", "id", "listener id", "listener_id")
+EAR_COLUMNS = ("ear", "side")
+SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_NUMBER = r"\d+(?:\.\d+)?)[ _]?k?(?:hz)?"
+FREQUENCY = re.compile(rf"(?P<alone>{_NUMBER}")
+BY_EAR = re.compile(
+    rf"(?P<before>left|right|l|r)[ _-]?(?P<one>{_NUMBER}|(?P<two>{_NUMBER}[ _-]?(?P<after>left|right|l|r)", re.ASCII
+)
+# Frequencies in Hz of levels that are typed, by how many there are.
+TYPED_FREQUENCIES = {
+    6: (250, 500, 1000, 2000, 4000, 6000),
+    8: (250, 500, 1000, 2000, 3000, 4000, 6000, 8000),
+}
 
 
 def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
-    """Read a listeners.json of the challenges: `{id: {name, audiogram_cfs, audiogram_levels_l, audiogram_levels_r}}`.
+    """Read a file of listeners: a listeners.json of the challenges, or a table.
+
+    A JSON file is `{id: {name, audiogram_cfs, audiogram_levels_l, audiogram_levels_r}}`. A table (.csv, .tsv, .txt) has
+    a row for each listener (columns listener, left_250, right_250, ...) or for each ear (listener, ear, 250, 500, ...),
+    with frequencies in Hz as columns and levels in dB HL; see `table_entries`.
 
     Raises:
-        InputError: the file or one of its fields is missing or wrong; the line names file, listener and field.
+        InputError: the file or one of its fields is missing or wrong; a line for each fault names file, listener and
+            field.
     """
-    return listeners_from(read_json(path), path)
+    return parse_listeners(read_bytes(path, wanted="a file of listeners"), path)
+
+
+def parse_listeners(content: bytes, path: str | os.PathLike[str]) -> dict[str, Listener]:
+    """The listeners of a file's content; its name tells which kind it is. Raises as `load_listeners`."""
+    if os.fspath(path).lower().endswith(TABLES):
+        return listeners_from(table_entries(content, path), path)
+    return listeners_from(parse_json(content, path), path)
+
+
+def table_entries(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The rows of a table of audiograms as entries of a listeners.json.
+
+    Cells are separated by commas, semicolons or tabs; where it is not commas, decimals may have one. Columns that name
+    no listener, ear or frequency are left out. A frequency whose cells are empty in both ears of a listener is left out
+    for that listener.
+
+    Raises:
+        InputError: a line for each fault, with the line in the file.
+    """
+    first = content.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    delimiter = max(",;\t", key=first.count)
+    rows = parse_csv(content, path, delimiter)
+    header = [_plain(cell) for cell in next(rows, (0, []))[1]]
+    lowered = [name.lower() for name in header]
+    identity = next((lowered.index(name) for name in LISTENER_COLUMNS if name in lowered), None)
+    ear = next((lowered.index(name) for name in EAR_COLUMNS if name in lowered), None)
+    columns = _level_columns(lowered, by_ear=ear is None)
+    if identity is None or not columns:
+        wanted = "listener, left_250, right_250, ... or listener, ear, 250, ..."
+        raise InputError(path, "is no table of audiograms", found=", ".join(header)[:80], wanted=f"columns {wanted}")
+    levels: dict[str, dict[str, dict[float, float]]] = {}
+    faults = [
+        InputError(path, "names a column twice", found=f"{side or 'ear'}, {frequency:g} Hz")
+        for (side, frequency), count in Counter(columns.values()).items()
+        if count > 1
+    ]
+    for line, cells in rows:
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"line {line}"
+        name = unicodedata.normalize("NFC", _plain(cells[identity])) if identity < len(cells) else ""
+        side = None if ear is None else SIDES.get(_plain(cells[ear]).lower() if ear < len(cells) else "")
+        if not name or len(cells) > len(header) or (ear is not None and side is None):
+            problem = "names no listener" if not name else "has more cells than the header"
+            if name and len(cells) <= len(header):
+                problem = "names no ear (left or right)"
+            faults.append(InputError(path, problem, field=where, found=delimiter.join(cells)[:60]))
+            continue
+        found = levels.setdefault(name, {})
+        for own in (side,) if side else LEVELS_FIELDS:
+            if own in found:
+                faults.append(InputError(path, f"gives {name}, {own} ear, a second time", field=where))
+            found[own] = {}
+        for place, (column_side, frequency) in columns.items():
+            text = cells[place].strip() if place < len(cells) else ""
+            level = _level(text.replace(",", ".") if delimiter != "," else text)
+            if text and level is None:
+                faults.append(InputError(path, "is no level in dB HL", field=f"{where}, {header[place]}", found=text))
+            elif level is not None:
+                found[side or column_side][frequency] = level
+    if not levels and not faults:
+        faults.append(InputError(path, "holds no listener"))
+    for name, ears in levels.items():
+        for own in LEVELS_FIELDS:
+            other = ears.get("left" if own == "right" else "right", {})
+            missing = sorted(other.keys() - ears.get(own, {}).keys())
+            if missing and not faults:
+                what = f"no level at {', '.join(f'{frequency:g}' for frequency in missing)} Hz"
+                faults.append(InputError(path, f"{own} ear has {what}", field=name))
+        if not any(ears.values()) and not faults:
+            faults.append(InputError(path, "has no levels", field=name))
+    raise_all(faults)
+    return {name: _entry(name, ears["left"], ears["right"]) for name, ears in levels.items()}
+
+
+def _entry(name: str, left: dict[float, float], right: dict[float, float]) -> dict[str, Any]:
+    frequencies = sorted(left)
+    return {
+        "name": name,
+        FREQUENCIES_FIELD: frequencies,
+        LEVELS_FIELDS["left"]: [left[frequency] for frequency in frequencies],
+        LEVELS_FIELDS["right"]: [right[frequency] for frequency in frequencies],
+    }
+
+
+def _level_columns(header: Sequence[str], *, by_ear: bool) -> dict[int, tuple[str, float]]:
+    """The columns that hold levels: place -> ear ('' where a column of its own names it) and frequency in Hz."""
+    pattern = BY_EAR if by_ear else FREQUENCY
+    found = {}
+    for place, name in enumerate(header):
+        match = pattern.fullmatch(name)
+        if match:
+            parts = match.groupdict()
+            side = SIDES[parts.get("before") or parts["after"]] if by_ear else ""
+            number = parts.get("one") or parts.get("two") or parts.get("alone") or ""
+            kilo = "k" in name.rpartition(number)[2]
+            found[place] = side, float(number) * (1000 if kilo else 1)
+    return found
+
+
+def _level(text: str) -> float | None:
+    try:
+        level = float(text)
+    except ValueError:
+        return None
+    return level if math.isfinite(level) and text.isascii() else None
+
+
+def _plain(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+def typed_listener(left: str, right: str | None = None) -> Listener:
+    """A listener from levels in dB HL as typed: '20,20,30,40,50,60', six or eight of them.
+
+    Args:
+        left: of the left ear, or of both. Six levels are at 250, 500, 1000, 2000, 4000 and 6000 Hz, which the metrics
+            use; eight at those of the challenges' listeners, with 3000 and 8000 Hz.
+        right: of the right ear.
+
+    Raises:
+        InputError: a level is none, or there are not six or eight of them.
+    """
+    both = [_typed(name, text) for name, text in (("left", left), ("right", left if right is None else right))]
+    if len({len(levels) for levels in both}) > 1:
+        found = " and ".join(str(len(levels)) for levels in both)
+        raise InputError("audiogram", "the ears differ in the number of levels", found=found)
+    frequencies = TYPED_FREQUENCIES[len(both[0])]
+    return Listener("audiogram", *(Audiogram(levels, frequencies) for levels in both))
+
+
+def _typed(ear: str, text: str) -> list[float]:
+    levels = [_level(part.strip()) for part in text.split(",")]
+    if len(levels) not in TYPED_FREQUENCIES or None in levels:
+        wanted = "six levels in dB HL with commas between, at " + ", ".join(map(str, TYPED_FREQUENCIES[6])) + " Hz"
+        raise InputError("audiogram", "is none", field=f"{ear} ear", found=text, wanted=wanted)
+    return [level for level in levels if level is not None]
 
 
 def listeners_from(content: Any, path: str | os.PathLike[str]) -> dict[str, Listener]:

@@ -95,6 +95,7 @@ class UnitProgress(_Progress):
         self.name, self.total = name, total
         self.done = self.failed = self.remembered = 0
         self._note = ""
+        self._counted: tuple[float, int] | None = None  # since when the rate is taken, and units that ran before
         self._begin()
 
     def __enter__(self) -> UnitProgress:
@@ -112,6 +113,10 @@ class UnitProgress(_Progress):
         self._note = text
         self._show_when_due()
 
+    def count_from_here(self) -> None:
+        """Take the rate of what follows the next unit: that one ends a start of workers, which tells nothing."""
+        self._counted = time.monotonic() - self._started, self.done - self.remembered + 1
+
     def advance(self, *, failed: bool = False, remembered: bool = False) -> None:
         """Count one finished unit; `remembered` if it was done before."""
         self.done += 1
@@ -123,8 +128,9 @@ class UnitProgress(_Progress):
     def _text(self, elapsed: float, final: bool) -> str:
         parts = [f"{self.name}: {self.done}/{self.total}"]
         ran = self.done - self.remembered
-        if ran and elapsed > 0:
-            rate = ran / elapsed
+        since, before = (0.0, 0) if final or self._counted is None else self._counted
+        if ran > before and elapsed > since:
+            rate = (ran - before) / (elapsed - since)
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each")
             if final:
                 parts.append(f"took {clock_text(elapsed)}")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cluster_units import transform
 
-from hearlab.compute.engine import UnitsFailed, run
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
 from hearlab.compute.process import sigterm_interrupts
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError

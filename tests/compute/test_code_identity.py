@@ -11,7 +11,7 @@ import pytest
 
 from hearlab.compute.code.definitions import Reached
 from hearlab.compute.code_identity import code_identity
-from hearlab.scores.tracks import METRICS
+from hearlab.scoring.tracks import METRICS
 from hearlab.separation.openunmix import load as load_openunmix
 from hearlab.stages.enhance_music import enhance_unit as enhance_songs
 from hearlab.stages.enhance_speech import enhance_unit

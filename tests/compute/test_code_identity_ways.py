@@ -233,7 +233,7 @@ OBJECTS = {
 def test_with_hearlab_as_an_object_all_of_it_counts(write: Write, way_: str) -> None:
     write(way(OBJECTS[way_], "1.0"))
     files = code_of(None, ("lab.net:System",)).own
-    assert {"nalr.py", "params.py", "cli.py"} <= {Path(path).name for path in files}
+    assert {"nalr.py", "listeners.py", "cli.py"} <= {Path(path).name for path in files}
 
 
 def test_of_what_is_named_in_hearlab_the_definitions_count(write: Write) -> None:
@@ -305,15 +305,16 @@ def test_another_library_s_name_changes_what_is_followed(write: Write) -> None:
 
 # Why each module may do what the follower cannot see.
 REASONS = {
-    "hearlab.__init__ loads by name": "what notebooks begin with, which no unit runs",
+    "hearlab.__init__ loads by name": "what users ask for, which no unit runs",
     "hearlab.lab.fixed loads by name": "functions of units, in the process of a trial",
     "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
+    "hearlab.sweep.worker effect": "a program of its own, which runs DVC",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
     "hearlab.named loads by name": "what Unit.code names",
-    "hearlab.scores.tracks loads by name": "what Unit.code names",
+    "hearlab.scoring.tracks loads by name": "what Unit.code names",
     "hearlab.stages.score_speech loads by name": "what Unit.code names",
     "hearlab.stages.separate_music loads by name": "what Unit.code names",
     "hearlab.systems.base loads by name": "what Unit.code names",
@@ -326,6 +327,7 @@ REASONS = {
     "hearlab.compute.code.own_code loads by name": "finds, and loads nothing",
     "hearlab.compute.code.definitions files by computed names": "the data folder",
     "hearlab.compute.code.bytecode compile": "to compare it with what was compiled before; it is not run",
+    "hearlab.stages.system files by computed names": "the code that hashes a system's code, by its stamps",
     "hearlab.compute.code_identity files by computed names": "the code that follows definitions, by its stamps",
     "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
     "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hearlab.compute import engine
-from hearlab.compute.engine import UnitsFailed, run
+from hearlab.compute import timings
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
 from hearlab.compute.process import worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
@@ -92,12 +94,38 @@ def test_little_work_stays_in_this_process(work: Work) -> None:
 def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("HEARLAB_WORKERS", "2")
-    monkeypatch.setattr(engine, "RAY_START_SECONDS", 1.0)
+    monkeypatch.setattr(timings, "RAY_START_SECONDS", 0.01)
     units = [Unit(str(n), process_id, {"wait": 0.3, "number": n}) for n in range(12)]
     results = work(units)
     assert results[:2] == [os.getpid()] * 2
     assert len(set(results[2:])) == 2
     assert os.getpid() not in results[2:]
+
+
+def deadly(root: Path, out: Path, *, number: int) -> int:
+    if number == 3:
+        os._exit(9)
+    sys.stdout.write(f"number {number}\n")
+    return number
+
+
+@pytest.mark.slow
+def test_a_dead_worker_is_the_failure_of_its_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the one that killed it, and of no other in its group; what the others print comes from the workers."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    monkeypatch.setattr(timings, "RAY_START_SECONDS", -1.0)
+    units = [Unit(f"S{n}", deadly, {"number": n}, group="all") for n in range(6)]
+    with pytest.raises(UnitsFailed, match=r"1 of 6 units failed\n  S3: its worker process died 4 times"):
+        run("test", units, None, INDEX, root=tmp_path)
+    shown = capsys.readouterr().err
+    assert "test: starting Ray with 2 workers" in shown
+    for n in (0, 1, 2, 4, 5):
+        assert f"test: S{n}: number {n}" in shown
+    (kept,) = json.loads((tmp_path / ".hearlab" / timings.RAY_FILE).read_text())
+    assert kept > 0
 
 
 RAY_IMPORTED_BEFORE = """
@@ -109,7 +137,7 @@ from ray._raylet import AuthenticationTokenLoader
 
 AuthenticationTokenLoader.instance().has_token()  # what it finds is remembered
 
-from hearlab.compute import engine
+from hearlab.compute import engine, timings
 from hearlab.compute.units import Unit
 
 
@@ -121,7 +149,7 @@ def process_id(root, out, *, number):
 if __name__ == "__main__":
     import program
 
-    engine.RAY_START_SECONDS = 1.0
+    timings.RAY_START_SECONDS = 0.01
     units = [Unit(str(n), program.process_id, {"number": n}) for n in range(12)]
     results = engine.run("test", units, Path("out"), Path("units.json"))
     print(len(set(results) - {os.getpid()}))
@@ -176,7 +204,34 @@ def test_repeated_warnings_are_counted(work: Work, capsys: pytest.CaptureFixture
     work(odd_units(tmp_path / "marks", range(1, 21, 2)))
     shown = capsys.readouterr().err
     assert shown.count(": warning: number") == 3
-    assert "7 more warnings like: number %d is odd" in shown
+    assert "test: 7 more warnings like: unit 19: number 19 is odd\n" in shown
+
+
+def printing(root: Path, out: Path, *, number: int) -> None:
+    sys.stdout.write("half")
+    sys.stdout.write(f" line {number}\n\nnext\rover it\n")
+    sys.stderr.write("no end of line")
+
+
+def test_what_units_print_has_their_names(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work([Unit(f"unit {n}", printing, {"number": n}) for n in range(2)])
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[:-1] == [
+        f"test: unit {n}: {line}" for n in range(2) for line in (f"half line {n}", "next", "over it", "no end of line")
+    ]
+
+
+def talking(root: Path, out: Path) -> None:
+    for number in range(1000):
+        sys.stdout.write(f"{number}\n")
+    sys.stdout.write("x" * 10_000)
+
+
+def test_a_unit_that_prints_without_end_is_cut(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    work([Unit("talker", talking, {})])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("test: talker: ")]
+    assert lines == [*(f"test: talker: {number}" for number in range(200)), "test: talker: (801 more lines)"]
 
 
 # --- what is done already ---------------------------------------------------------------------------------------

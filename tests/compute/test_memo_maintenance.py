@@ -10,7 +10,8 @@ import pytest
 
 from hearlab.cli import main
 from hearlab.compute import memo_maintenance
-from hearlab.compute.engine import UnitsFailed, run
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 

@@ -68,7 +68,7 @@ def workspace(tmp_path: Path) -> Path:
         write_wav(data / "rendered" / "dev" / f"S1_mix_CH{channel}.wav", noise, 44100)
     params = (REPOSITORY / "params.yaml").read_text()
     params = re.sub(r"system: .*", "system: my_lab:MyEnhancer", params)
-    (folder / "params.yaml").write_text(re.sub(r"(\n  params: )\{\}.*", r"\1{scale: 1.0}", params))
+    (folder / "params.yaml").write_text(params.replace("\n  params: {}", "\n  params: {scale: 1.0}"))
     (folder / "dvc.yaml").write_text((REPOSITORY / "dvc.yaml").read_text())
     lab = folder / "my_lab"
     lab.mkdir()

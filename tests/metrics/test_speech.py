@@ -14,7 +14,7 @@ from hearlab.audio import read_audio
 from hearlab.listeners import Listener, load_listeners
 from hearlab.metrics import BinauralReference, SpeechReference, unit_seed
 from hearlab.metrics.seeds import random_state
-from hearlab.scores.tracks import METRICS
+from hearlab.scoring.tracks import METRICS
 
 speech_metric = pytest.mark.parametrize("tested", SPEECH, ids=str)
 

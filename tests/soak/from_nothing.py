@@ -11,7 +11,7 @@ from pathlib import Path
 
 from small_workspace import HOME, INPUTS, LAB, SPLIT, command, read_yaml
 
-from hearlab.scores.machines import FILE as MACHINES
+from hearlab.scoring.machines import FILE as MACHINES
 
 CLARITY, CADENZA = INPUTS
 MADE = ("data", "metrics")
@@ -30,8 +30,8 @@ GROUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         (CADENZA, "data/weights"),
         ("enhance", "scenes", "render"),
     ),
-    "speech": (("enhance_speech", "score_speech"), (CLARITY, LAB), ("separate",)),
-    "music": (("enhance_music", "score_music"), (CADENZA, "data/weights", LAB), ("scenes", "render")),
+    "speech": (("system", "enhance_speech", "score_speech"), (CLARITY, LAB), ("separate",)),
+    "music": (("system", "enhance_music", "score_music"), (CADENZA, "data/weights", LAB), ("scenes", "render")),
 }
 BEFORE = {"speech": "scenes", "music": "songs"}
 OF_MUSIC = re.compile("music|separat|haaqi")  # in the names of the music track's outputs

@@ -24,7 +24,7 @@ COPIED = ("src", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore", ".dvc", 
 SPLIT = "dev"
 # Left out: training scenes, tracking; what they do to units the other stages do, too.
 STAGES = (
-    *("check_params", "prepare", "build_scenes", "render_scenes", "enhance_speech", "score_speech"),
+    *("check_params", "system", "prepare", "build_scenes", "render_scenes", "enhance_speech", "score_speech"),
     *("prepare_music", "train_separator", "separate_music", "enhance_music", "score_music"),
 )
 # Stages of units, for an action to choose from: speech more often.
@@ -214,8 +214,6 @@ def _make_pipeline(path: Path) -> None:
     stages = {name: stage for name, stage in pipeline["stages"].items() if name in STAGES}
     for name in ("build_scenes", "render_scenes"):
         stages[name]["foreach"] = {SPLIT: stages[name]["foreach"][SPLIT]}
-    for name in ("enhance_speech", "enhance_music"):
-        stages[name]["deps"].append(LAB)
     write_yaml(path, {"stages": stages})
 
 

@@ -9,13 +9,14 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fresh_processes import run
 
-from hearlab.compute import engine
+from hearlab.compute import engine, timings
 from hearlab.params import load_params
 from hearlab.stages import index_file, run_stage, stage_units
 
@@ -58,9 +59,9 @@ def in_all_ways(folder: Path, name: str, *arguments: str) -> None:
         engine.run(" ".join((name, *arguments)), chosen, out(name, *arguments), index)
 
     def all_are_known() -> None:
-        def none_left(units: list[Any], *unused: object, **also_unused: object) -> list[Any]:
+        def none_left(units: list[Any], *unused: object, **also_unused: object) -> Iterator[Any]:
             assert not units
-            return []
+            yield from ()
 
         engine.outcomes = none_left  # type: ignore[assignment]
         run_stage(name, arguments)
@@ -70,7 +71,7 @@ def in_all_ways(folder: Path, name: str, *arguments: str) -> None:
             raise AssertionError("not on Ray")
 
         os.environ["HEARLAB_WORKERS"] = "2"
-        engine.RAY_START_SECONDS, engine._run_here = -1.0, not_here  # type: ignore[assignment]
+        timings.RAY_START_SECONDS, engine._run_here = -1.0, not_here  # type: ignore[assignment]
         run_stage(name, arguments)
 
     for unit in units:

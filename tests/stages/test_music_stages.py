@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from hearlab.audio import read_audio, resample, rms
-from hearlab.compute.engine import UnitsFailed
+from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.datasets.layout import SIDES, STEMS, CadenzaData, music_file
 from hearlab.datasets.stem_files import read_stem
 from hearlab.errors import InputError

@@ -16,7 +16,7 @@ from tiny_music import TRAINING, hashes, write_songs
 
 from hearlab import stages
 from hearlab.params import load_params
-from hearlab.scores.machines import FILE as MACHINES
+from hearlab.scoring.machines import FILE as MACHINES
 
 pytest.importorskip("torch", reason="the music track needs torch: pip install 'hearlab[music]'")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stage_params import write_params
 
 from hearlab.compute import notes, object_store
 from hearlab.compute.memo import Memo
@@ -25,6 +26,7 @@ from hearlab.scenes.renderer import scene_outputs
 from hearlab.scenes.scene_json import scenes_to_json
 from hearlab.stages import run_stage, stage_units
 from hearlab.stages.build_scenes import difference, scene_config
+from hearlab.stages.render_scenes import render_options
 
 Make = Callable[..., Path]
 COUNTS = {
@@ -140,7 +142,37 @@ def test_what_is_missing_is_told_with_its_package(clarity: Path) -> None:
     with pytest.raises(InputError, match=r"prepare_music needs the packages cad1-metadata and musdb18hq"):
         run_stage("prepare_music")
     with pytest.raises(ParameterError, match="unknown split"):
-        run_stage("build_scenes", ["eval"])
+        run_stage("build_scenes", ["evaluation"])
+
+
+def test_the_evaluation_set_is_listed_and_linked_from_its_files(clarity: Path) -> None:
+    """No published package of it is known here: its files are in the layout of the other splits."""
+    run_stage("build_scenes", ["eval"])
+    assert json.loads((clarity / "scene_lists" / "scenes.eval.json").read_text()) == []
+    run_stage("render_scenes", ["eval"])
+    inputs = clarity / "inputs" / "clarity_data"
+    put(
+        inputs / "metadata" / "scenes.eval.json", [{"scene": "S08501", "dataset": "eval", "room": "R08501", "SNR": 1.5}]
+    )
+    run_stage("build_scenes", ["eval"])
+    with pytest.raises(InputError, match=r"render_scenes@eval needs the package"):
+        run_stage("render_scenes", ["eval"])
+    names = scene_outputs("S08501", render_options(load_params().render.model_dump(exclude={"source"})))
+    for name in names:
+        put(inputs / "eval" / "scenes" / name, name)
+    run_stage("render_scenes", ["eval"])
+    linked = clarity / "rendered" / "eval"
+    assert sorted(path.name for path in linked.iterdir()) == sorted(names)
+    assert all((linked / name).samefile(inputs / "eval" / "scenes" / name) for name in names)
+
+
+def test_a_split_whose_pairs_the_metadata_do_not_name_is_refused_before_anything_runs(clarity: Path) -> None:
+    write_params(clarity.parents[1], {"dataset": "clarity", "evaluate.split": "eval"})
+    put(clarity / "clarity_data" / "metadata" / "listeners.json", {})
+    with pytest.raises(InputError, match=r"names no pairs of evaluate.split \(found no scenes_listeners.eval.json\)"):
+        run_stage("check_params")
+    put(clarity / "clarity_data" / "metadata" / "scenes_listeners.eval.json", {})
+    run_stage("check_params")
 
 
 def test_prepare_makes_empty_folders_for_packages_that_are_not_here(

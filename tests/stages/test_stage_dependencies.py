@@ -32,7 +32,7 @@ HARMLESS = (
     "hearlab.versions",  # git and DVC
     "hearlab.datasets.download",  # the bytes have the checksum that was asked for, or there are none
     "hearlab.datasets.packages",  # what is linked has the bytes that its receipt says
-    "hearlab.stages.required_packages",  # refuses to start without data
+    "hearlab.datasets.required_packages",  # refuses to start without data
 )
 # To link the real data anew takes minutes. So `prepare` and `prepare_music` depend on what makes or links their own
 # data set, and on nothing that changes for other reasons: that the demo's files stay as they are is tested with it.

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from hearlab.audio import write_wav
+from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.code.definitions import Reached
-from hearlab.compute.engine import UnitsFailed
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages import STAGES, run_stage, stage_units
 from hearlab.stages.score_speech import write_results
 
@@ -107,7 +107,7 @@ def test_a_scene_with_a_time_that_is_no_number_stops_no_other(paired: Path) -> N
     put(paired / "data/demo/scene_lists/scenes.dev.json", scenes)
     put(paired / "data/demo/scene_lists/rooms.dev.json", [{"name": "R1"}])
     assert [unit.inputs for unit in stage_units("render_scenes", load_params(), "dev")] == [(), ()]
-    with pytest.raises(UnitsFailed, match=r"2 of 2 units failed\n  S1: .*\n  S2: "):
+    with pytest.raises(UnitsFailed, match=r"2 of 2 units failed\n  2 units \(S1, S2\): "):
         run_stage("render_scenes", ["dev"])
 
 
@@ -144,7 +144,7 @@ def test_wrong_pairs(paired: Path, pairs: object, message: str) -> None:
 
 
 def test_microphone_files_that_are_missing_or_wrong(paired: Path) -> None:
-    with pytest.raises(UnitsFailed, match=r"2 of 2 units failed\n  S1 L1: .*S1_mix_CH0\.wav: no such file"):
+    with pytest.raises(UnitsFailed, match=r"2 of 2 .*\n  2 units \(S1 L1, S1 L2\): .*S1_mix_CH0\.wav: no such file"):
         run_stage("enhance_speech")
     microphones(paired, np.zeros((1000, 2), dtype=np.int16))
     with pytest.raises(UnitsFailed, match=r"S1_mix_CH0\.wav: is silent"):
@@ -171,7 +171,7 @@ def test_scoring_without_enhanced_files(paired: Path) -> None:
     microphones(paired, noise)
     for name in ("target_CH1", "target_anechoic_CH1"):
         write_wav(paired / "data" / "demo" / "rendered" / "dev" / f"S1_{name}.wav", noise, 44100)
-    with pytest.raises(UnitsFailed, match=r"S1 L1: .*S1_L1_HA-output\.wav: no such file"):
+    with pytest.raises(UnitsFailed, match=r"2 units \(S1 L1, S1 L2\): .*S1_L1_HA-output\.wav: no such file"):
         run_stage("score_speech")
     assert not (paired / "metrics").exists()
     for listener in ("L1", "L2"):
@@ -248,4 +248,4 @@ def test_the_key_of_a_pair_covers_its_metrics_and_no_others(paired: Path, reposi
         reached = Reached()
         reached.add(start)
         assert {tuple(scorer.split(":")) for scorer in scorers} <= reached.definitions
-        assert ("hearlab.scores.tracks", "TRACKS") not in reached.definitions
+        assert ("hearlab.scoring.tracks", "TRACKS") not in reached.definitions

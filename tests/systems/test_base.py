@@ -217,6 +217,14 @@ WRONG = [
 ]
 
 
+def test_a_tensor_gets_the_hint_how_to_make_an_array_of_it() -> None:
+    tensor = pytest.importorskip("torch", reason="torch is not installed: make test installs it").zeros(5, 2)
+    hint = r"must return an array \(found torch\.Tensor, .*\); return tensor\.detach\(\)\.cpu\(\)\.numpy\(\)"
+    with pytest.raises(InputError, match=hint):
+        check_speech_output(tensor, "my_lab.net:Net")
+    check_speech_output(tensor.detach().cpu().numpy(), "my_lab.net:Net")
+
+
 @pytest.mark.parametrize(("output", "line"), WRONG)
 def test_wrong_speech_output(output: Any, line: str) -> None:
     with pytest.raises(InputError, match=rf"^my_lab\.net:Net\.speech for S06001 L0064: {line}"):

@@ -21,6 +21,7 @@ from hearlab.secrets import without_login
 from hearlab.tracking import provenance, records, store
 from hearlab.tracking.recording import track, track_pending
 from hearlab.tracking.result import current_result
+from hearlab.versions.dvc_files import experiment_home
 
 TABLES = ("speech.csv", "speech_unprocessed.csv", "speech.json", "music.csv", "music.json")
 
@@ -87,7 +88,7 @@ def test_a_run_holds_all_of_its_result(project: Path) -> None:
     assert tags["dvc.md5.data/demo/inputs/clarity_data"] == "11.dir"
     assert tags["dvc.md5.data/weights"] == "31.dir"
     assert {"machine.name", "machine.cpu", "version.python", "version.mlflow"} <= tags.keys()
-    files = Path(records.home(project) / store.ARTEFACTS / run.info.run_id / "artifacts")
+    files = Path(experiment_home(project) / store.ARTEFACTS / run.info.run_id / "artifacts")
     for name in TABLES:
         assert (files / "scores" / name).read_bytes() == (project / "metrics" / name).read_bytes()
     for name in ("params.yaml", "dvc.lock"):

@@ -9,7 +9,7 @@ from tracking_support import make_result, write_lock
 
 from hearlab.compute.timings import StageTime
 from hearlab.errors import InputError
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.tracking.figures import draw
 from hearlab.tracking.result import current_result
 from hearlab.tracking.summary import averages, report, time_values

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Code:
         own: all files of systems of one's own and what they import.
         folders: a file that is new or gone changes them.
         settled: whether any later change of a file changes its stamp.
+        looked: where a module was looked for that is not there.
     """
 
     identity: str
@@ -45,6 +46,7 @@ class Code:
     own: dict[str, Stamp]
     folders: dict[str, Stamp]
     settled: bool
+    looked: dict[str, Stamp] = field(default_factory=dict)
 
     def unchanged(self) -> bool:
         """Whether all files are as they were, by their stamps."""
@@ -106,6 +108,7 @@ def _read(start: set[Definition], own: tuple[str, ...]) -> Code:
         local.files,
         {**reached.folders, **local.folders},
         all(map(settled, marks)),
+        local.looked,
     )
 
 

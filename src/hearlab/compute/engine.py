@@ -14,39 +14,31 @@ import statistics
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hearlab.compute import timings
+from hearlab.compute.attempts.failures import UnitsFailed, hopeless
+from hearlab.compute.attempts.in_flight import InFlight, run_apart
+from hearlab.compute.attempts.ray_worth import load_of_others, slowdown, worth_ray
 from hearlab.compute.entries import Entry
 from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
 from hearlab.compute.memo import Memo
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.unchanged import CodeWatch, changed, check_inputs, place
 from hearlab.compute.units import Unit
+from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
 from hearlab.versions import dvc_state
 
-# Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
-RAY_START_SECONDS = 10.0
 # How many units tell how long the others will take.
 LATEST_UNITS = 5
 # A warning that concerns every scene is shown this often and counted afterwards.
 REPEATED_WARNINGS = 3
-
-
-class UnitsFailed(Exception):
-    """Some units of a stage failed; the others are finished and kept."""
-
-    def __init__(self, stage: str, failures: Sequence[Failure], total: int) -> None:
-        self.stage = stage
-        self.failures = tuple(failures)
-        lines = [f"{stage}: {len(failures)} of {total} units failed"]
-        lines += [f"  {failure.id}: {failure.cause}" for failure in failures]
-        super().__init__("\n".join(lines))
 
 
 def run(
@@ -58,6 +50,7 @@ def run(
     root: Path | None = None,
     code: CodeWatch | None = None,
     unchanged: Callable[[], None] = lambda: None,
+    ran: list[Unit] | None = None,
 ) -> list[Any]:
     """Run all units and return their results in the order of `units`.
 
@@ -70,6 +63,7 @@ def run(
         root: the workspace; the current folder by default.
         code: the units' code as it was before any of it was loaded.
         unchanged: called before the index is written; raises if what the caller began with has changed.
+        ran: gets the units that were run and not done before, in their order.
 
     Raises:
         InputError: code or inputs have changed meanwhile; what was finished before is kept.
@@ -82,7 +76,11 @@ def run(
     memo.check_inside(out, index)
     with memo.locked(stage) as staging:
         memo.load_index(root / index)
-        return _Run(stage, units, memo, staging, root, out, code or CodeWatch()).run(root / index, unchanged)
+        work = _Run(stage, units, memo, staging, root, out, code or CodeWatch())
+        results = work.run(root / index, unchanged)
+        if ran is not None:
+            ran += [unit for unit in units if unit.id in work.ran]
+        return results
 
 
 def _check_unique(stage: str, units: Sequence[Unit]) -> None:
@@ -115,31 +113,36 @@ class _Run:
         self.keys: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.places: dict[str, list[tuple[int, int, int]]] = {}  # of the inputs of units that are to run
         self.shown: Counter[str] = Counter()
+        self.last_shown: dict[str, str] = {}
+        self.in_flight = InFlight(memo.folder, stage)
         self.seconds: list[float] = []
+        self.ran: set[str] = set()
 
     def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
         try:
             pending = self._done_before()
             self._clear_surplus()
-            with self.progress:
-                for unit, outcome in outcomes(
-                    pending, self.root, self.staging, self.stage, idle=self._commit, code=self.code.identity
-                ):
+            lost_before = len(self.failures)
+            with self.progress, contextlib.closing(self._outcomes(pending)) as arriving:
+                for count, (unit, outcome) in enumerate(arriving, start=1):
                     timings.unit_ran(0.0 if outcome.here else outcome.core)
                     self._finish(unit, outcome)
+                    ran = list(self.failures.values())[lost_before:]
+                    if count < len(pending) and hopeless(ran, count - len(ran)):
+                        raise self._failed(len(pending) - count)
         except InputError:
             self.code.check_all()  # a worker that saw a change of code says less
             raise
         finally:
             for template, count in self.shown.items():
                 if count > REPEATED_WARNINGS:
-                    self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {template}")
+                    last = self.last_shown[template]
+                    self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {last}")
             self.progress.finish()
             self._commit()
             timings.note_unit_seconds(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
         if self.failures:
-            failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
-            raise UnitsFailed(self.stage, failures, len(self.units))
+            raise self._failed()
         inputs = {
             name: md5 for unit in self.units for name, md5 in zip(unit.inputs, self.keys[unit.id][1], strict=True)
         }
@@ -151,6 +154,23 @@ class _Run:
         self._note_md5()
         timings.units_finished(index, len(self.units))
         return [self.results[unit.id] for unit in self.units]
+
+    def _failed(self, not_tried: int = 0) -> UnitsFailed:
+        failures = [self.failures[unit.id] for unit in self.units if unit.id in self.failures]
+        return UnitsFailed(self.stage, failures, len(self.units), not_tried)
+
+    def _outcomes(self, pending: Sequence[Unit]) -> Generator[tuple[Unit, Outcome], None, None]:
+        return outcomes(
+            pending,
+            self.root,
+            self.staging,
+            self.stage,
+            idle=self._commit,
+            code=self.code.identity,
+            progress=self.progress,
+            in_flight=self.in_flight,
+            ray_start=timings.RayStart(self.memo.folder),
+        )
 
     def _done_before(self) -> list[Unit]:
         """Put what is done into place; the rest is still to do."""
@@ -200,6 +220,7 @@ class _Run:
     def _finish(self, unit: Unit, outcome: Outcome) -> None:
         for template, text in outcome.warnings:
             self.shown[template] += 1
+            self.last_shown[template] = f"{unit.id}: {text}"
             if self.shown[template] <= REPEATED_WARNINGS:
                 self.progress.message(f"{self.stage}: {unit.id}: warning: {text}")
         staged = unit_folder(self.staging, unit.id)
@@ -219,6 +240,7 @@ class _Run:
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
         self.results[unit.id] = entry.result
+        self.ran.add(unit.id)
         if not unit.light:
             self.seconds.append(outcome.core)
         self.progress.advance()
@@ -262,30 +284,75 @@ def outcomes(
     *,
     idle: Callable[[], None],
     code: Callable[[Unit], str] = Unit.code_identity,
-) -> Iterator[tuple[Unit, Outcome]]:
+    progress: UnitProgress | None = None,
+    in_flight: InFlight | None = None,
+    ray_start: timings.RayStart | None = None,
+) -> Generator[tuple[Unit, Outcome], None, None]:
     """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders.
 
-    `idle` is called when there was nothing to give for a while; `code` gives the identity of a unit's code.
+    Args:
+        idle: called when there was nothing to give for a while.
+        code: gives the identity of a unit's code.
+        progress: the line above which messages and what units print are shown.
+        in_flight: notes which unit runs in this process.
+        ray_start: how long Ray takes to start here.
     """
     pending = deque(units)
     workers = worker_count()
     times: deque[float] = deque(maxlen=LATEST_UNITS)
-    with OneThread() as threads:
-        while pending and not _worth_ray(pending, times, workers):
+    say = progress.message if progress else _nothing
+    ray_start = ray_start or timings.RayStart(None)
+    with OneThread() as threads, in_flight.noted() if in_flight else contextlib.nullcontext(_nothing) as note:
+        for unit in [unit for unit in units if in_flight and unit.id in in_flight.died]:
+            say(f"{stage}: an earlier run ended without a word in {unit.id}: it runs in a process of its own")
+            pending.remove(unit)
+            outcome, died = run_apart(unit, root, unit_folder(staging, unit.id))
+            if died and in_flight:
+                in_flight.deadly.append(unit.id)
+            _print(say, stage, unit, outcome)
+            yield unit, outcome
+        while pending and not _worth_ray(pending, times, workers, ray_start.seconds):
             unit = pending.popleft()
             started = time.monotonic()
-            outcome = _run_here(unit, root, staging, threads)
+            note(unit.id)
+            outcome = _run_here(unit, root, staging, threads, partial(_say_of, say, stage, unit))
+            note("")
             if len(pending) < len(units) - 1:  # the first one loads and compiles things
                 times.append(time.monotonic() - started)
             yield unit, outcome
-    if pending:
-        private_ray_token()
-        from hearlab.compute.ray.driver import run_on_ray
+    if not pending:
+        return
+    private_ray_token()
+    where = "the Ray cluster" if os.environ.get("RAY_ADDRESS") else f"Ray with {workers} workers"
+    say(f"{stage}: starting {where}")
+    from hearlab.compute.ray.driver import run_on_ray
 
-        yield from run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle, code=code)
+    started, others, first = time.monotonic(), load_of_others(), True
+    for unit, outcome in run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle, code=code):
+        if first and progress:
+            progress.count_from_here()
+        if first and not os.environ.get("RAY_ADDRESS"):
+            took = time.monotonic() - started - outcome.core
+            ray_start.note(took / slowdown(usable_cores(), others))
+        first = False
+        _print(say, stage, unit, outcome)
+        yield unit, outcome
 
 
-def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int) -> bool:
+def _nothing(text: str) -> None:
+    """Say nothing."""
+
+
+def _say_of(say: Callable[[str], None], stage: str, unit: Unit, line: str) -> None:
+    say(f"{stage}: {unit.id}: {line}")
+
+
+def _print(say: Callable[[str], None], stage: str, unit: Unit, outcome: Outcome) -> None:
+    for line in outcome.printed:
+        _say_of(say, stage, unit, line)
+
+
+def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int, start: float) -> bool:
     """Whether the units that are left are better done by Ray."""
     if pending[0].light:
         return False
@@ -293,11 +360,11 @@ def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int) ->
         return True
     # What more cores would save, by the latest units' own times.
     typical = statistics.median(times) if times else 0.0
-    return typical * len(pending) * (1 - 1 / workers) > RAY_START_SECONDS
+    return worth_ray(typical * len(pending), min(workers, len(pending)), usable_cores(), load_of_others(), start)
 
 
-def _run_here(unit: Unit, root: Path, staging: Path, threads: OneThread) -> Outcome:
+def _run_here(unit: Unit, root: Path, staging: Path, threads: OneThread, tell: Callable[[str], None]) -> Outcome:
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
     threads.limit()
-    return replace(execute(unit, root, unit_folder(staging, unit.id)), here=True)
+    return replace(execute(unit, root, unit_folder(staging, unit.id), tell), here=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import logging
 import os
+import re
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,9 @@ from hearlab.compute.unchanged import covered
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.files import synced_later
+
+# Of what a unit prints: so many lines, of so many letters.
+MOST_LINES, LONGEST_LINE = 200, 500
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a unit: its result or its failure, the warnings on the way, and the core time in seconds."""
+    """What became of a unit: its result or its failure, the warnings on the way, and the core time in seconds.
+
+    `warnings` are templates with their texts; `printed` are lines that the unit's code has printed.
+    """
 
     result: Any = None
     failure: Failure | None = None
     warnings: tuple[tuple[str, str], ...] = ()
     core: float = 0.0
+    printed: tuple[str, ...] = ()
     here: bool = False  # in the process that lists the units, whose core time is measured as a whole
 
 
@@ -48,8 +59,46 @@ class _Collector(logging.Handler):
         self.records.append((str(record.msg), record.getMessage()))
 
 
-def execute(unit: Unit, root: Path, out: Path) -> Outcome:
-    """Run a unit in this process: inputs below `root`, outputs into the folder `out`."""
+class _Printed(io.TextIOBase):
+    """Takes what is printed, line by line: a system's own prints must not tear the progress line, nor be lost."""
+
+    def __init__(self, tell: Callable[[str], None] | None) -> None:
+        self.lines: list[str] = []
+        self._tell, self._count, self._begun = tell, 0, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = re.split(r"[\n\r]", self._begun + text)
+        for line in filter(str.strip, lines):
+            self._take(line)
+        self._begun = self._begun[:LONGEST_LINE]
+        return len(text)
+
+    def end(self) -> None:
+        """Take the last line, which need not be ended."""
+        self.write("\n")
+        if self._count > MOST_LINES:
+            self._give(f"({self._count - MOST_LINES} more lines)")
+
+    def _take(self, line: str) -> None:
+        self._count += 1
+        if self._count <= MOST_LINES:
+            self._give(line[:LONGEST_LINE])
+
+    def _give(self, line: str) -> None:
+        if self._tell is None:
+            self.lines.append(line)
+        else:
+            self._tell(line)
+
+
+def execute(unit: Unit, root: Path, out: Path, tell: Callable[[str], None] | None = None) -> Outcome:
+    """Run a unit in this process: inputs below `root`, outputs into the folder `out`.
+
+    `tell` gets each line that it prints at once; without it they are part of the outcome.
+    """
     out.mkdir(parents=True, exist_ok=True)
     collector = _Collector()
     logger = logging.getLogger("hearlab")
@@ -57,17 +106,31 @@ def execute(unit: Unit, root: Path, out: Path) -> Outcome:
     # The root handler would print the same warnings once more, into the progress line.
     propagate, logger.propagate = logger.propagate, False
     result, failure = None, None
+    printed: Any = _Printed(tell)
     started = time.process_time()
     try:
-        with synced_later(), covered(unit.code):  # synced by the commit, all files of many units together
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            synced_later(),  # by the commit, all files of many units together
+            covered(unit.code),
+        ):
             result = unit.function(root, out, **unit.arguments)
+    except SystemExit as error:  # somebody else's code must not end the stage
+        failure = Failure(unit.id, _exited(error), traceback.format_exc())
     except Exception as error:
         cause = str(error) if isinstance(error, InputError) else describe(error)
         failure = Failure(unit.id, cause, traceback.format_exc())
     finally:
         logger.propagate = propagate
         logger.removeHandler(collector)
-    return Outcome(result, failure, tuple(collector.records), time.process_time() - started)
+        printed.end()
+    core = time.process_time() - started
+    return Outcome(result, failure, tuple(collector.records), core, tuple(printed.lines))
+
+
+def _exited(error: SystemExit) -> str:
+    return describe(error).replace("SystemExit: ", "it called sys.exit: ", 1)
 
 
 def describe(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from hearlab.compute.notes import SET_ASIDE, Notes, cleared, kept_bytes
 from hearlab.compute.object_store import ObjectStore
 from hearlab.errors import InputError
 from hearlab.files import check_count, read_bytes, write_text
-from hearlab.versions.dvc_files import cache_folder
+from hearlab.versions.dvc_files import cache_folder, experiment_home
 from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
@@ -55,7 +55,7 @@ class Memo:
         self.cache = cache_folder(self.root)
         self.notes = Notes(self.folder / "identities.txt")
         self.store = ObjectStore(self.cache or self.folder / "objects", self.notes, self.folder / SET_ASIDE)
-        self.journal = self.folder / "journal.jsonl"
+        self.journal = self._home() / FOLDER / "journal.jsonl"
         self.entries = Entries()
         # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
         self.unfinished: dict[str, set[str]] = {}
@@ -63,6 +63,14 @@ class Memo:
         self._committed = time.monotonic()
         if journal:
             self._load_journal()
+
+    def _home(self) -> Path:
+        """Whose journal it is: the user's own for experiments that DVC runs in other folders with the same cache."""
+        home = experiment_home(self.root).resolve()
+        if home == self.root or self.cache is None:
+            return self.root
+        other = cache_folder(home)
+        return home if other is not None and other.resolve() == self.cache.resolve() else self.root
 
     def identities(self, *, may_read: bool = True) -> Identities:
         """Content identities of this workspace's files."""
@@ -176,7 +184,7 @@ class Memo:
         return kept
 
     def _append(self, *records: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
         lines = "".join(record + "\n" for record in records)
         with self.journal.open("ab+") as file:
             # A line torn by a crash must not swallow the next one.

@@ -26,6 +26,10 @@ from hearlab.files import md5_of, write_text
 
 FILE = "timings.jsonl"
 UNITS_FILE = "unit-times.json"
+RAY_FILE = "ray-start.json"
+# Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
+RAY_START_SECONDS = 10.0
+STARTS_KEPT = 5
 
 Seconds = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Strict(), Field(ge=0)]
@@ -165,3 +169,33 @@ def unit_seconds(folder: Path) -> dict[str, float]:
             index: seconds for index, seconds in times.items() if type(seconds) is float and 0 <= seconds < math.inf
         }
     return {}
+
+
+class RayStart:
+    """How long a local Ray takes here from its start to the first result of a worker, on an idle machine.
+
+    Args:
+        folder: the memo's folder; None where nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / RAY_FILE if folder else None
+        self._measured = self._read()
+
+    def _read(self) -> list[float]:
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            values = json.loads(kept_bytes(self._path) or b"[]") if self._path else []
+            return [value for value in values if type(value) is float and 0 < value < math.inf]
+        return []
+
+    @property
+    def seconds(self) -> float:
+        """The median of the latest starts here; where there were none, what was measured elsewhere."""
+        return statistics.median(self._measured) if self._measured else RAY_START_SECONDS
+
+    def note(self, seconds: float) -> None:
+        """Keep what a start took."""
+        if self._path is not None and seconds > 0:
+            self._measured = [*self._measured, float(seconds)][-STARTS_KEPT:]
+            with done_without(self._path):
+                write_text(self._path, json.dumps(self._measured) + "\n")

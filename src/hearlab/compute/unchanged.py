@@ -17,6 +17,7 @@ from hearlab.compute.code.bytecode import drop_stale_bytecode
 from hearlab.compute.code.definitions import OWN_PACKAGE, places
 from hearlab.compute.code.file_cache import Stamp, is_left_over, stamp
 from hearlab.compute.code.own_code import is_local
+from hearlab.compute.code.param_files import named_files
 from hearlab.compute.code_identity import Code, code_of, is_own
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
@@ -159,7 +160,10 @@ def _params() -> dict[str, Any]:
 
 
 def _data(stage: str, key: str | None) -> list[str]:
-    """The dependencies of a stage in dvc.yaml, without the source, whose reached definitions are looked at instead."""
+    """The dependencies of a stage in dvc.yaml, and the files that the system's parameters name.
+
+    Without the source, whose reached definitions are looked at instead.
+    """
     if not os.path.exists("dvc.yaml"):
         return []
     values = _params()
@@ -168,6 +172,10 @@ def _data(stage: str, key: str | None) -> list[str]:
         values |= {"key": key, **flat({"item": entry["foreach"].get(key, {})})}
         entry = entry["do"]
     named = [re.sub(r"\$\{([^}]+)\}", lambda match: str(values.get(match[1])), name) for name in entry.get("deps", ())]
+    if "enhance" in entry.get("params", ()):
+        named += named_files(
+            {name: each for name, each in values.items() if name.startswith("enhance.params.")}
+        ).values()
     return [name for name in named if not name.startswith("src/") and name != PARAMS_FILE]
 
 

@@ -189,7 +189,7 @@ def check_values(value: Any, *, finite: bool) -> None:
     raise Unfit(TOO_DEEP)
 
 
-def parse_csv(content: bytes, where: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+def parse_csv(content: bytes, where: str | os.PathLike[str], delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not empty, each with the number of its (last) line.
 
     Raises:
@@ -200,7 +200,7 @@ def parse_csv(content: bytes, where: str | os.PathLike[str]) -> Iterator[tuple[i
     text = decoded(content, where)
     if "\0" in text:
         raise InputError(where, "holds a text with NUL", field=f"line {text[: text.index(chr(0))].count(chr(10)) + 1}")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True, delimiter=delimiter)
     try:
         for row in reader:
             if row:

@@ -14,8 +14,8 @@ from hearlab.datasets.layout import METRICS_FOLDER, Workspace
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json
 from hearlab.lab.laboratory import TRIALS, Lab
-from hearlab.scores.table import ScoreTable, parse_scores
-from hearlab.scores.tracks import ENHANCED, TRACKS, Track
+from hearlab.scoring.table import ScoreTable, parse_scores
+from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.stages.common import workspace
 from hearlab.versions.revisions import RevisionFiles, WorkspaceFiles, find_revision
 

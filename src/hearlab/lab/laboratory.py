@@ -27,7 +27,7 @@ from hearlab.lab.signals import SceneSignals, SongSignals, scene_signals, song_s
 from hearlab.listeners import Listener
 from hearlab.params import PARAMS_FILE, Params, check_params
 from hearlab.stages import enhance_music, enhance_speech
-from hearlab.stages.common import scene_listener_pairs, songs_to_evaluate, workspace
+from hearlab.stages.common import files_of_scenes, scene_listener_pairs, songs_to_evaluate, workspace
 from hearlab.systems.base import (
     EnhancementSystem,
     check_music_output,
@@ -279,7 +279,8 @@ class Lab:
             if material.song:
                 stems = enhance_music.read_stems(workspace(self.params).separated, material.name)
                 return enhance_music.enhanced(system, name, stems, material.name, person)
-            microphones = enhance_speech.read_microphones(self._rendered, material.name)
+            channels = enhance_speech.channels_of(material.name, files_of_scenes(self.params).get(material.name, []))
+            microphones = enhance_speech.read_microphones(self._rendered, material.name, channels)
             return enhance_speech.enhanced(system, name, microphones, material.name, person)
 
     def _run_system(self, material: Material, person: Listener, out: Path) -> Path:

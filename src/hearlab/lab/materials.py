@@ -15,9 +15,9 @@ from hearlab.datasets.song_lists import Song
 from hearlab.errors import InputError
 from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Params
-from hearlab.scores.tracks import ENHANCED, TRACKS, Track
+from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.stages import enhance_music, enhance_speech, score_music, score_speech
-from hearlab.stages.common import scene_listener_pairs, song_segments, songs_to_evaluate, workspace
+from hearlab.stages.common import files_of_scenes, scene_listener_pairs, song_segments, songs_to_evaluate, workspace
 from hearlab.systems.base import BASELINE
 
 
@@ -89,7 +89,7 @@ class Materials:
     def enhance_unit(self, material: Material, person: Listener) -> Unit:
         """The pipeline's unit that enhances a pair."""
         if material.song is None:
-            return enhance_speech.pair_unit(self._params, material.name, person)
+            return enhance_speech.pair_unit(self._params, material.name, person, self._files(material))
         cut = song_segments(self._params).get(material.name)
         return enhance_music.pair_unit(self._params, material.song, person, cut)
 
@@ -97,16 +97,21 @@ class Materials:
         """The unit that enhances a pair with the published baseline, whatever the parameters say of it."""
         unit = self.enhance_unit(material, person)
         published = {"system": BASELINE, "constructor": "{}"} | ({"soft_clip": True} if material.song else {})
-        return replace(unit, arguments={**unit.arguments, **published}, code=(BASELINE,), native=False)
+        arguments = {name: value for name, value in unit.arguments.items() if name != "files"}
+        return replace(unit, arguments={**arguments, **published}, code=(BASELINE,), native=False)
 
     def score_unit(self, material: Material, person: Listener) -> Unit:
         """The pipeline's unit that scores a pair; of speech the enhanced signal only."""
         if material.song is not None:
             cut = song_segments(self._params).get(material.name)
             return score_music.pair_unit(self._params, material.song, person, cut)
-        unit = score_speech.pair_unit(self._params, material.name, person)
+        unit = score_speech.pair_unit(self._params, material.name, person, self._files(material))
         conditions = {ENHANCED: unit.arguments["conditions"][ENHANCED]}
         return replace(unit, arguments={**unit.arguments, "conditions": conditions})
+
+    def _files(self, material: Material) -> list[str]:
+        """Names of a scene's files, if it is of own recordings."""
+        return files_of_scenes(self._params).get(material.name, [])
 
     def _listeners_file(self, material: Material) -> Path:
         files = workspace(self._params)

@@ -25,7 +25,7 @@ from hearlab.listeners import Audiogram, Listener, find_listener, listener_from_
 from hearlab.metrics.files import score_files
 from hearlab.names import safe_name
 from hearlab.progress import UnitProgress
-from hearlab.scores.tracks import METRICS, Metric
+from hearlab.scoring.tracks import METRICS, Metric
 
 FILES = ("reference", "processed")
 AUDIOGRAMS = ("audiogram_left", "audiogram_right")

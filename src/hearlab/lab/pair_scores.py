@@ -16,7 +16,7 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.lab.laboratory import Lab, open_lab
 from hearlab.listeners import find_listener, load_listeners
 from hearlab.metrics import unit_seed
-from hearlab.scores.tracks import METRICS
+from hearlab.scoring.tracks import METRICS
 from hearlab.stages.common import DECIMALS, file_state, workspace
 from hearlab.stages.score_speech import heard_reference, reference_files
 

@@ -10,9 +10,9 @@ from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song
 from hearlab.params import Params
 from hearlab.stages import enhance_music
-from hearlab.stages.common import workspace
-from hearlab.stages.enhance_speech import read_microphones
-from hearlab.stages.score_speech import reference_files, scene_reference
+from hearlab.stages.common import files_of_scenes, workspace
+from hearlab.stages.enhance_speech import channels_of, read_microphones
+from hearlab.stages.score_speech import is_scaled, reference_files, scene_reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,8 @@ class SceneSignals:
 
     Attributes:
         microphones: 'CH0' (ear drum), 'CH1' (front), 'CH2' (mid), 'CH3' (rear): what a system is given.
-        target: the target speech alone, in the room, at the microphone of `render.reference_channel`.
+        target: the target speech alone, in the room, at the microphone of `render.reference_channel`; where own
+            recordings have none, their reference.
         reference: what scores compare with: the target without the room, each ear scaled to the RMS of `target`.
         rate: sample rate in Hz.
     """
@@ -56,11 +57,12 @@ def scene_signals(params: Params, scene: str) -> SceneSignals:
         InputError: a file is missing or wrong.
     """
     scenes = workspace(params).rendered(params.evaluate.split)
-    anechoic, target = reference_files(scenes, scene, params.render.reference_channel)
+    names, channel = files_of_scenes(params).get(scene, []), params.render.reference_channel
+    files = reference_files(scenes, scene, channel, scaled=is_scaled(scene, channel, names))
     return SceneSignals(
-        read_microphones(scenes, scene),
-        read_audio(target, rate=SAMPLE_RATE, channels=2)[0],
-        scene_reference(anechoic, target),
+        read_microphones(scenes, scene, channels_of(scene, names)),
+        read_audio(files[-1], rate=SAMPLE_RATE, channels=2)[0],
+        scene_reference(*files),
         SAMPLE_RATE,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hearlab.lab.comparisons import Committed
 from hearlab.lab.laboratory import Trial
-from hearlab.scores.tracks import METRICS, TRACKS
+from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.text import table
 
 

@@ -17,7 +17,7 @@ from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics.seeds import unit_seed
 from hearlab.metrics.speech import SpeechReference
 from hearlab.ranges import SIGNAL_LEVELS
-from hearlab.scores.tracks import CHALLENGE, METRICS, Metric
+from hearlab.scoring.tracks import CHALLENGE, METRICS, Metric
 
 FAR_APART = 3.0  # dB
 

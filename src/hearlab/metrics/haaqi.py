@@ -39,7 +39,7 @@ from hearlab.metrics.quality import (
     relative_loudness,
 )
 from hearlab.metrics.seeds import Rng, random_state
-from hearlab.scores.tracks import CHALLENGE, MUSIC_LEVELS
+from hearlab.scoring.tracks import CHALLENGE, MUSIC_LEVELS
 
 # Sound pressure level in dB that a reference stem is given in the Cadenza challenge.
 STEM_LEVEL_DB = 65.0

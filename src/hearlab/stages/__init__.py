@@ -7,7 +7,8 @@ A stage whose work is a list of units has these functions in its module, each wi
     check(params, *arguments)               optional: raises InputError for what would make every unit fail
     finish(params, results, *arguments)     optional: writes what is made of all results, in the order of the units
 
-Any other stage has one function `run(params, *arguments)`.
+Any other stage has one function `run(params, *arguments)`. `system`, which DVC starts every time, has `run()` and is
+started without all that the others need; so what they need is imported in functions.
 """
 
 from __future__ import annotations
@@ -16,26 +17,19 @@ import difflib
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hearlab.compute import engine
-from hearlab.compute.memo import FOLDER
-from hearlab.compute.outputs import set_aside_wrong_objects
-from hearlab.compute.timings import timed
-from hearlab.compute.unchanged import StageWatch, covered
-from hearlab.compute.units import Unit
-from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import ParameterError
-from hearlab.files import remove_left_over
-from hearlab.kernels.arithmetic import is_native, machine
-from hearlab.params import Params, load_params
-from hearlab.scores.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
-from hearlab.stages.common import workspace
-from hearlab.systems.base import is_native_system
+
+if TYPE_CHECKING:
+    from hearlab.compute.unchanged import StageWatch
+    from hearlab.compute.units import Unit
+    from hearlab.params import Params
 
 # Stage name -> how many arguments may follow it.
 STAGES = {
     "check_params": (0,),
+    "system": (0,),
     "prepare": (0,),
     "build_scenes": (0, 1),
     "build_additional_scenes": (0,),
@@ -50,6 +44,7 @@ STAGES = {
     "track": (0,),
 }
 
+ALWAYS = "system"  # DVC starts it every time
 ENHANCING = ("enhance_speech", "enhance_music")
 NETWORKS = ("train_separator", "separate_music")
 DEMO_FOLDERS = {"prepare": "clarity", "prepare_music": "cadenza"}  # what is synthesised, in a Workspace
@@ -80,6 +75,18 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             found=len(arguments),
             wanted=" or ".join(map(str, STAGES[name])),
         )
+    if name == ALWAYS:
+        _module(name).run()
+        return
+    from hearlab.compute.memo import FOLDER
+    from hearlab.compute.outputs import set_aside_wrong_objects
+    from hearlab.compute.timings import timed
+    from hearlab.compute.unchanged import StageWatch, covered
+    from hearlab.datasets.layout import METRICS_FOLDER
+    from hearlab.files import remove_left_over
+    from hearlab.params import load_params
+    from hearlab.stages.common import workspace
+
     parts = [part for part in ("units", "folder", "check", "finish", "run") if hasattr(_module(name), part)]
     functions = [f"{_module(name).__name__}:{part}" for part in parts]
     began = StageWatch(name, *arguments[:1], functions=functions)
@@ -100,6 +107,11 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
 
 def _note_machine(name: str, params: Params, began: StageWatch, functions: Sequence[str], *arguments: str) -> None:
     """Note what kind of machine has computed here; stages that only build lists or link files compute nothing."""
+    from hearlab.kernels.arithmetic import is_native, machine
+    from hearlab.scoring.machines import digest_of_files, digest_of_units, digest_of_work, note_machine
+    from hearlab.stages.common import workspace
+    from hearlab.systems.base import is_native_system
+
     native = is_native() or (name in ENHANCING and is_native_system(params.enhance.system))
     if has_units(name):
         index = index_file(name, params, *arguments)
@@ -117,13 +129,23 @@ def _note_machine(name: str, params: Params, began: StageWatch, functions: Seque
 
 
 def _run_units(name: str, params: Params, began: StageWatch, *arguments: str) -> None:
+    from hearlab.compute import engine
+    from hearlab.compute.code_identity import is_own
+    from hearlab.compute.memo import FOLDER
+    from hearlab.compute.unchanged import covered
+
     with covered([params.enhance.system]):
         _optional(name, "check", params, *arguments)
     units, folder = stage_units(name, params, *arguments), _optional(name, "folder", params, *arguments)
     began.inputs.update(path for unit in units for path in unit.inputs)
     index = index_file(name, params, *arguments)
     stage = " ".join((name, *arguments))
-    results = engine.run(stage, units, folder, index, code=began.code, unchanged=began.check)
+    ran: list[Unit] = []
+    results = engine.run(stage, units, folder, index, code=began.code, unchanged=began.check, ran=ran)
+    if name in ENHANCING and is_own(params.enhance.system) and folder is not None:
+        from hearlab.systems.again import warn_of_state
+
+        warn_of_state(stage, params.enhance.system, ran, folder, Path(FOLDER))
     _optional(name, "finish", params, results, *arguments)
 
 
@@ -144,6 +166,8 @@ def stage_units(name: str, params: Params, *arguments: str) -> list[Unit]:
 
 def index_file(name: str, params: Params, *arguments: str) -> Path:
     """The stage's versioned index of finished units, relative to the root of the repository."""
+    from hearlab.stages.common import workspace
+
     return workspace(params).index(".".join((name, *arguments)))
 
 

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hearlab.datasets.layout import SOURCE_SPLIT
+from hearlab.datasets.layout import SOURCE_SPLIT, Workspace
+from hearlab.datasets.required_packages import require
 from hearlab.errors import ParameterError
-from hearlab.files import write_text
-from hearlab.params import Params, SplitCounts
+from hearlab.files import write_json, write_text
+from hearlab.params import EVAL, Params, SplitCounts
 from hearlab.scenes.builder import build_scenes
 from hearlab.scenes.rooms import build_rooms
 from hearlab.scenes.scene_json import rooms_to_json, scenes_to_json
 from hearlab.scenes.source_lists import read_targets
 from hearlab.stages.common import read_list, workspace
-from hearlab.stages.required_packages import require
 
 # The published pipeline seeds once and goes on from split to split, in this order.
-SPLITS = ("train", "dev", "demo")
+SPLITS = ("train", "dev", "demo", EVAL)
 TARGETS = "target_speech_list.json"
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,11 @@ def run(params: Params, split: str | None = None) -> None:
     files = workspace(params)
     rng = random.Random(params.data_seed)
     for name in SPLITS if split is None else SPLITS[: SPLITS.index(split) + 1]:
-        counts: SplitCounts = getattr(params.data.splits, name)
+        counts = getattr(params.data.splits, name)
+        if params.source == "own" or not isinstance(counts, SplitCounts):
+            if split in (None, name):
+                _take_lists(files, name)
+            continue
         if split not in (None, name):
             # Only to bring the stream to where the wanted split begins.
             _draw(params, name, counts, stand_in_rooms(params, counts), rng)
@@ -54,6 +58,14 @@ def run(params: Params, split: str | None = None) -> None:
         for text, place, key in zip(texts, places, ("name", "scene"), strict=True):
             write_text(place, text)
             _compare_with_package(name, files.clarity.metadata / place.name, json.loads(text), key)
+
+
+def _take_lists(files: Workspace, split: str) -> None:
+    """The lists of scenes that were not built here: those in the metadata; empty ones where there are none."""
+    for place, key in ((files.rooms(split), "name"), (files.scenes(split), "scene")):
+        given = files.clarity.metadata / place.name
+        entries = read_list(given, key) if given.exists() else []
+        write_json(place, entries)
 
 
 def stand_in_rooms(params: Params, counts: SplitCounts) -> list[dict[str, Any]]:

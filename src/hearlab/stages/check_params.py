@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from hearlab.datasets.layout import DATA
+from hearlab.datasets.required_packages import check_split
 from hearlab.files import write_text
 from hearlab.params import Params
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.systems.base import shared_system, system_arguments
 
 
 def run(params: Params) -> None:
     """Load the system and look metrics up, too: a misspelt name should not show after an hour of rendering."""
     TRACKS["speech"].chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
+    check_split(params)
     shared_system(**system_arguments(params.enhance))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

@@ -95,6 +95,7 @@ def enhance_unit(
     soft_clip: bool,
     objective: list[float] | None,
     subjective: list[float] | None,
+    files: str = "",
 ) -> None:
     """Hand a song's stems to the system; write what it returns by stem and ear, and the sum of it.
 
@@ -102,7 +103,7 @@ def enhance_unit(
     """
     person = listener_from_entry(listener["name"], listener)
     stems = read_stems(root / separated, song)
-    output = enhanced(shared_system(system, constructor), system, stems, song, person)
+    output = enhanced(shared_system(system, constructor, files), system, stems, song, person)
     write_enhanced(out, song, person.id, output, soft_clip=soft_clip, objective=objective, subjective=subjective)
 
 

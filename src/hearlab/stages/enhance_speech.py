@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
-from hearlab.stages.common import scene_listener_pairs, workspace
+from hearlab.stages.common import files_of_scenes, scene_listener_pairs, workspace
 from hearlab.systems.base import (
     EnhancementSystem,
     check_speech_output,
@@ -38,12 +39,14 @@ def check(params: Params) -> None:
 
 def units(params: Params) -> list[Unit]:
     """One for each scene-listener pair."""
-    return [pair_unit(params, scene, listener) for scene, listener in scene_listener_pairs(params)]
+    pairs, files = scene_listener_pairs(params), files_of_scenes(params)
+    return [pair_unit(params, scene, listener, files[scene]) for scene, listener in pairs]
 
 
-def pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
-    """The unit of a pair, whether or not the lists name the pair."""
+def pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[str] = ()) -> Unit:
+    """The unit of a pair, whether or not the lists name it; `names` are the files of a scene of own recordings."""
     scenes, system = workspace(params).rendered(params.evaluate.split), system_arguments(params.enhance)
+    channels = channels_of(scene, names)
     return Unit(
         f"{scene} {listener.id}",
         enhance_unit,
@@ -52,29 +55,48 @@ def pair_unit(params: Params, scene: str, listener: Listener) -> Unit:
             "listener": listener.as_entry(),
             "scenes": scenes.as_posix(),
             **system,
+            **({"channels": channels} if names else {}),
         },
-        inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in range(len(CHANNELS))),
+        inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in channels),
         outputs=(enhanced_file(Path(), scene, listener.id).name,),
         code=(system["system"],),
         native=is_native_system(system["system"]),
     )
 
 
+def channels_of(scene: str, names: Sequence[str]) -> list[int]:
+    """The microphone pairs that there are of a scene; `names` are its files, or none of a rendered scene, with all."""
+    return [k for k in range(len(CHANNELS)) if not names or scene_file(Path(), scene, "mix", k).name in names]
+
+
 def enhance_unit(
-    root: Path, out: Path, *, scene: str, listener: dict[str, Any], scenes: str, system: str, constructor: str
+    root: Path,
+    out: Path,
+    *,
+    scene: str,
+    listener: dict[str, Any],
+    scenes: str,
+    system: str,
+    constructor: str,
+    files: str = "",
+    channels: Sequence[int] = range(len(CHANNELS)),
 ) -> None:
-    """Hand the microphone signals of a scene to the system and write its output with 16 bits."""
+    """Hand the microphone signals of a scene to the system and write its output with 16 bits.
+
+    `channels` are those that there are: own recordings may have fewer, and the system gets no others.
+    """
     person = listener_from_entry(listener["name"], listener)
-    microphones = read_microphones(root / scenes, scene)
-    output = enhanced(shared_system(system, constructor), system, microphones, scene, person)
+    microphones = read_microphones(root / scenes, scene, channels)
+    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person)
     write_enhanced(out, scene, person.id, output)
 
 
-def read_microphones(scenes: Path, scene: str) -> dict[str, Array]:
+def read_microphones(scenes: Path, scene: str, channels: Sequence[int] = range(len(CHANNELS))) -> dict[str, Array]:
     """What a system is given of a scene in the folder `scenes`: 'CH0' to 'CH3', each (n, 2), at SAMPLE_RATE."""
     return {
         name: read_audio(scene_file(scenes, scene, "mix", k), rate=SAMPLE_RATE, channels=2, silence=False)[0]
         for k, name in enumerate(CHANNELS)
+        if k in channels
     }
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 from hearlab.compute.object_store import link
 from hearlab.compute.units import Unit
+from hearlab.datasets.required_packages import require
 from hearlab.errors import InputError, ParameterError
-from hearlab.params import Params
+from hearlab.params import EVAL, Params
 from hearlab.scenes.renderer import RenderOptions, render_scene, scene_inputs, scene_outputs
-from hearlab.stages.common import read_list, workspace
-from hearlab.stages.required_packages import require
+from hearlab.stages.common import read_list, scene_files, workspace
 
-SPLITS = ("train", "dev", "demo", "train_additional")
+SPLITS = ("train", "dev", "demo", "train_additional", EVAL)
 MEMORY = 700 << 20  # measured: 350 MB for the real scene of 6.5 s, imports included
 NAMED = 3  # missing files that the error names
 PACKAGED = {"source": "packaged"}  # in the versioned index, where a rendered scene has none
@@ -40,7 +40,7 @@ def check(params: Params, split: str) -> None:
         require(params, f"render_scenes@{split}")
         if params.scene_source(split) == "packaged":
             options = render_options(params.render.model_dump(mode="json", exclude={"source"}))
-            _check_complete([scene_outputs(scene["scene"], options) for scene in scenes], files.clarity.scenes(split))
+            _check_complete([_packaged(scene, options) for scene in scenes], files.clarity.scenes(split))
             sys.stderr.write(f"render_scenes {split}: linked from {files.clarity.scenes(split)}\n")
 
 
@@ -51,7 +51,7 @@ def units(params: Params, split: str) -> list[Unit]:
     options = render_options(render)
     scenes = read_list(files.scenes(split), "scene")
     if params.scene_source(split) == "packaged":
-        return [_package_unit(scene["scene"], files.clarity.scenes(split), options) for scene in scenes]
+        return [_package_unit(scene, files.clarity.scenes(split), options) for scene in scenes]
     rooms_file = files.rooms("train" if split == "train_additional" else split)
     rooms = {room["name"]: room for room in read_list(rooms_file, "name")}
     return [
@@ -73,10 +73,15 @@ def units(params: Params, split: str) -> list[Unit]:
     ]
 
 
-def _package_unit(scene: str, package: Path, options: RenderOptions) -> Unit:
-    names = scene_outputs(scene, options)
+def _packaged(scene: dict[str, Any], options: RenderOptions) -> list[str]:
+    """The files of a scene: of own recordings those that its entry names, else all that rendering makes."""
+    return scene_files(scene) or scene_outputs(scene["scene"], options)
+
+
+def _package_unit(scene: dict[str, Any], package: Path, options: RenderOptions) -> Unit:
+    names = _packaged(scene, options)
     return Unit(
-        scene,
+        scene["scene"],
         link_unit,
         {"package": package.as_posix(), "names": names},
         inputs=tuple((package / name).as_posix() for name in names),

@@ -21,9 +21,11 @@ from hearlab.listeners import Listener, listener_from_entry
 from hearlab.metrics import unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from hearlab.params import Params
-from hearlab.scores.tracks import ENHANCED, TRACKS
+from hearlab.params.subsets import SUBSET
+from hearlab.scoring.tracks import ENHANCED, TRACKS
 from hearlab.stages.common import (
     DECIMALS,
+    evaluated_subset,
     song_listener_pairs,
     song_memory,
     song_segments,
@@ -55,7 +57,7 @@ def units(params: Params) -> list[Unit]:
 
 def finish(params: Params, results: Sequence[dict[str, Any]]) -> None:
     """Write the score tables."""
-    write_results(Path(METRICS_FOLDER), results)
+    write_results(Path(METRICS_FOLDER), results, evaluated_subset(params, TRACK.cluster))
 
 
 def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int = GIBIBYTE) -> Unit:
@@ -118,21 +120,23 @@ def score_unit(
     return {"song": song, "listener": person.id, "score": mean, **{name: scores[name] for name in COLUMNS}}
 
 
-def write_results(folder: Path, scores: Sequence[dict[str, Any]]) -> None:
-    """Write the table of scores (published columns) and its averages: over all pairs, by stem and by song."""
+def write_results(folder: Path, scores: Sequence[dict[str, Any]], subset: str | None = None) -> None:
+    """Write the table of scores (published columns) and its averages: over all pairs, by stem and by song.
+
+    The averages of a `subset` say what it is; those of no pair hold no mean.
+    """
     header = ("song", "listener", "score", *COLUMNS)
     write_table(folder / TRACK.tables[ENHANCED], header, ([row[name] for name in header] for row in scores))
     songs: dict[str, list[float]] = defaultdict(list)
     for row in scores:
         songs[row["song"]].append(row["score"])
     stems = {stem: [row[f"{side}_{stem}"] for row in scores for side in SIDES] for stem in STEMS}
-    averages = {
-        "pairs": len(scores),
-        "score": _mean([row["score"] for row in scores]),
-        "stems": {stem: _mean(values) for stem, values in stems.items()},
-        "songs": {song: _mean(values) for song, values in songs.items()},
-    }
-    write_json(folder / TRACK.averages, {TRACK.headline.name: averages})
+    averages: dict[str, Any] = {"pairs": len(scores)}
+    if scores:
+        averages["score"] = _mean([row["score"] for row in scores])
+        averages["stems"] = {stem: _mean(values) for stem, values in stems.items()}
+        averages["songs"] = {song: _mean(values) for song, values in songs.items()}
+    write_json(folder / TRACK.averages, {**({SUBSET: subset} if subset else {}), TRACK.headline.name: averages})
     points = [(row["song"], row["listener"], name, row[name]) for row in scores for name in COLUMNS]
     write_table(folder / TRACK.points, ("song", "listener", "stem", TRACK.headline.name), points)
 

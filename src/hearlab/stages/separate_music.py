@@ -35,13 +35,16 @@ def check(params: Params) -> None:
 def units(params: Params) -> list[Unit]:
     """One for each song."""
     files, separate = workspace(params), params.separate
+    songs = songs_to_evaluate(params)
+    if not songs:
+        return []
     weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
     needed = [path.as_posix() for path in weights_files(separate.model, weights)]
     load = loader(separate.model)
     common = {"load": load, "weights": weights.as_posix(), "files": needed}
     common |= separate.model_dump(include={"device", "segment", "overlap"})
     listed = []
-    for song in songs_to_evaluate(params):
+    for song in songs:
         mixture = files.cadenza.stem(song.split, song.name, "mixture").as_posix()
         listed.append(
             Unit(

@@ -18,6 +18,8 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.audio import check_signal
+from hearlab.compute.code.file_cache import digests
+from hearlab.compute.code.param_files import named_files
 from hearlab.errors import InputError, ParameterError
 from hearlab.kernels.arithmetic import own_system_is_native
 from hearlab.listeners import Listener
@@ -97,7 +99,7 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
             wanted=error.wanted,
             advice=error.advice,
         ) from error
-    except Exception as error:  # an entrant's code may raise anything; the cause stays attached
+    except (Exception, SystemExit) as error:  # an entrant's code may raise anything; the cause stays attached
         raise ParameterError(dotted, "could not be constructed", found=_cause(error)) from error
     return system
 
@@ -105,11 +107,14 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
 def system_arguments(enhance: Enhance) -> dict[str, str]:
     """What `shared_system` makes the system of params.yaml from: its name, and its constructor's arguments as JSON.
 
-    The constructor gets enhance.params, and the baseline its own section of params.yaml, too.
+    The constructor gets enhance.params, and the baseline its own section of params.yaml, too. Where a parameter names
+    a file, the hashes of such files are there, too: other weights under the same name are another system.
     """
     own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
     constructor = {**enhance.model_dump(include=own), **enhance.params}
-    return {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+    arguments = {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
+    files = {name: digests.of(path)[1] for name, path in named_files(enhance.params).items()}
+    return {**arguments, "files": json.dumps(files, sort_keys=True)} if files else arguments
 
 
 def is_native_system(system: str) -> bool:
@@ -118,8 +123,8 @@ def is_native_system(system: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def shared_system(system: str, constructor: str) -> EnhancementSystem:
-    """The one instance of this process, so that a network is loaded once.
+def shared_system(system: str, constructor: str, files: str = "") -> EnhancementSystem:
+    """The one instance of this process, so that a network is loaded once; see `system_arguments`.
 
     Raises as `load_system`.
     """
@@ -175,7 +180,7 @@ def _find_class(dotted: str) -> type[Any]:
             wanted=f"a module that holds {class_name}",
             advice="install its package into the environment of HearLab, or name its folder in PYTHONPATH",
         ) from None
-    except Exception as error:  # an entrant's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # an entrant's module may raise anything while it is imported
         raise ParameterError(_WHERE, f"{module_name} cannot be imported", found=_cause(error)) from error
     found = getattr(module, class_name, None)
     if not inspect.isclass(found):
@@ -233,7 +238,7 @@ def _check_params(dotted: str, system_class: type[Any], params: Mapping[str, Any
                 dotted,
                 "constructor needs a parameter",
                 field=parameter.name,
-                advice=f"add it to enhance.params, such as -S +enhance.params.{parameter.name}=...",
+                advice=f"add it to enhance.params, such as -S ++enhance.params.{parameter.name}=...",
             )
 
 
@@ -288,12 +293,14 @@ def _place(system: str, method: str, unit: str | None) -> str:
 def _checked(output: Any, where: str, field: str | None = None) -> Array:
     wanted = "a numpy array of floats, shape (n, 2)"
     if not isinstance(output, np.ndarray):
+        tensor = type(output).__module__.partition(".")[0] == "torch"
         raise InputError(
             where,
             "must return an array",
             field=field,
             found=f"{type(output).__module__}.{type(output).__name__}".removeprefix("builtins."),
             wanted=wanted,
+            advice="return tensor.detach().cpu().numpy()" if tensor else None,
         )
     if not np.issubdtype(output.dtype, np.floating):
         raise InputError(where, "must return floats", field=field, found=output.dtype, wanted=wanted)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.files import csv_records
-from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
+from hearlab.scoring.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
 COLOURS = {ENHANCED: "#1b6ca8", UNPROCESSED: "#c8553d"}
 SIZE = (7.0, 4.2)  # inches

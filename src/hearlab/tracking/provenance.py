@@ -14,6 +14,7 @@ from hearlab.compute.process import worker_count
 from hearlab.errors import InputError
 from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.params.subsets import subset_text
 from hearlab.text import few
 from hearlab.tracking.result import Result
 from hearlab.versions.git import git_text, head_commit
@@ -31,6 +32,7 @@ def tags(result: Result) -> dict[str, str]:
         "hearlab.identity": result.identity,
         "hearlab.tracks": ", ".join(track.name for track in result.tracks),
         "hearlab.dataset": result.dataset,
+        **_subset_tags(result),
         **_git_tags(result),
         **{tag: os.environ[name] for tag, name in EXPERIMENT.items() if os.environ.get(name)},
         **{f"dvc.md5.{path}": identity for path, identity in result.data.items()},
@@ -41,6 +43,12 @@ def tags(result: Result) -> dict[str, str]:
             found[f"version.{name}"] = importlib.metadata.version(name)
     found["version.python"] = platform.python_version()
     return found
+
+
+def _subset_tags(result: Result) -> dict[str, str]:
+    """What of its data each track's scores are of, where not of all."""
+    texts = {track.name: subset_text(result.params, track.cluster) for track in result.tracks}
+    return {f"hearlab.subset.{name}": text for name, text in texts.items() if text}
 
 
 def run_name(result: Result) -> str:

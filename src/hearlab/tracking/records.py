@@ -27,6 +27,7 @@ from hearlab.secrets import hide, hide_within
 from hearlab.tracking import provenance, summary
 from hearlab.tracking.figures import draw
 from hearlab.tracking.result import Result
+from hearlab.versions.dvc_files import experiment_home
 from hearlab.versions.lock import LOCK_FILE
 
 RECORD = "record.json"
@@ -62,12 +63,6 @@ class Record:
 _RECORD = TypeAdapter(Record)
 
 
-def home(root: Path) -> Path:
-    """The repository that the user sees: an experiment that DVC runs in a folder of its own belongs to it too."""
-    outer = os.environ.get("DVC_ROOT")
-    return Path(outer) if outer and Path(outer, PARAMS_FILE).is_file() else root
-
-
 def write(result: Result) -> Record:
     """Record the result beside the workspace.
 
@@ -80,7 +75,7 @@ def write(result: Result) -> Record:
     for kind in ("wall", "core"):
         if f"{kind}_seconds/all stages" in values:
             tags[f"time.{kind}_seconds"] = f"{values[f'{kind}_seconds/all stages']:.1f}"
-    folder = _folder(home(result.root)) / result.identity
+    folder = _folder(experiment_home(result.root)) / result.identity
     part = folder.with_name(f".{result.identity[:16]}.part-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -115,7 +110,7 @@ def _write_artefacts(result: Result, report: str, folder: Path) -> None:
 
 def folders(root: Path) -> list[Path]:
     """The folders of the records that are not logged yet; what is in them is not looked at."""
-    return sorted(path for path in _folder(home(root)).glob("[!.]*") if path.is_dir())
+    return sorted(path for path in _folder(experiment_home(root)).glob("[!.]*") if path.is_dir())
 
 
 def waiting(root: Path) -> list[Record]:

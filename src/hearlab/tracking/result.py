@@ -11,9 +11,10 @@ from typing import Any
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import md5_of, read_yaml
+from hearlab.files import md5_of, read_bytes, read_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.tracks import TRACKS, Track
+from hearlab.scoring.table import has_scores
+from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
 
 CODE, SCORES = "src/", f"{METRICS_FOLDER}/"
@@ -101,6 +102,8 @@ def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Ma
             return f"{path} is not here (dvc pull, or dvc repro)"
         if md5_of(root / path) != identity:
             return f"{path} is not what {LOCK_FILE} says"
+    if not has_scores(read_bytes(root / SCORES / track.tables[ENHANCED])):
+        return "it has no pairs in this data set"
     return None
 
 

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 
 from hearlab.secrets import hide, without_login
 from hearlab.tracking.names import safe_names, safe_texts
-from hearlab.tracking.records import Record, home
+from hearlab.tracking.records import Record
 from hearlab.tracking.server import load_mlflow, server_problem
+from hearlab.versions.dvc_files import experiment_home
 
 DATABASE = "mlflow.db"  # MLflow's own defaults, so that `mlflow ui` finds them
 ARTEFACTS = "mlruns"
@@ -85,7 +86,7 @@ class Logged(NamedTuple):
 
 def backend(root: Path) -> Backend:
     """Where runs of the workspace go: MLFLOW_TRACKING_URI, or a database in the repository."""
-    repository = home(root).resolve()
+    repository = experiment_home(root).resolve()
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DATABASE}"
     if uri.startswith("postgresql://") and find_spec("psycopg") is None:
         # SQLAlchemy's own choice is psycopg 3; the other driver does as well.

@@ -12,10 +12,10 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
-from hearlab.scores.groups import GROUPINGS, UNKNOWN, Grouping, group_means, mean
-from hearlab.scores.metadata import metadata_files
-from hearlab.scores.table import Pair, ScoreTable, has_scores, track_tables
-from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
+from hearlab.scoring.groups import GROUPINGS, UNKNOWN, Grouping, group_means, mean
+from hearlab.scoring.metadata import metadata_files
+from hearlab.scoring.table import Pair, ScoreTable, has_scores, track_tables
+from hearlab.scoring.tracks import ENHANCED, UNPROCESSED, Metric, Track
 from hearlab.tracking.result import Result
 
 DECIMALS = 8  # as the scores themselves are written

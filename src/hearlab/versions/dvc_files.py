@@ -59,6 +59,12 @@ def cache_folder(root: Path) -> Path | None:
     return Path(dvc_config(root).get("cache", {}).get("dir") or control / "cache", "files", "md5")
 
 
+def experiment_home(root: Path) -> Path:
+    """The repository that the user sees: an experiment that DVC runs in a folder of its own belongs to it too."""
+    outer = os.environ.get("DVC_ROOT")
+    return Path(outer) if outer and Path(outer, "params.yaml").is_file() else root
+
+
 def cached_object(cache: Path, md5: str) -> Path:
     """Where DVC's cache keeps the bytes of an md5; that of a folder ends in '.dir'."""
     return cache / md5[:2] / md5[2:]

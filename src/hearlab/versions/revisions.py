@@ -87,6 +87,11 @@ class RevisionFiles:
         """Bytes of a file that DVC's cache on this machine has; None for others, wherever they are."""
         return self._cached(self._identity(path))
 
+    def here(self, path: str) -> bytes | None:
+        """Bytes of a file that git or DVC's cache on this machine has; no remote is asked."""
+        content = self._from_git(path)
+        return self.cached(path) if content is None else content
+
     @cached_property
     def lock(self) -> dict[str, Any]:
         return parse_lock(self._from_git(LOCK_FILE))

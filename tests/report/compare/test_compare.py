@@ -14,7 +14,7 @@ import pytest
 from compare_support import FREQUENCIES, STEMS, metadata, music, run, speech, write
 from hearlab.errors import InputError
 from hearlab.listeners import Audiogram, Listener
-from hearlab.scores.groups import GRADES, INTERFERER_ROWS, SNR_BANDS, grade, interferer_types, snr_band
+from hearlab.scoring.groups import GRADES, INTERFERER_ROWS, SNR_BANDS, grade, interferer_types, snr_band
 from hearlab.text import width
 from reference_material import REFERENCE
 

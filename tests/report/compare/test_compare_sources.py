@@ -99,6 +99,21 @@ def test_published_averages_allow_no_paired_difference(folder: Path, capsys: pyt
     assert found["sides"][0]["mean"] == pytest.approx(np.mean(GIVEN + 0.05), abs=1e-8)
 
 
+@pytest.mark.parametrize("extra", [(), ("a.csv",), ("--metric", "haaqi")])
+def test_another_data_set_than_the_published_one_has_no_pair_in_common(folder: Path, extra: tuple[str, ...]) -> None:
+    (folder / "params.yaml").write_text("dataset: demo\n")
+    (folder / "metrics" / "music.csv").write_bytes((folder / "songs" / "music.csv").read_bytes())
+    challenges = "clarity (the challenges' data, CEC2 and CAD1)"
+    names = "workspace", "published:Demucs" if "haaqi" in extra else "published"
+    with pytest.raises(InputError) as error:
+        run(folder, *names, *(() if "a.csv" in extra else extra))
+    assert str(error.value) == f"compare: A and B share no pairs: A was scored on the data set demo, B on {challenges}"
+    if "a.csv" in extra:  # beside others it is left out
+        run(folder, *names, *extra)
+    (folder / "params.yaml").write_text("dataset: clarity\n")
+    run(folder, *names, *(() if "a.csv" in extra else extra))
+
+
 def test_published_scores_pair_by_pair(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gain(folder, capsys, "published", "workspace", "--published", str(folder / "a.csv")) == 0.1
     run(folder, "published", "workspace", "--published", "a.csv")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hearlab.report.compare.origins import difference
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 
 SCENES = "data/demo/scene_lists/scenes.dev.json"
 

@@ -21,10 +21,10 @@ from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS,
 from damaged_files import damage
 from hearlab.cli import main
 from hearlab.errors import InputError
+from hearlab.report.experiments.listing import Experiment, differing_only, experiments
 from hearlab.report.site import made_files
 from hearlab.report.site.build import build_site
 from hearlab.report.site.charts import text
-from hearlab.report.site.experiments import Experiment, differing_only, experiments
 from hearlab.report.site.pages import file_name
 from hearlab.report.site.picture import draw
 

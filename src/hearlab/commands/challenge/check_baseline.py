@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import ENHANCED, TRACKS
+from hearlab.scoring.tracks import ENHANCED, TRACKS
 
 if TYPE_CHECKING:
     from hearlab.report.leaderboard.entries import LeaderboardEntry
@@ -84,12 +84,16 @@ def _show(options: argparse.Namespace) -> int:
 def _add(options: argparse.Namespace) -> None:
     from hearlab.datasets.layout import METRICS_FOLDER
     from hearlab.errors import InputError
+    from hearlab.files import read_bytes
     from hearlab.report.leaderboard.add import new_entry
     from hearlab.report.leaderboard.entries import FOLDER, write_entry
+    from hearlab.scoring.table import has_scores
 
     root, folder = Path.cwd(), Path(FOLDER)
     one = options.one or options.track
-    scored = [name for name, track in TRACKS.items() if (root / METRICS_FOLDER / track.tables[ENHANCED]).is_file()]
+    tables = {name: root / METRICS_FOLDER / track.tables[ENHANCED] for name, track in TRACKS.items()}
+    # The table of a track that a data set does not have is empty.
+    scored = [name for name, path in tables.items() if path.is_file() and has_scores(read_bytes(path))]
     tracks = [one] if one else scored
     if not tracks:
         raise InputError(METRICS_FOLDER, "holds no scores", advice="run dvc repro or dvc pull")

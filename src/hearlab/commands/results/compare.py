@@ -1,13 +1,14 @@
-"""`hearlab compare`: two systems, revisions or experiments on the pairs they share."""
+"""`hearlab compare`: systems, revisions or experiments on the pairs they share."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import CONDITIONS, ENHANCED, METRICS
+from hearlab.scoring.tracks import CONDITIONS, ENHANCED, METRICS
 
 BY = "snr,severity,interferers,stem,song,pairs"
 
@@ -16,16 +17,19 @@ def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "compare",
-        help="two revisions, experiments or score files: difference, interval, and where it comes from",
-        description="The paired difference B - A with a 95 %% interval clustered by scene or song, a permutation test, "
+        help="revisions, experiments or score files: differences, intervals, and where they come from",
+        description="The paired difference B - A with a 95 % interval clustered by scene or song, a permutation test, "
         "and what may be concluded. A and B are each: a git revision (HEAD, a tag, a hash), a DVC experiment, "
-        "'workspace', a CSV file of scores, a folder of metrics, or 'published' ('published:Demucs').",
+        "'workspace', a CSV file of scores, a folder of metrics, or 'published' ('published:Demucs'). Further ones are "
+        "compared with A too, in one table, with p corrected for how many there are (Holm).",
     )
     parser.add_argument("a", metavar="A", help="what to compare with")
-    parser.add_argument("b", metavar="B", help="what is compared; positive differences: B is better")
+    parser.add_argument(
+        "b", metavar="B", nargs="+", help="what is compared, one or several; positive differences: B is better"
+    )
     parser.add_argument("--metric", choices=tuple(METRICS), help="default: those that both have")
     parser.add_argument("--condition", choices=CONDITIONS, default=ENHANCED, help=f"default: {ENHANCED}")
-    parser.add_argument("--by", default=BY, metavar="LIST", help=f"tables to show, of {BY}, or none (default: all)")
+    parser.add_argument("--by", metavar="LIST", help=f"tables to show for A and one B, of {BY}, or none (default: all)")
     parser.add_argument("--published", type=Path, metavar="FILE", help="CSV file of published scores, pair by pair")
     parser.add_argument(
         "--metadata", type=Path, metavar="FOLDER", help="folder of scenes.*.json and listeners.json (default: in data/)"
@@ -33,32 +37,62 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--noise", type=float, metavar="SD", help="of a pair's score between reruns, instead of the measured one"
     )
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print all of it as JSON")
+    forms.add_argument("--csv", action="store_true", help="print means, differences, intervals and p as a CSV file")
+    forms.add_argument("--md", action="store_true", help="the same as tables in Markdown")
+    forms.add_argument("--latex", action="store_true", help="the same as a table for LaTeX (booktabs)")
     parser.set_defaults(run=_compare)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hearlab.errors import InputError
-    from hearlab.report.compare.comparison import compare
     from hearlab.report.compare.sources import open_source
-    from hearlab.report.compare.text import comparison_text, comparison_values
 
-    by = [] if options.by == "none" else options.by.split(",")
+    by = _tables(options)
+    root = Path.cwd()
+    first, *others = (
+        open_source(name, root, condition=options.condition, published=options.published)
+        for name in (options.a, *options.b)
+    )
+    if len(others) == 1 and not (options.csv or options.md or options.latex):
+        from hearlab.report.compare.comparison import compare
+        from hearlab.report.compare.text import comparison_text, comparison_values
+
+        found = compare(
+            first,
+            others[0],
+            root,
+            metric=options.metric,
+            breakdowns=by,
+            noise_sd=options.noise,
+            metadata=options.metadata,
+        )
+        print(json.dumps(comparison_values(found), indent=1) if options.json else comparison_text(found))
+        return
+    from hearlab.report.compare import several_text as texts
+    from hearlab.report.compare.several import compare_several
+
+    several = compare_several(first, others, root, metric=options.metric, noise_sd=options.noise)
+    if options.json:
+        print(json.dumps(texts.several_values(several), indent=1))
+        return
+    written = {"csv": texts.several_csv, "md": texts.several_markdown, "latex": texts.several_latex}
+    chosen = next((name for name in written if getattr(options, name)), None)
+    if chosen is None:
+        print(texts.several_text(several))
+        return
+    for note in several[0].left_out:
+        print(note, file=sys.stderr)  # the table goes into a file
+    print(written[chosen](several), end="")
+
+
+def _tables(options: argparse.Namespace) -> list[str]:
+    from hearlab.errors import InputError
+
+    if options.by is not None and len(options.b) > 1:
+        raise InputError("--by", "goes with A and one B", found=f"{len(options.b)} to compare with A")
+    by = [] if options.by == "none" else (BY if options.by is None else options.by).split(",")
     for name in by:
         if name not in BY.split(","):
             raise InputError("--by", "unknown table", found=name, wanted=f"some of {BY}, or none")
-    root = Path.cwd()
-    first, second = (
-        open_source(name, root, condition=options.condition, published=options.published)
-        for name in (options.a, options.b)
-    )
-    found = compare(
-        first,
-        second,
-        root,
-        metric=options.metric,
-        breakdowns=by,
-        noise_sd=options.noise,
-        metadata=options.metadata,
-    )
-    print(json.dumps(comparison_values(found), indent=1) if options.json else comparison_text(found))
+    return by

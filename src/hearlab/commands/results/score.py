@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hearlab.commands import Commands
-from hearlab.scores.tracks import CHALLENGE, METRICS, MUSIC_LEVELS, Metric
+from hearlab.scoring.tracks import CHALLENGE, METRICS, MUSIC_LEVELS, Metric
 
 if TYPE_CHECKING:
     from hearlab.listeners import Listener
@@ -52,7 +52,14 @@ def _add_metric(own: argparse.ArgumentParser, name: str, metric: Metric) -> None
     )
     own.add_argument("--processed", type=Path, help="what the listener hears, WAV or FLAC, any rate")
     own.add_argument("--listener", help="id in the listeners file, such as L0064")
-    own.add_argument("--listeners", type=Path, help="listeners.json")
+    own.add_argument("--listeners", type=Path, help="listeners.json, or a table of audiograms (docs/own-data.md)")
+    own.add_argument(
+        "--audiogram",
+        metavar="LEVELS",
+        help="instead of a listener: levels in dB HL at 250, 500, 1000, 2000, 4000 and 6000 Hz, such as "
+        "20,20,30,40,50,60, of both ears or of the left one",
+    )
+    own.add_argument("--audiogram-right", metavar="LEVELS", help="those of the right ear")
     own.add_argument("-o", "--output", type=Path, metavar="CSV", help="of --pairs: the scores; what is in it is kept")
     own.add_argument("--seed-name", help=f"name whose md5 seeds the metric's noise, such as {track.seed}")
     own.add_argument("--json", action="store_true", help="print scores and features of both ears as JSON")
@@ -71,11 +78,14 @@ def _add_metric(own: argparse.ArgumentParser, name: str, metric: Metric) -> None
 
 # What goes with each way: options that it needs, and those that it can have.
 WAYS = {
-    "reference": (("processed", "listener", "listeners"), ("seed_name", "level", "music_level")),
+    "reference": (
+        ("processed",),
+        ("listener", "listeners", "audiogram", "audiogram_right", "seed_name", "level", "music_level"),
+    ),
     "scene": (("listener",), ("processed", "listeners")),
     "pairs": (("output",), ("listeners", "level", "music_level")),
 }
-OPTIONS = ("processed", "listener", "listeners", "output", "seed_name", "level", "music_level")
+OPTIONS = tuple(dict.fromkeys(name for way in WAYS.values() for names in way for name in names))
 
 
 def _score(options: argparse.Namespace) -> int | None:
@@ -110,10 +120,9 @@ def _score_scene(options: argparse.Namespace) -> dict[str, Any]:
 
 def _score_files(options: argparse.Namespace) -> dict[str, Any]:
     from hearlab.compute.process import OneThread
-    from hearlab.listeners import find_listener, load_listeners
     from hearlab.metrics.files import score_files
 
-    listener = find_listener(load_listeners(options.listeners), options.listener, options.listeners)
+    listener = _listener(options)
     with OneThread() as threads:  # as units have it: more change the last bits
         METRICS[options.metric].load()
         threads.limit()
@@ -126,6 +135,22 @@ def _score_files(options: argparse.Namespace) -> dict[str, Any]:
             seed_name=options.seed_name,
             tell=lambda text: print(f"{options.metric}: {text}", file=sys.stderr),
         )
+
+
+def _listener(options: argparse.Namespace) -> Listener:
+    from hearlab.errors import ParameterError
+    from hearlab.listeners import find_listener, load_listeners, typed_listener
+
+    named = options.listener is not None or options.listeners is not None
+    if named == (options.audiogram is not None) or (options.audiogram_right is not None and named):
+        wanted = "--listener with --listeners, or --audiogram"
+        raise ParameterError("hearlab score", "one listener is needed", wanted=wanted)
+    if not named:
+        return typed_listener(options.audiogram, options.audiogram_right)
+    if options.listener is None or options.listeners is None:
+        missing = "--listener" if options.listener is None else "--listeners"
+        raise ParameterError("hearlab score", f"{missing} is missing", wanted="--listener with --listeners")
+    return find_listener(load_listeners(options.listeners), options.listener, options.listeners)
 
 
 def _levels(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import sys
 from typing import Any
 
 from hearlab.commands import Commands
@@ -25,6 +27,8 @@ def _stage(options: argparse.Namespace) -> None:
     if options.name in ENHANCING and own_system() and own_system_is_native():
         release()
 
+    if sys.__stderr__ is not None:
+        faulthandler.enable(file=sys.__stderr__)  # a crash in somebody's compiled code says where it was
     from hearlab.compute.process import private_ray_token, sigterm_interrupts
     from hearlab.stages import run_stage
 

@@ -64,6 +64,28 @@ def add(commands: Commands) -> None:
     compare.add_argument("--json", action="store_true", help="print it as JSON")
     compare.set_defaults(run=_compare)
 
+    own = actions.add_parser(
+        "import",
+        help="make a data set of your own recordings",
+        description="Checks the files, describes the data set in datasets/NAME and names it in params.yaml; the "
+        "recordings are linked, not copied. Then -S dataset=NAME works everywhere (docs/own-data.md).",
+    )
+    own.add_argument("name", metavar="NAME", help="of the data set: letters, digits, - and _")
+    own.add_argument(
+        "--mixtures", type=Path, metavar="DIR", help="noisy speech: NAME.wav or NAME_CH1.wav, ...; or FLAC"
+    )
+    own.add_argument("--references", type=Path, metavar="DIR", help="clean speech, with the same names")
+    own.add_argument(
+        "--targets", type=Path, metavar="DIR", help="clean speech at the front microphones, whose level references get"
+    )
+    own.add_argument("--songs", type=Path, metavar="DIR", help="folders of vocals, drums, bass, other (and mixture)")
+    own.add_argument(
+        "--listeners", type=Path, metavar="FILE", required=True, help="listeners.json, a table, or a folder of such"
+    )
+    own.add_argument("--microphones", metavar="LIST", help="pairs in a file of several, such as CH1,CH3")
+    own.add_argument("--replace", action="store_true", help="describe a data set of that name anew")
+    own.set_defaults(run=_import)
+
     status = actions.add_parser("status", help="what is here of each package")
     status.set_defaults(run=_status)
     for action in (fetch, unpack, check, status):
@@ -194,6 +216,35 @@ def _compare(options: argparse.Namespace) -> None:
         workers=worker_count(),
     )
     print(json.dumps(asdict(found), indent=1) if options.json else comparison_text(found))
+
+
+def _import(options: argparse.Namespace) -> None:
+    from hearlab.datasets.layout import CHANNELS
+    from hearlab.datasets.own.importing import import_data, imported_text
+    from hearlab.errors import ParameterError
+
+    pairs = options.microphones.split(",") if options.microphones else None
+    if pairs is not None and (len(set(pairs)) < len(pairs) or not set(pairs) <= set(CHANNELS)):
+        wanted = f"some of {','.join(CHANNELS)}"
+        raise ParameterError(
+            "--microphones", "is no list of microphone pairs", found=options.microphones, wanted=wanted
+        )
+    done = import_data(
+        Path.cwd(),
+        options.name,
+        listeners=options.listeners,
+        mixtures=options.mixtures,
+        references=options.references,
+        targets=options.targets,
+        songs=options.songs,
+        microphones=pairs,
+        replace=options.replace,
+    )
+    print(f"{done.folder.relative_to(Path.cwd())}: {imported_text(done)}")
+    print(
+        "prepare makes the recordings read-only: DVC's cache links to them. To change one, replace it and import again."
+    )
+    print(f"next: git add {done.folder.relative_to(Path.cwd())} params.yaml, and dvc exp run -S dataset={done.name}")
 
 
 def _status(options: argparse.Namespace) -> None:

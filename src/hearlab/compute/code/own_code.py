@@ -111,6 +111,7 @@ class OwnCode:
     def __init__(self, names: Iterable[str], reached: Reached) -> None:
         self.files: dict[str, Stamp] = {}
         self.folders: dict[str, Stamp] = {}
+        self.looked: dict[str, Stamp] = {}  # where a module that a text names was looked for, and is not
         self._lines: list[str] = []
         self._reached = reached
         self._seen: set[str] = set()
@@ -213,6 +214,7 @@ class OwnCode:
                 os.path.isfile(path) for base in inner for path in (os.path.join(base, "__init__.py"), f"{base}.py")
             ):
                 return True
+            self.looked |= {base: stamp(base) for base in inner}
         return False
 
     def _add_data(self, folder: str, texts: Iterable[str]) -> None:

@@ -78,12 +78,29 @@ def run_on_ray(
                 if not ready:
                     idle()
                 for reference in ready:
-                    yield from _received(reference, running.pop(reference), staging, served)
+                    group = running.pop(reference)
+                    if len(group) > 1 and _worker_died(reference):
+                        # Only one of them ends its worker: each by itself shows which.
+                        waiting += [[unit] for unit in reversed(group)]
+                        continue
+                    yield from _received(reference, group, staging, served)
         finally:
             for reference in running:
                 with contextlib.suppress(Exception):
                     ray.cancel(reference, force=True)
             clear_scratch(served, mark)
+
+
+# Besides a crash: a worker whose code calls os._exit is one that ended by itself.
+_DEATHS = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)
+
+
+def _worker_died(reference: Any) -> bool:
+    try:
+        ray.get(reference)
+    except Exception as error:
+        return isinstance(error, _DEATHS)
+    return False
 
 
 def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]) -> list[tuple[Unit, Outcome]]:
@@ -92,8 +109,11 @@ def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]
     except Exception as error:
         _check_unpacked(error)
         cause = hide(describe(error))[:300]
-        if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
-            cause = f"its worker process died {RETRIES + 1} times (out of memory?); set HEARLAB_WORKERS lower"
+        if isinstance(error, _DEATHS):
+            cause = (
+                f"its worker process died {RETRIES + 1} times (out of memory, or a crash such as a segmentation fault)"
+            )
+            cause += "; set HEARLAB_WORKERS lower, or to 1 to see where"
         return [(unit, Outcome(failure=Failure(unit.id, cause, str(error)))) for unit in group]
     return [(unit, _outcome(unit, reply, staging, served)) for unit, reply in zip(group, replies, strict=True)]
 

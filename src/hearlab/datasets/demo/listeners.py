@@ -74,7 +74,7 @@ def _entry(identity: str, left: NDArray[np.integer], right: NDArray[np.integer])
 
 
 def scene_listeners(scenes: list[str]) -> dict[str, list[str]]:
-    """Content of scenes_listeners.dev.json: each scene's listeners, in turn so that all hear equally many."""
+    """Content of scenes_listeners.{split}.json: each scene's listeners, in turn so that all hear equally many."""
     identities = listener_ids()
     return {
         scene: [identities[(LISTENERS_PER_SCENE * index + k) % len(identities)] for k in range(LISTENERS_PER_SCENE)]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hearlab.errors import InputError
 from hearlab.report.compare.origins import difference
 from hearlab.report.compare.sources import Average, ScoreSource
-from hearlab.scores.groups import GROUPINGS
-from hearlab.scores.metadata import Metadata, find_metadata
-from hearlab.scores.statistics import (
+from hearlab.scoring.groups import GROUPINGS
+from hearlab.scoring.metadata import Metadata, find_metadata
+from hearlab.scoring.statistics import (
     CLUSTERS_NEEDED,
     ClusteredMean,
     PairedDifference,
@@ -23,12 +23,13 @@ from hearlab.scores.statistics import (
     noise_floor,
     paired_difference,
 )
-from hearlab.scores.table import EVERY_LISTENER, Pair, ScoreTable
-from hearlab.scores.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
+from hearlab.scoring.table import EVERY_LISTENER, Pair, ScoreTable
+from hearlab.scoring.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
 
 BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10
 SIGNIFICANT = 0.05
+CHALLENGE_DATA, CHALLENGES = "clarity", "the challenges' data, CEC2 and CAD1"
 Verdict = Literal["better", "worse", "same", "inconclusive"]
 Names = NDArray[np.str_]
 
@@ -132,6 +133,7 @@ def compare(
     Raises:
         InputError: there is no metric or no pair that both have, or scores cannot be read.
     """
+    _check_data_sets(first, second)
     wanted, notes = _shared_metrics(first, second) if metric is None else ([METRICS[metric]], [])
     for source in (first, second):
         if metric is not None and METRICS[metric] not in source.metrics(METRICS[metric].track):
@@ -140,6 +142,18 @@ def compare(
     noise = RerunNoise(noise_sd, "given") if noise_sd is not None else None
     found = [_compare(one, first, second, root, breakdowns, noise or one.noise, metadata) for one in wanted]
     return [replace(found[0], notes=(*first.notes, *second.notes, *notes, *found[0].notes)), *found[1:]]
+
+
+def _check_data_sets(first: ScoreSource, second: ScoreSource) -> None:
+    """Names of a data set stand for other scenes in another one, and an average over them says nothing of these."""
+    if any(source.files is None and source.published_on is None for source in (first, second)):
+        return
+    one, two = (
+        f"{source.dataset} ({CHALLENGES})" if source.dataset == CHALLENGE_DATA else source.dataset
+        for source in (first, second)
+    )
+    if None not in (one, two) and one != two:
+        raise InputError("compare", f"A and B share no pairs: A was scored on the data set {one}, B on {two}")
 
 
 def _shared_metrics(first: ScoreSource, second: ScoreSource) -> tuple[list[Metric], list[str]]:

@@ -9,8 +9,8 @@ from hearlab.datasets.scene_lists import scenes_by_name
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
-from hearlab.scores.metadata import metadata_files
-from hearlab.scores.tracks import Track
+from hearlab.scoring.metadata import metadata_files
+from hearlab.scoring.tracks import Track
 from hearlab.text import few
 from hearlab.versions.lock import deps
 from hearlab.versions.revisions import Files

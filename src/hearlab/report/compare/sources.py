@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
-from hearlab.files import read_bytes
+from hearlab.files import parse_json, parse_yaml, read_bytes
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.scores.table import EVERY_LISTENER, ScoreTable, parse_scores
-from hearlab.scores.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
+from hearlab.scoring.table import EVERY_LISTENER, ScoreTable, parse_scores
+from hearlab.scoring.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
 
 PUBLISHED = "published"
@@ -47,6 +48,7 @@ class ScoreSource:
         tables: track -> how to read its score table.
         averages: metric -> published mean, where nothing else is known.
         music_level: the rule for the level of stems that a publication names.
+        published_on: the data set that a publication names.
         files: parameters and scenes that the scores were made with, where they can be known.
         notes: what must be said of it.
     """
@@ -57,6 +59,7 @@ class ScoreSource:
     averages: dict[str, Average] = field(default_factory=dict)
     music_level: str | None = None
     files: Files | None = None
+    published_on: str | None = None
     notes: tuple[str, ...] = ()
 
     def table(self, metric: Metric) -> ScoreTable | None:
@@ -74,6 +77,14 @@ class ScoreSource:
         if stage is None:
             return self.music_level
         return music_rule(track, flat((stage.get("params") or {}).get(PARAMS_FILE)).get(MUSIC_LEVEL))
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set that was scored; None where it is not known."""
+        if self.files is None:
+            return self.published_on
+        name = flat(parse_yaml(self.files.read(PARAMS_FILE))).get("dataset")
+        return None if name is None else str(name)
 
     @property
     def tracks(self) -> list[Track]:
@@ -133,7 +144,24 @@ def _from_files(name: str, label: str, files: Files, condition: str, advice: str
     if not tables:
         wanted = " or ".join(_paths(prefix, condition).values())
         raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
-    return ScoreSource(name, label, tables, files=files)
+    return ScoreSource(name, label, tables, files=files, notes=_subsets(name, files, tables))
+
+
+def _subsets(name: str, files: Files, tracks: Iterable[str]) -> tuple[str, ...]:
+    """What must be said of scores that are not of all pairs of their split."""
+    values = flat(parse_yaml(files.read(PARAMS_FILE)))
+    texts = {track: subset_text(values, TRACKS[track].cluster) for track in tracks}
+    return tuple(f"{name}: the {track} scores are of a subset: {text}" for track, text in texts.items() if text)
+
+
+def _has_pairs(files: Files, path: str, track: Track) -> bool:
+    """Whether a track has scores: a data set without songs, or without scenes, leaves empty tables."""
+    averages = files.read(path) if files.holds(path) else None
+    if averages is None:
+        return True
+    content = parse_json(averages, path)
+    section = content.get(track.headline.name) if isinstance(content, dict) else None
+    return not isinstance(section, dict) or section.get("pairs") != 0
 
 
 def _paths(prefix: str, condition: str) -> dict[str, str]:
@@ -154,7 +182,11 @@ def _readers(files: Files, prefix: str, condition: str, where: str) -> dict[str,
 
         return read
 
-    return {track: reader(path) for track, path in _paths(prefix, condition).items() if files.holds(path)}
+    return {
+        track: reader(path)
+        for track, path in _paths(prefix, condition).items()
+        if files.holds(path) and _has_pairs(files, prefix + TRACKS[track].averages, TRACKS[track])
+    }
 
 
 def _published(name: str, root: Path, condition: str) -> ScoreSource:
@@ -194,4 +226,7 @@ def _published(name: str, root: Path, condition: str) -> ScoreSource:
             averages |= {metric: Average(chosen, score, entry.source) for metric, score in means.items()}
     if not tables and not averages:
         raise InputError(name, "; ".join(notes) or "nothing is published", wanted=f"one of {', '.join(known)}")
-    return ScoreSource(name, f"{name} ({LEADERBOARD})", tables, averages, rule, notes=tuple(notes))
+    datasets = {entry.dataset for entry in entries}
+    dataset = datasets.pop() if len(datasets) == 1 else None
+    label = f"{name} ({LEADERBOARD})"
+    return ScoreSource(name, label, tables, averages, rule, published_on=dataset, notes=tuple(notes))

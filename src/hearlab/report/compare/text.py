@@ -9,7 +9,7 @@ from typing import Any
 
 from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme
 from hearlab.report.compare.sources import Average
-from hearlab.scores.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
+from hearlab.scoring.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
 from hearlab.text import printable, shortened, table, width
 
 COLUMNS = 100
@@ -27,30 +27,31 @@ def _comparison(found: Comparison) -> str:
     cluster = found.metric.track.cluster
     blocks = [_heading(found.metric.title, found.labels, (found.overall.first, found.overall.second), cluster)]
     if found.notes:
-        blocks.append("\n".join(_listed(found.notes)))
+        blocks.append("\n".join(listed(found.notes)))
     blocks.append(table([_header("", f"{cluster}s"), _cells("all", found.overall)]))
     blocks.append("\n".join([*_verdict(found), *_limits(found)]))
     for breakdown in found.breakdowns:
         lines = [_cells(row.name, row.result, "*" if row.conclusive else "") for row in breakdown.rows]
         blocks.append(table([_header(breakdown.title, breakdown.cluster), *lines], most=NAME))
     if found.breakdowns:
-        blocks.append("\n".join(_wrapped(_caveat(found.breakdowns))))
+        blocks.append("\n".join(wrapped(_caveat(found.breakdowns))))
     blocks += [_extremes(*of) for of in (("gain", found.winners), ("lose", found.losers)) if of[1]]
     if found.left_out:
-        blocks.append("\n".join(_listed(found.left_out)))
+        blocks.append("\n".join(listed(found.left_out)))
     return "\n\n".join(blocks)
 
 
-def _listed(notes: Sequence[str]) -> list[str]:
-    return [line for note in notes for line in _wrapped(f"- {printable(note)}", "  ")]
+def listed(notes: Sequence[str]) -> list[str]:
+    """Notes as a list, in lines of at most `COLUMNS`."""
+    return [line for note in notes for line in wrapped(f"- {printable(note)}", "  ")]
 
 
 def _heading(title: str, labels: tuple[str, str], means: Sequence[ClusteredMean | Average], cluster: str) -> str:
     lines = [f"{title}: B - A, positive where B is better", ""]
     for side, label, mean in zip(SIDES, labels, means, strict=True):
-        lines += _wrapped(f"{side}  {printable(label)}", "   ")
+        lines += wrapped(f"{side}  {printable(label)}", "   ")
         if isinstance(mean, Average):
-            lines += _wrapped(
+            lines += wrapped(
                 f"   {mean.score:.4f}, {mean.system}: the average alone is published ({mean.source})", "   "
             )
         else:
@@ -62,25 +63,25 @@ def _averages(found: Averages) -> str:
     advice = "Nothing can be concluded: without published scores pair by pair there is no paired difference, and it is "
     advice += "not known that both were measured on the same pairs. --published FILE takes such scores."
     title = _heading(found.metric.title, found.labels, found.sides, found.metric.track.cluster)
-    return "\n".join([title, "", *_wrapped(advice), *_listed(found.notes)])
+    return "\n".join([title, "", *wrapped(advice), *listed(found.notes)])
 
 
 def _verdict(found: Comparison) -> list[str]:
     mean = found.overall.difference
     if found.verdict == "same":
-        return _wrapped(f"No difference: {found.reasons[0]}.")
+        return wrapped(f"No difference: {found.reasons[0]}.")
     if found.verdict == "inconclusive":
-        return _wrapped(f"Nothing can be concluded: {'; '.join(found.reasons)}.")
+        return wrapped(f"Nothing can be concluded: {'; '.join(found.reasons)}.")
     p = _p(found.overall)
     equals = "" if p.startswith("<") else "= "
-    return _wrapped(f"B is {found.verdict} than A by {mean.mean:+.4f}{_interval_text(mean)}, p {equals}{p}.")
+    return wrapped(f"B is {found.verdict} than A by {mean.mean:+.4f}{_interval_text(mean)}, p {equals}{p}.")
 
 
 def _limits(found: Comparison) -> list[str]:
     cluster, overall = found.metric.track.cluster, found.overall
     lines = []
     if overall.detectable is not None and overall.difference.standard_error:
-        lines += _wrapped(
+        lines += wrapped(
             f"Smallest true difference that these {overall.difference.clusters} {cluster}s would show with "
             f"{100 * POWER:.0f} % power: {overall.detectable:.4f}"
         )
@@ -88,7 +89,7 @@ def _limits(found: Comparison) -> list[str]:
     text = f"Noise floor of the metric: {_small(found.floor)} (rescoring with other seeds stays below it in 95 % of "
     text += f"cases; SD of a pair {noise.sd:.1e}, {noise.source}"
     text += f"; published: {noise.published})" if noise.published else ")"
-    return lines + _wrapped(text)
+    return lines + wrapped(text)
 
 
 def _caveat(tables: Sequence[Breakdown]) -> str:
@@ -117,16 +118,23 @@ def _header(title: str, clusters: str) -> list[str]:
 
 def _cells(name: str, result: PairedDifference, mark: str = "") -> list[str]:
     mean = result.difference
-    interval = "none" if mean.low is None or mean.high is None else f"{mean.low:+.4f} to {mean.high:+.4f}"
     means = [f"{value:.4f}" for value in (result.first.mean, result.second.mean)]
-    return [name, str(mean.units), str(mean.clusters), *means, f"{mean.mean:+.4f}", interval, _p(result), mark]
+    ends = interval(mean, "+.4f") or "none"
+    return [name, str(mean.units), str(mean.clusters), *means, f"{mean.mean:+.4f}", ends, _p(result), mark]
 
 
 def _p(result: PairedDifference) -> str:
-    p = result.test.p
-    if result.difference.clusters < 2:
-        return "none"
+    return "none" if result.difference.clusters < 2 else p_text(result.test.p)
+
+
+def p_text(p: float) -> str:
+    """A p value with four decimals."""
     return f"{p:.4f}" if p >= 0.00005 else "<0.0001"
+
+
+def interval(mean: ClusteredMean, form: str) -> str:
+    """Both ends of an interval; empty where there is none."""
+    return "" if mean.low is None or mean.high is None else f"{mean.low:{form}} to {mean.high:{form}}"
 
 
 def _small(value: float) -> str:
@@ -134,9 +142,8 @@ def _small(value: float) -> str:
 
 
 def _interval_text(mean: ClusteredMean) -> str:
-    if mean.low is None or mean.high is None:
-        return ""
-    return f" (95 % interval {mean.low:.4f} to {mean.high:.4f})"
+    ends = interval(mean, ".4f")
+    return f" (95 % interval {ends})" if ends else ""
 
 
 def _count(mean: ClusteredMean, cluster: str) -> str:
@@ -144,7 +151,8 @@ def _count(mean: ClusteredMean, cluster: str) -> str:
     return f"{mean.units} shared pair{'' if mean.units == 1 else 's'} of {mean.clusters} {cluster}{plural}"
 
 
-def _wrapped(text: str, indent: str = "") -> list[str]:
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A text in lines of at most `COLUMNS`, all but the first one indented."""
     return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
 
 

@@ -45,8 +45,8 @@ def data_findings(root: Path, params: Params | None) -> Iterator[Finding]:
     """The state of the chosen data set, and free space against what is still to be fetched, unpacked and made."""
     needs: list[Need] = []
     if params is not None:
-        if params.dataset == "demo":
-            yield from _demo(root)
+        if params.source != "packages":
+            yield from _made_here(root, params.dataset)
         else:
             needs += yield from _packages(root, params.dataset)
         needs += _stage_needs(root, params)
@@ -67,13 +67,15 @@ def _packages(root: Path, dataset: str) -> Generator[Finding, None, list[Need]]:
     return list(_package_needs(states, folders))
 
 
-def _demo(root: Path) -> Iterator[Finding]:
-    files = Workspace(root / DATA / "demo")
+def _made_here(root: Path, dataset: str) -> Iterator[Finding]:
+    """Of the demo and of own data sets, whose recordings prepare links to."""
+    files = Workspace(root / DATA / dataset)
+    advice = "make demo makes it" if dataset == "demo" else "dvc repro links to the recordings"
     for subject, folder in (("speech data", files.clarity.metadata), ("music data", files.cadenza.metadata)):
         if folder.is_dir():
             yield Finding(subject, "ok", f"{folder.relative_to(root)} is there")
         else:
-            yield Finding(subject, "warning", f"no {folder.relative_to(root)}", "make demo makes it")
+            yield Finding(subject, "warning", f"no {folder.relative_to(root)}", advice)
 
 
 def _package_states(folders: PackageFolders) -> list[State]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.code_identity import code_of, is_own
 from hearlab.compute.memo import Memo
 from hearlab.compute.unchanged import CodeWatch
 from hearlab.errors import InputError
@@ -17,11 +15,12 @@ from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.report.leaderboard.entries import NAME, LeaderboardEntry, entry_name, load_entry
 from hearlab.report.leaderboard.origin import TrackResult, origin_of, result_of
 from hearlab.report.leaderboard.rescore import scoring_units
-from hearlab.scores.statistics import ClusteredMean
-from hearlab.scores.table import Pair, ScoreTable, track_tables
-from hearlab.scores.tracks import TRACKS, Track
+from hearlab.report.leaderboard.system_code import system_origin
+from hearlab.scoring.statistics import ClusteredMean
+from hearlab.scoring.table import Pair, ScoreTable, track_tables
+from hearlab.scoring.tracks import TRACKS, Track
 from hearlab.secrets import hide
-from hearlab.stages import STAGES, has_units, index_file, stage_units
+from hearlab.stages import ALWAYS, STAGES, has_units, index_file, stage_units
 from hearlab.systems.base import is_baseline
 from hearlab.text import few
 from hearlab.versions.dvc_command import run_dvc
@@ -50,9 +49,8 @@ def new_entry(
     """
     head = committed(root)
     result = result_of(head, TRACKS[track], "HEAD")
-    origin = origin_of(head, result)
     params = load_params(root / PARAMS_FILE)
-    check_system_is_committed(root, params.enhance.system)
+    origin = origin_of(head, result).model_copy(update={"system": system_origin(root, params.enhance)})
     _check_up_to_date(root, result.track.scoring_stage)
     check_keys(root, params, head.lock, result.track.scoring_stage)
     tables = _scores(root, result, origin.scores)
@@ -141,6 +139,10 @@ def _check_up_to_date(root: Path, stage: str) -> None:
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         raise InputError("dvc status", "failed", found=hide(last)[:200]) from None
+    if changed.get(ALWAYS) == [
+        "always changed"
+    ]:  # DVC looks at it each time; what it would find, `system_origin` knows
+        del changed[ALWAYS]
     if changed:
         stages = [f"{name}: {_changes(parts)}" for name, parts in changed.items()]
         found = few(stages, SHOWN, more="more stages", between="; ")
@@ -162,26 +164,6 @@ def _changes(parts: list[Any]) -> str:
 def _system_name(params: Params, track: Track) -> str:
     name = "baseline" if is_baseline(params.enhance.system) else params.enhance.system.rpartition(":")[2]
     return name if track.cluster == "scene" else f"{name}, {params.separate.model}"
-
-
-def check_system_is_committed(root: Path, dotted: str) -> None:
-    """All files of an own system that lie in this repository must be in git or DVC, or nobody else has them."""
-    if not is_own(dotted):
-        return
-    inside = os.path.join(root.resolve(), "")
-    files = [path for path in map(os.path.realpath, code_of(None, (dotted,)).own) if path.startswith(inside)]
-    known = git_text(root, "ls-files", "-z", "--full-name", "--", ".").split("\0")
-    top = git_text(root, "rev-parse", "--show-toplevel").strip() or inside
-    committed = {os.path.realpath(os.path.join(top, name)) for name in known}
-
-    def is_held(path: str) -> bool:
-        """By git, or by DVC, whose .dvc file of it or of a folder above it is in git."""
-        above = (str(one) for one in Path(path).parents if str(one).startswith(inside))
-        return path in committed or any(f"{one}.dvc" in committed for one in (path, *above))
-
-    if lost := [os.path.relpath(path, inside) for path in files if not is_held(path)]:
-        problem = "belongs to the system and is in neither git nor DVC"
-        raise InputError(lost[0], problem, found=few(lost, SHOWN), advice="git add or dvc add it, and commit")
 
 
 def check_keys(root: Path, params: Params, lock: Lock, stage: str) -> None:

@@ -17,9 +17,9 @@ from hearlab.files import md5_of_bytes, read_bytes
 from hearlab.params import PUBLISHED_WEIGHTS, flat
 from hearlab.report.leaderboard.entries import FOLDER, LeaderboardEntry, load_entries
 from hearlab.report.leaderboard.verify import Check, State
-from hearlab.scores.statistics import noise_floor
-from hearlab.scores.table import ScoreTable, has_scores, track_tables
-from hearlab.scores.tracks import CHALLENGE, ENHANCED, MUSIC_LEVEL, TRACKS, UNPROCESSED, Track
+from hearlab.scoring.statistics import noise_floor
+from hearlab.scoring.table import ScoreTable, has_scores, track_tables
+from hearlab.scoring.tracks import CHALLENGE, ENHANCED, MUSIC_LEVEL, TRACKS, UNPROCESSED, Track
 from hearlab.separators import SEPARATORS
 from hearlab.systems.base import BASELINE
 from hearlab.versions.lock import LOCK_FILE, all_outs, stages_behind

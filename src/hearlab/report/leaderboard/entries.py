@@ -29,7 +29,7 @@ from ruamel.yaml.comments import CommentedSeq
 from hearlab.errors import InputError
 from hearlab.files import MOST_SHORT_YAML, atomic_path, read_yaml
 from hearlab.names import line_fault, name_fault, safe_name
-from hearlab.scores.tracks import MUSIC_LEVELS, TRACKS, Metric, music_rule
+from hearlab.scoring.tracks import MUSIC_LEVELS, TRACKS, Metric, music_rule
 
 FOLDER = "leaderboard"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -54,11 +54,30 @@ Text = Annotated[str, AfterValidator(partial(_sound, line_fault))]
 Name = Annotated[str, AfterValidator(partial(_sound, name_fault))]
 Score = Annotated[float, Field(ge=0, le=1)]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SystemOrigin(_Part):
+    """The enhancement system behind a score, as `hearlab stage system` writes it, and where its code is kept.
+
+    Attributes:
+        system: 'package.module:Class'.
+        code: hash of all code that it reaches; None of HearLab's own, which is that of the commit.
+        distribution: name and version of the installed package.
+        files: parameter -> hash of the file that it names.
+        commits: repository -> commit that holds the code, of code outside of this repository.
+    """
+
+    system: Text
+    code: Sha256 | None = None
+    distribution: Text | None = None
+    files: dict[Text, Sha256] = {}
+    commits: dict[Name, Commit] = {}
 
 
 class Origin(_Part):
@@ -70,6 +89,7 @@ class Origin(_Part):
         data: path -> md5, as DVC knows it, of what was scored: signals, scenes or songs, listeners.
         weights: path -> md5 of the weights that were used.
         scores: md5 of the table of scores.
+        system: what made it; entries of older HearLabs do not say it.
     """
 
     commit: Commit
@@ -78,6 +98,7 @@ class Origin(_Part):
     data: dict[str, Md5]
     weights: dict[str, Md5]
     scores: Md5
+    system: SystemOrigin | None = None
 
 
 class Publication(_Part):
@@ -225,7 +246,7 @@ def ranked(entries: Iterable[LeaderboardEntry], track: str) -> list[LeaderboardE
 
 def write_entry(path: Path, entry: LeaderboardEntry) -> None:
     """Write an entry; the text is read again before the file gets its name."""
-    content = {name: value for name, value in entry.model_dump().items() if value not in (None, {})}
+    content = _without_nothing(entry.model_dump())
     if entry.interval is not None:
         content["interval"] = CommentedSeq(entry.interval)
         content["interval"].fa.set_flow_style()
@@ -236,6 +257,16 @@ def write_entry(path: Path, entry: LeaderboardEntry) -> None:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             yaml.dump(content, file)
         load_entry(temporary)
+
+
+def _without_nothing(values: dict[str, Any]) -> dict[str, Any]:
+    """What an entry says, without keys that say nothing; the origin's own keys are all said, but for the system."""
+    content = {name: value for name, value in values.items() if value not in (None, {})}
+    origin = content["origin"]
+    if "system" in origin:
+        system = {name: value for name, value in (origin.pop("system") or {}).items() if value not in (None, {})}
+        origin |= {"system": system} if system else {}
+    return content
 
 
 def entry_name(*parts: str) -> str:

@@ -11,12 +11,14 @@ from hearlab.datasets.layout import DATA, METRICS_FOLDER, Workspace
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
+from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import Origin
-from hearlab.scores.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
+from hearlab.scoring.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
 from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
 
 SMALL_TEST = ", every 15th pair"
+OWN_DATA = "own data"  # the split of recordings that only this group has
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ def result_of(files: Files, track: Track, where: str) -> TrackResult:
     """The result of a track.
 
     Raises:
-        InputError: there is no params.yaml, or it names no data set.
+        InputError: there is no params.yaml, it names no data set, or the result is of a subset.
     """
     values = flat(parse_yaml(files.read(PARAMS_FILE)))
     dataset = values.get("dataset")
     if not isinstance(dataset, str):
         raise InputError(f"{where}: {PARAMS_FILE}", "names no data set", field="dataset")
+    subset = subset_text(values, track.cluster)
+    if subset is not None:
+        advice = "an entry is of a whole split: set evaluate.listeners, evaluate.scenes and evaluate.songs to null"
+        raise InputError(f"{where}: {PARAMS_FILE}", "the result is of a subset", found=subset, advice=advice)
     return TrackResult(track, dataset, _split(values, track), values)
 
 
@@ -93,6 +99,8 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
 
 
 def _split(values: dict[str, Any], track: Track) -> str:
+    if f"datasets.{values.get('dataset')}.source" in values:
+        return OWN_DATA
     if track.cluster == "scene":
         return str(values.get("evaluate.split"))
     songs, listeners = (str(values.get(f"evaluate.{name}")) for name in ("song_split", "song_listeners"))

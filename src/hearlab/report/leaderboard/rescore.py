@@ -15,9 +15,9 @@ from hearlab.errors import InputError
 from hearlab.files import parse_json
 from hearlab.params import PARAMS_FILE, Params, load_params
 from hearlab.progress import UnitProgress
-from hearlab.scores.metadata import metadata_files
-from hearlab.scores.table import Pair, parse_scores
-from hearlab.scores.tracks import Track
+from hearlab.scoring.metadata import metadata_files
+from hearlab.scoring.table import Pair, parse_scores
+from hearlab.scoring.tracks import Track
 from hearlab.versions.checkout import Checkout
 from hearlab.versions.lock import overlap
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hearlab.report.leaderboard.entries import LeaderboardEntry, ranked
-from hearlab.scores.tracks import TRACKS, Metric
+from hearlab.scoring.tracks import TRACKS, Metric
 from hearlab.text import table
 
 NUMBERS = ("", "score", "pairs")  # columns whose cells end together

@@ -26,13 +26,15 @@ from hearlab.report.leaderboard.rescore import (
     rescore,
     scoring_units,
 )
-from hearlab.scores.machines import BETWEEN_MACHINES, other_machine
-from hearlab.scores.machines import FILE as MACHINES
-from hearlab.scores.table import Pair, track_tables
-from hearlab.scores.tracks import MUSIC_LEVEL, TRACKS
+from hearlab.scoring.machines import BETWEEN_MACHINES, other_machine
+from hearlab.scoring.machines import FILE as MACHINES
+from hearlab.scoring.table import Pair, track_tables
+from hearlab.scoring.tracks import MUSIC_LEVEL, TRACKS
+from hearlab.stages import ALWAYS
+from hearlab.stages.system import OUTPUT, SystemState
 from hearlab.text import printable
 from hearlab.versions.checkout import ADVICE, Checkout
-from hearlab.versions.lock import all_outs, stages_behind
+from hearlab.versions.lock import all_outs, outs, stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
 
 State = Literal["ok", "note", "differs"]
@@ -185,6 +187,10 @@ class _Verifier:
         for kind, own, its in (("data", self.origin.data, real.data), ("weights", self.origin.weights, real.weights)):
             for path in sorted(own.keys() | its.keys()):
                 self._same(f"{kind} {path}", own.get(path), its.get(path))
+        if self.origin.system is not None:
+            state = SystemState(**self.origin.system.model_dump(exclude={"commits"}))
+            real_system = outs(self.revision.lock.get(ALWAYS, {})).get(OUTPUT.as_posix())
+            self._same("system", md5_of_bytes(state.text().encode()), real_system)
         if len(self.verification.checks) == before:
             count = 3 + len(real.data) + len(real.weights)
             self.check("ok", f"commit {self.short}: dvc.lock, parameters, data, weights, scores ({count} hashes)")

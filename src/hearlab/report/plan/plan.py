@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.engine import RAY_START_SECONDS
 from hearlab.compute.process import worker_count
+from hearlab.compute.timings import RAY_START_SECONDS
 from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
 from hearlab.datasets.packages.space import Need
+from hearlab.datasets.required_packages import lacking
 from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.common import workspace
-from hearlab.stages.required_packages import lacking
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
 
@@ -85,7 +85,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     """
     cores = worker_count()
     with with_overrides(root, overrides) as params:
-        stages = planned_stages(root, targets, overridden=bool(overrides))
+        stages = planned_stages(root, targets, params, overridden=bool(overrides))
         load = Workload(params)
         rows = []
         for stage in stages:
@@ -94,7 +94,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     to_run = [row for row in rows if row.stage.runs != "no"]
     lines, warnings, link = _disk(root, params, to_run)
     missing = _missing(params, [row.stage for row in to_run])
-    home = None if params.dataset == "demo" else packages_home(root, params.dataset)
+    home = None if params.source != "packages" else packages_home(root, params.dataset)
     packages = "; ".join(filter(None, (str(home), home.warning))) if home else None
     return Plan(params.dataset, tuple(rows), cores, tuple(missing), tuple(lines), tuple(warnings), link, packages)
 
@@ -150,7 +150,7 @@ def _disk(root: Path, params: Params, rows: Sequence[Row]) -> tuple[list[str], l
 
 def _unpacked(params: Params) -> int:
     """Bytes of the packages that are unpacked, by the table of packages."""
-    if params.dataset == "demo":
+    if params.source != "packages":
         return 0
     root = packages_home(Path(), params.dataset).folder
     return sum(

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from hearlab.errors import InputError
 from hearlab.params import PARAMS_FILE, Params, check_params
+from hearlab.stages import ALWAYS
+from hearlab.stages.system import is_written, state_of
 from hearlab.versions.dvc_command import repository
 from hearlab.versions.overrides import overridden
 
@@ -64,12 +66,13 @@ def with_overrides(root: Path, overrides: Sequence[str]) -> Iterator[Params]:
             LOADERS[".yaml"] = former
 
 
-def planned_stages(root: Path, targets: Sequence[str], *, overridden: bool) -> list[PlannedStage]:
+def planned_stages(root: Path, targets: Sequence[str], params: Params, *, overridden: bool) -> list[PlannedStage]:
     """Every stage that `dvc repro TARGETS` looks at, in its order.
 
     Args:
         root: the workspace.
         targets: stages or groups of stages of dvc.yaml; none of them means all.
+        params: of the planned run.
         overridden: whether this is called within `with_overrides` that changes something.
 
     Raises:
@@ -83,13 +86,14 @@ def planned_stages(root: Path, targets: Sequence[str], *, overridden: bool) -> l
         with repository(root) as repo, repo.lock:
             wanted = collect_stages(repo, list(targets) or ["dvc.yaml"])
             graph = get_active_graph(repo.index.graph)
-            return _walk(root, graph, plan_repro(graph, wanted), overridden)
+            return _walk(root, graph, plan_repro(graph, wanted), params, overridden)
     except DvcException as error:
         raise InputError("DVC", "cannot tell what would run", found=str(error)) from None
 
 
-def _walk(root: Path, graph: Any, steps: Sequence[Any], overridden: bool) -> list[PlannedStage]:
+def _walk(root: Path, graph: Any, steps: Sequence[Any], params: Params, overridden: bool) -> list[PlannedStage]:
     found: list[PlannedStage] = []
+    edited = set[Any]()  # what is known to change, and not only to be made anew
     changing: set[Any] = set()
     made: set[str] = set()
     for stage in steps:
@@ -101,6 +105,12 @@ def _walk(root: Path, graph: Any, steps: Sequence[Any], overridden: bool) -> lis
         )
         runs: Literal["yes", "no", "perhaps"]
         if stage.addressing == ALWAYS_THE_SAME and overridden:
+            runs = "yes"
+        elif stage.addressing == ALWAYS:
+            # DVC runs it every time; what follows runs if the system is not what it was.
+            runs = "no" if is_written(state_of(params.enhance.system, params.enhance.params)) else "yes"
+            edited |= {stage} if runs == "yes" else set()
+        elif any(before in edited for before in graph.successors(stage)):
             runs = "yes"
         elif any(before in changing for before in graph.successors(stage)):
             # Its inputs are still to come: asking DVC would only hash those of before.

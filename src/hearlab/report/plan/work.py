@@ -25,7 +25,7 @@ from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
 from hearlab.params import TRAINED, Params
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 from hearlab.stages import has_units, index_file, stage_units
 from hearlab.stages.common import SMALL_TEST, workspace

@@ -16,19 +16,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.report.experiments.listing import AVERAGES, experiments
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries, ranked
 from hearlab.report.leaderboard.text import further_metrics
 from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.charts import charts
-from hearlab.report.site.experiments import AVERAGES, experiments
 from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.versions import Group, version_groups
-from hearlab.scores.tracks import TRACKS
+from hearlab.scoring.tracks import TRACKS
 from hearlab.text import printable_lines
 
 MARK = ".hearlab-site"  # a folder that has it may be written over

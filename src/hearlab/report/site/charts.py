@@ -10,7 +10,7 @@ import numpy as np
 
 from hearlab.report.site.pages import Address
 from hearlab.report.site.results import MetricResults, TrackResults
-from hearlab.scores.table import ScoreTable
+from hearlab.scoring.table import ScoreTable
 from hearlab.text import printable, shortened
 
 BIN = 0.05

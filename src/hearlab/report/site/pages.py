@@ -16,8 +16,8 @@ from hearlab.report.site.results import MetricResults, TrackResults, difference
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
-from hearlab.scores.groups import UNKNOWN, grade, interferer_types
-from hearlab.scores.tracks import ENHANCED, UNPROCESSED
+from hearlab.scoring.groups import UNKNOWN, grade, interferer_types
+from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import few
 
 LABELLED = (250, 1000, 4000)  # Hz beside a spectrogram

@@ -22,7 +22,7 @@ from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.sounds import THREADS
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
-from hearlab.scores.tracks import ENHANCED, UNPROCESSED
+from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import printable, shortened
 
 LISTENERS = 4  # in one picture

@@ -19,9 +19,9 @@ from hearlab.listeners import Listener, load_listeners
 from hearlab.params import PARAMS_FILE, Params, flat, load_params
 from hearlab.report.compare.comparison import Averages, Comparison, compare
 from hearlab.report.compare.sources import ScoreSource, open_source
-from hearlab.scores.metadata import metadata_files
-from hearlab.scores.table import Pair, ScoreTable
-from hearlab.scores.tracks import ENHANCED, UNPROCESSED, Metric, Track
+from hearlab.scoring.metadata import metadata_files
+from hearlab.scoring.table import Pair, ScoreTable
+from hearlab.scoring.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
 
 @dataclass(frozen=True)

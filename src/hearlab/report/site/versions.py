@@ -12,7 +12,7 @@ from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.params import Params
 from hearlab.report.site.results import Results
-from hearlab.scores.tracks import Track
+from hearlab.scoring.tracks import Track
 
 
 @dataclass(frozen=True)

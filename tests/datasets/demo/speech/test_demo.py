@@ -75,7 +75,7 @@ def _content(root: Path) -> dict[str, bytes]:
 
 def test_the_layout_is_the_challenges(demo: ClarityData) -> None:
     expected = {demo.hrir(f"{head}-{microphone}") for head in DEMO_HEADS for microphone in MICROPHONES}
-    expected |= {demo.listeners, demo.hrir_metadata, demo.scenes_listeners("dev")}
+    expected |= {demo.listeners, demo.hrir_metadata, *(demo.scenes_listeners(split) for split in ROOMS)}
     for split, rooms in ROOMS.items():
         expected |= {demo.rpf(split).parent / "ac" / f"{room}.ac" for room in rooms}
         for room, source in itertools.product(rooms, SOURCES):

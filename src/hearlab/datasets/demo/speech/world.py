@@ -38,7 +38,7 @@ def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scene
         out_dir: becomes the data root that holds hrir/, train/, dev/ and metadata/.
         seed: of everything that is drawn at random.
         dev_scenes: scenes of the dev split for which there are targets (one each) and listeners.
-        train_scenes: the same for the train split, which has no listeners; with 0 it is left out.
+        train_scenes: the same for the train split; with 0 it is left out.
 
     Raises:
         InputError: a number is negative, there is no dev scene, or `out_dir` is not a folder.
@@ -51,10 +51,11 @@ def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scene
     for split, count in scenes.items():
         _write_rooms(data, split, min(MOST_ROOMS[split], count), seed)
     _write_recordings(data, scenes, seed)
-    first = FIRST_NUMBER["dev"]
     write_json(data.listeners, demo_listeners(seed))
-    names = [f"S{number:05d}" for number in range(first, first + dev_scenes)]
-    write_json(data.scenes_listeners("dev"), scene_listeners(names))
+    for split, count in scenes.items():
+        first = FIRST_NUMBER[split]
+        names = [f"S{number:05d}" for number in range(first, first + count)]
+        write_json(data.scenes_listeners(split), scene_listeners(names))
 
 
 def _write_heads(data: ClarityData, seed: int) -> None:

@@ -1,0 +1,1 @@
+"""An enhancement system for HearLab: a package to copy."""

@@ -1,0 +1,203 @@
+"""Comparisons of several systems with the first: for the terminal, and as tables for papers and other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hearlab.report.compare.comparison import Averages, Comparison
+from hearlab.report.compare.several import Line, Several
+from hearlab.report.compare.sources import Average
+from hearlab.report.compare.text import comparison_values, interval, listed, p_text, wrapped
+from hearlab.scoring.statistics import ClusteredMean
+from hearlab.text import printable, table
+
+NAME = 20  # columns of a system's name
+# Columns of the CSV file. Scores lie between 0 and 1; low and high are the ends of 95 % intervals, clustered.
+COLUMNS = (
+    *("metric", "system", "pairs", "clusters", "mean", "mean_low", "mean_high"),
+    *("difference", "low", "high", "p", "p_holm", "verdict"),
+)
+MARKS = {"better": "better", "worse": "worse", "same": "same", "inconclusive": ""}
+# What LaTeX reads as a command, and how it is written.
+LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "[": "{[}",  # after a row's end it would be an option, and the next one a variant, of that
+    "*": "{*}",
+}
+
+
+def correction_text(found: Sequence[Several]) -> str:
+    """How p was corrected, in a sentence."""
+    count = found[0].comparisons
+    return f"p (Holm) is corrected for the {count} comparison{'' if count == 1 else 's'} with A in all metrics shown"
+
+
+def several_text(found: Sequence[Several]) -> str:
+    """A table for each metric."""
+    blocks = ["\n\n".join(_blocks(one)) for one in found]
+    text = f"{correction_text(found)}: the chance that any of these verdicts is wrong by chance stays below 0.05. "
+    text += "No verdict: nothing can be concluded. Intervals and p are each line's own; "
+    text += "hearlab compare with two systems says more."
+    return "\n\n\n".join([*blocks, "\n".join(wrapped(text))])
+
+
+def _blocks(found: Several) -> Iterator[str]:
+    cluster = found.metric.track.cluster
+    lines = [f"{found.metric.title}: differences to A, positive where the other one is better", ""]
+    for letter, label in (("A", found.first), *((line.letter, line.label) for line in found.lines)):
+        lines += wrapped(f"{letter}  {printable(label)}", "   ")
+    yield "\n".join(lines)
+    notes = [f"{line.letter}: {note}" for line in found.lines for note in line.found.notes]
+    reasons = [
+        f"{line.letter}: {'; '.join(line.found.reasons)}"
+        for line in found.lines
+        if isinstance(line.found, Comparison) and line.found.verdict in ("inconclusive", "same")
+    ]
+    rows = [["", f"{cluster}s", "A", "mean", "- A", "95 % interval", "p", "p (Holm)", ""]]
+    yield table([*rows, *map(_cells, found.lines)], most=NAME)
+    if listing := listed([*notes, *reasons, *found.left_out]):
+        yield "\n".join(listing)
+
+
+def _cells(line: Line) -> list[str]:
+    name = f"{line.letter}  {line.label}"
+    first, own = (f"{_mean(side):.4f}" for side in line.means)
+    if isinstance(line.found, Averages) or line.p_adjusted is None:
+        return [name, "none", first, own, "", "", "", "", ""]
+    overall = line.found.overall
+    adjusted = "none" if overall.difference.clusters < 2 else p_text(line.p_adjusted)
+    p = "none" if overall.difference.clusters < 2 else p_text(overall.test.p)
+    return [
+        *(name, str(overall.difference.clusters), first, own, f"{overall.difference.mean:+.4f}"),
+        *(interval(overall.difference, "+.4f") or "none", p, adjusted, MARKS[line.verdict]),
+    ]
+
+
+def _mean(side: ClusteredMean | Average) -> float:
+    return side.score if isinstance(side, Average) else side.mean
+
+
+def rows(found: Sequence[Several]) -> list[dict[str, Any]]:
+    """A row for each system and metric, the first system too, by the names of COLUMNS; what is not known is None.
+
+    The first system's mean is over the pairs that it shares with the first line's.
+    """
+    made: list[dict[str, Any]] = []
+    for one in found:
+        made.append({**_row(one, one.first), **_mean_values(one.lines[0].means[0])})
+        for line in one.lines:
+            row = {**_row(one, line.label), **_mean_values(line.means[1]), "verdict": line.verdict}
+            if isinstance(line.found, Comparison):
+                overall = line.found.overall
+                mean = overall.difference
+                row |= {"difference": mean.mean, "low": mean.low, "high": mean.high}
+                row |= {"p": overall.test.p, "p_holm": line.p_adjusted} if mean.clusters > 1 else {}
+            made.append(row)
+    return made
+
+
+def _row(found: Several, label: str) -> dict[str, Any]:
+    return {**dict.fromkeys(COLUMNS), "metric": found.metric.name, "system": printable(label)}
+
+
+def _mean_values(side: ClusteredMean | Average) -> dict[str, Any]:
+    if isinstance(side, Average):
+        return {"mean": side.score}
+    return {
+        **{"pairs": side.units, "clusters": side.clusters},
+        **{"mean": side.mean, "mean_low": side.low, "mean_high": side.high},
+    }
+
+
+def several_csv(found: Sequence[Several]) -> str:
+    """The rows as a CSV file, numbers with eight decimals; empty where something is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows(found):
+        writer.writerow([f"{value:.8f}" if isinstance(value, float) else value for value in row.values()])
+    return text.getvalue()
+
+
+def several_markdown(found: Sequence[Several]) -> str:
+    """The rows as a table in Markdown for each metric."""
+    return "\n".join(
+        "\n".join([_line(_headings(one)), _line(["---", *["---:"] * 6]), *map(_line, _written(one, _markdown, "-"))])
+        + ("\n" if place + 1 < len(found) else f"\n\n{correction_text(found)}; 95 % intervals in brackets.\n")
+        for place, one in enumerate(found)
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def several_latex(found: Sequence[Several]) -> str:
+    """The rows as a tabular for LaTeX with the package booktabs, names escaped, a group of rows for each metric."""
+    lines = [f"% {correction_text(found)}; 95 % intervals in brackets.", r"% Needs \usepackage{booktabs}."]
+    lines += [r"\begin{tabular}{lrrrrrr}", r"\toprule"]
+    for place, one in enumerate(found):
+        lines += [r"\midrule"] if place else []
+        lines += [_latex_line(_headings(one, _latex)), r"\midrule", *map(_latex_line, _written(one, _latex, "$-$"))]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _headings(found: Several, escape: Callable[[str], str] = str) -> list[str]:
+    cells = (found.metric.short, f"{found.metric.track.cluster}s", "mean", "", "difference to A", "", "p (Holm)")
+    return [escape(cell) for cell in cells]
+
+
+def _written(found: Several, escape: Callable[[str], str], minus: str) -> Iterator[list[str]]:
+    """Name, clusters, mean and its interval, difference and its interval, corrected p."""
+
+    def number(value: float, sign: str = "") -> str:
+        return f"{value:{sign}.4f}".replace("-", minus)
+
+    def brackets(low: float | None, high: float | None, sign: str = "") -> str:
+        return "" if low is None or high is None else f"[{number(low, sign)}, {number(high, sign)}]"
+
+    for place, row in enumerate(rows([found])):
+        p = row["p_holm"]
+        adjusted = "" if p is None else escape(p_text(p))
+        yield [
+            escape(f"A: {row['system']}" if place == 0 else row["system"]),
+            "" if row["clusters"] is None else str(row["clusters"]),
+            number(row["mean"]),
+            brackets(row["mean_low"], row["mean_high"]),
+            "" if row["difference"] is None else number(row["difference"], "+"),
+            brackets(row["low"], row["high"], "+"),
+            adjusted,
+        ]
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#~&$!])", r"\\\1", text)
+
+
+def several_values(found: Sequence[Several]) -> dict[str, Any]:
+    """For JSON: as for two systems, with p and verdict after the correction for all comparisons."""
+    values = []
+    for line in (line for one in found for line in one.lines):
+        (own,) = comparison_values([line.found])["comparisons"]
+        values.append({**own, "p_holm": line.p_adjusted, "verdict_holm": line.verdict})
+    left_out = [note for one in found for note in one.left_out]
+    return {"comparisons": values, "correction": "holm", "tests": found[0].comparisons, "left_out": left_out}

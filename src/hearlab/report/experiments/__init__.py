@@ -1,0 +1,1 @@
+"""Experiments and commits with results, as lists and tables."""

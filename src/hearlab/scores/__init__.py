@@ -1,1 +1,0 @@
-"""Scores: the table of tracks and metrics, score tables, their groups and statistics."""

@@ -1,0 +1,1 @@
+"""The table of tracks and metrics, score tables, their groups and statistics."""

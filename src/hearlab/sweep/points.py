@@ -1,0 +1,190 @@
+"""The points of a sweep: their parameters, their names, and which of them are there already."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError, ParameterError
+from hearlab.files import read_bytes, read_yaml
+from hearlab.params import PARAMS_FILE, check_params, flat
+from hearlab.report.experiments.listing import Experiment, experiment
+from hearlab.versions.git import git, git_text, head_commit
+from hearlab.versions.revisions import RevisionFiles, experiment_commits
+
+# What is beside params.yaml in a commit and has no part in a result.
+APART = re.compile(
+    r"(docs|tests|leaderboard|metrics|examples)/.*|[^/]*\.md|dvc\.lock|LICENSE|CITATION\.cff|params\.yaml"
+)
+SLUG = 40  # letters of a name that tell its parameters
+
+
+@dataclass(frozen=True)
+class Point:
+    """One experiment of a sweep.
+
+    Attributes:
+        name: of the DVC experiment: the same parameters upon the same commit and code have the same one.
+        overrides: changes of params.yaml, as `dvc exp run -S` takes them.
+        parameters: all of params.yaml after them, flat.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """The changes of each point, in order, of changes with DVC's (Hydra's) range(...), choice(...) and a,b,c.
+
+    Raises:
+        InputError: one of them is none, is of another file than params.yaml, or DVC is not installed.
+    """
+    for override in overrides:
+        name, equals, _ = override.partition("=")
+        if not equals and not name.startswith("~"):
+            raise ParameterError("-S", "is no change of a parameter", found=override, wanted="KEY=VALUE")
+        if ":" in name:
+            raise ParameterError("-S", "is of another file", found=override, wanted=f"a parameter of {PARAMS_FILE}")
+    try:
+        from dvc.utils.hydra import get_hydra_sweeps
+    except ImportError:
+        raise InputError("dvc", "is not installed", advice="pip install 'hearlab[pipeline]'") from None
+    if not overrides:
+        return [()]
+    try:
+        return [tuple(point[PARAMS_FILE]) for point in get_hydra_sweeps({PARAMS_FILE: list(overrides)})]
+    except Exception as error:  # of DVC's and Hydra's own kinds
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise ParameterError(
+            "-S", "cannot be read", found=reason, wanted="such as enhance.gain=range(0,13,3)"
+        ) from None
+
+
+def points(root: Path, sweep: Sequence[Sequence[str]]) -> list[Point]:
+    """The points with these changes; those that come to the same parameters are one. All are checked before any runs.
+
+    Raises:
+        ParameterError: a change, or what it makes of params.yaml, is wrong.
+        InputError: there is no commit.
+    """
+    code = state_of_code(root)
+    found: dict[str, Point] = {}
+    for overrides in sweep:
+        parameters = changed_parameters(root, overrides)
+        point = Point(point_name(overrides, parameters, code), tuple(overrides), parameters)
+        found.setdefault(point.name, point)
+    return list(found.values())
+
+
+def changed_parameters(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """params.yaml, flat, after changes as DVC makes them.
+
+    Raises:
+        ParameterError: a change or its result is wrong.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, PARAMS_FILE)
+        path.write_bytes(read_bytes(root / PARAMS_FILE))
+        try:
+            if overrides:
+                apply_overrides(path, list(overrides))
+        except DvcException as error:
+            reason = " ".join(str(error.__cause__ or error).split())[:200]
+            raise ParameterError("-S", "cannot be applied", found=reason) from None
+        content = read_yaml(path)
+        check_params(content, Path(PARAMS_FILE))
+        return flat(content)
+
+
+def point_name(overrides: Sequence[str], parameters: dict[str, Any], code: str) -> str:
+    """A name that tells the changes, and is another one for other parameters, another commit or other code."""
+    words = []
+    for override in overrides:
+        name, _, value = override.partition("=")
+        words.append(name.rpartition(".")[2].strip("+~") + value)
+    between_digits = re.sub(r"(?<=\d)\.(?=\d)", "p", "-".join(words))
+    slug = re.sub(r"[^A-Za-z0-9+-]+", "-", between_digits)[:SLUG]
+    digest = hashlib.sha256(json.dumps([parameters, code], sort_keys=True, default=str).encode()).hexdigest()
+    return f"{slug.strip('-') or 'as-it-is'}-{digest[:6]}"
+
+
+def state_of_code(root: Path) -> str:
+    """The commit, and a digest of all changes since that can have a part in results.
+
+    Raises:
+        InputError: there is no commit.
+    """
+    commit = head_commit(root)
+    files = [name for name in _changed_since(root, commit) if not APART.fullmatch(name)]
+    if not files:
+        return commit
+    difference = git(root, "diff", "--binary", commit, "--", *files) or b""
+    return f"{commit}+{hashlib.sha256(difference).hexdigest()}"
+
+
+def _changed_since(root: Path, commit: str) -> list[str]:
+    """Tracked files of the workspace that are not as in a commit."""
+    listed = git_text(root, "diff", "--name-only", "--relative", "-z", commit, "--", ".")
+    return [name for name in listed.split("\0") if name]
+
+
+def untracked_code(root: Path) -> list[str]:
+    """Source files that git does not know: an experiment in a folder of its own does not see them."""
+    listed = git_text(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src")
+    return [name for name in listed.split("\0") if name.endswith(".py")]
+
+
+def present(root: Path, wanted: Sequence[Point]) -> dict[str, Experiment]:
+    """The experiments upon this commit with scores, and the parameters and code of a point, by the point's name."""
+    commit = head_commit(root)
+    by_parameters = {_text(point.parameters): point.name for point in wanted}
+    found: dict[str, Experiment] = {}
+    for each in experiment_commits(root):
+        if each.baseline != commit:
+            continue
+        files = RevisionFiles(root, each.name, each.commit, True)
+        one = experiment(each.name, "experiment", each.commit[:7], each.time, files)
+        name = by_parameters.get(_text(one.parameters))
+        if (
+            name is None
+            or not one.scores
+            or any(not APART.fullmatch(path) for path in _changed_since(root, each.commit))
+        ):
+            continue
+        if name not in found or each.name == name:
+            found[name] = one
+    return found
+
+
+def _text(parameters: dict[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True, default=str)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """No other sweep of this workspace runs meanwhile.
+
+    Raises:
+        InputError: one does.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(os.fspath(folder), "another sweep is under way in this workspace") from None
+        yield

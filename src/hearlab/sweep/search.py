@@ -1,0 +1,168 @@
+"""A search for the best parameters by Optuna: each trial is an experiment; its database lies beside mlflow.db."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearlab.errors import InputError, ParameterError
+from hearlab.sweep.points import grid, state_of_code
+
+DATABASE = "optuna.db"
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+RANGE = re.compile(rf"(?P<log>log\()?(?P<low>{NUMBER})\.\.(?P<high>{NUMBER})(?(log)\))")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A parameter that is searched.
+
+    Attributes:
+        name: as in `-S NAME=...`.
+        low, high: ends of a range, both included; whole numbers if both are.
+        log: whether the logarithm is what is drawn evenly.
+        choices: instead of a range, the values as texts.
+    """
+
+    name: str
+    low: float | int = 0
+    high: float | int = 0
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        if self.choices:
+            return f"{self.name}={','.join(self.choices)}"
+        span = f"{self.low}..{self.high}"
+        return f"{self.name}=log({span})" if self.log else f"{self.name}={span}"
+
+
+def axes(overrides: Sequence[str]) -> tuple[list[Axis], list[str]]:
+    """The parameters to search, and the changes that all trials have.
+
+    `0..12` is a range of whole numbers, `0.0..12` of any, `log(1e-4..1e-1)` is drawn evenly by the logarithm; lists and
+    Hydra's range(...) and choice(...) give values to choose from.
+
+    Raises:
+        ParameterError: one of them is wrong, or none is to be searched.
+    """
+    searched, fixed = [], []
+    for override in overrides:
+        name, _, value = override.partition("=")
+        match = RANGE.fullmatch(value.replace(" ", ""))
+        if match:
+            searched.append(_range(name, match))
+            continue
+        values = [point[0].partition("=")[2] for point in grid([override])]
+        if len(values) > 1:
+            searched.append(Axis(name, choices=tuple(values)))
+        else:
+            fixed.append(override)
+    if not searched:
+        raise ParameterError("--optimise", "has nothing to search", wanted="such as -S 'enhance.gain=0..12'")
+    return searched, fixed
+
+
+def _range(name: str, match: re.Match[str]) -> Axis:
+    whole = all(re.fullmatch(r"[-+]?\d+", match[end]) for end in ("low", "high"))
+    low, high = ((int if whole else float)(match[end]) for end in ("low", "high"))
+    if low >= high:
+        raise ParameterError("-S", "is no range", field=name, found=match[0], wanted="the lower end first")
+    if match["log"] and low <= 0:
+        raise ParameterError("-S", "has no logarithm", field=name, found=match[0], wanted="ends above 0")
+    return Axis(name, low, high, bool(match["log"]))
+
+
+class Search:
+    """A study of Optuna's in the repository's database: the same one for the same question.
+
+    Args:
+        root: the workspace.
+        question: what is searched, for which metric, with which other changes.
+        seed: of the sampler. What is tried next depends on it and on the scores before, whether a search is
+            interrupted or not.
+
+    Raises:
+        InputError: Optuna is not installed, or its database cannot be used.
+    """
+
+    def __init__(self, root: Path, searched: Sequence[Axis], fixed: Sequence[str], metric: str, seed: int) -> None:
+        try:
+            import optuna
+        except ImportError:
+            raise InputError("optuna", "is not installed", advice="pip install 'hearlab[pipeline]'") from None
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.optuna: Any = optuna
+        self.axes, self.fixed, self.seed = list(searched), list(fixed), seed
+        question = [[axis.text for axis in searched], list(fixed), metric, seed, state_of_code(root)]
+        digest = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]
+        try:
+            self.study: Any = optuna.create_study(
+                storage=f"sqlite:///{root.resolve() / DATABASE}",
+                study_name=f"{metric} {digest}",
+                load_if_exists=True,
+                direction="maximize",
+            )
+        except Exception as error:  # of SQLAlchemy's and Optuna's own kinds
+            reason = (str(error).strip().splitlines() or [""])[0][:200]
+            advice = "move it away: a new one is made"
+            raise InputError(root / DATABASE, "cannot be used", found=reason, advice=advice) from None
+        if not self.study.user_attrs.get("question"):
+            self.study.set_user_attr("question", question)
+
+    def run(
+        self, trials: int, score: Callable[[Sequence[tuple[str, ...]]], Iterator[float | None]]
+    ) -> Iterator[tuple[int, tuple[str, ...], float | None]]:
+        """Try parameters until the study has so many trials, and give the number, changes and score of each new one.
+
+        A trial that was interrupted is tried first, with the parameters that it had.
+
+        Args:
+            trials: how many the study has in the end; failed ones count.
+            score: gives the score of each of some changes, None where it failed.
+        """
+        states = self.optuna.trial.TrialState
+        while True:
+            known = self.study.get_trials(deepcopy=False)
+            open_trials = [trial for trial in known if trial.state == states.RUNNING]
+            if len(known) - len(open_trials) >= trials:
+                return
+            if open_trials:
+                number, values = open_trials[0].number, open_trials[0].user_attrs.get("changes")
+            else:
+                number, values = self._ask(len(known))
+            if values is None:  # killed before its parameters were noted
+                self.study.tell(number, state=states.FAIL)
+                continue
+            changes = (*self.fixed, *values)
+            (found,) = score([changes])
+            if found is None:
+                self.study.tell(number, state=states.FAIL)
+            else:
+                self.study.tell(number, found)
+            yield number, changes, found
+
+    def changes(self) -> list[list[str]]:
+        """The changes of all trials so far."""
+        return [trial.user_attrs["changes"] for trial in self.study.trials if "changes" in trial.user_attrs]
+
+    def _ask(self, number: int) -> tuple[int, list[str]]:
+        # A sampler for each trial, so that its draws do not depend on what this process has drawn before.
+        self.study.sampler = self.optuna.samplers.TPESampler(seed=self.seed + number)
+        trial = self.study.ask({axis.name: self._distribution(axis) for axis in self.axes})
+        changes = [f"{axis.name}={trial.params[axis.name]}" for axis in self.axes]
+        trial.set_user_attr("changes", changes)
+        return trial.number, changes
+
+    def _distribution(self, axis: Axis) -> Any:
+        kinds = self.optuna.distributions
+        if axis.choices:
+            return kinds.CategoricalDistribution(axis.choices)
+        kind = kinds.IntDistribution if isinstance(axis.low, int) else kinds.FloatDistribution
+        return kind(axis.low, axis.high, log=axis.log)

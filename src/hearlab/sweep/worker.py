@@ -1,0 +1,96 @@
+"""The process that runs experiments of a sweep one after the other: `python -m hearlab.sweep.worker ROOT`.
+
+Each line of its input is an experiment: {"name": ..., "overrides": [...], "log": ...}. It answers each with a line,
+{"name": ..., "error": null or why}. DVC is imported once; each experiment runs in a folder of its own, as with
+`dvc exp run --temp`, so that the workspace stays free, and DVC_ROOT tells its stages whose memo they use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hearlab.params import PARAMS_FILE
+from hearlab.versions.dvc_command import repository
+
+GATE = ".hearlab/sweep/gate"
+
+
+def main(root: Path) -> None:
+    """Run the experiments that the input names, until it ends."""
+    # The stages inherit neither: what they read is nothing, and what they print goes into the experiment's log.
+    tasks, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for line in tasks:
+        task = json.loads(line)
+        error = _run(root, task)
+        print(json.dumps({"name": task["name"], "error": error}), file=answers, flush=True)
+
+
+def _run(root: Path, task: dict[str, Any]) -> str | None:
+    """Run one experiment; gives why it failed."""
+    log = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+    os.close(log)
+    try:
+        _experiment(root, task["name"], task["overrides"])
+    except Exception as error:  # of DVC's own kinds, and of those it is made of
+        from dvc.exceptions import DvcException
+
+        if not isinstance(error, DvcException):  # what a stage printed says more of these
+            traceback.print_exc()
+            sys.stderr.flush()
+        return " ".join(f"{error.__cause__ or error}".split())[:300] or type(error).__name__
+    return None
+
+
+def _experiment(root: Path, name: str, overrides: list[str]) -> None:
+    from dvc.repo import lock_repo
+    from dvc.repo.experiments.executor.local import TempDirExecutor
+
+    with repository(root) as repo:
+        experiments = repo.experiments
+        queue = experiments.tempdir_queue
+        # DVC changes the workspace for a moment, to note it as it is with the experiment's parameters, and then puts
+        # it back: one experiment at a time, and no Ctrl-C in between.
+        with _gate(root), _uninterrupted(), lock_repo(repo):
+            params = {PARAMS_FILE: overrides} if overrides else None
+            entry = experiments.queue_one(queue, targets=None, params=params, name=name, no_hydra=False)
+            executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=queue._standalone_tmp_dir)
+        if not queue._reproduce_entry(entry, executor):
+            raise RuntimeError("DVC made no experiment")
+
+
+@contextlib.contextmanager
+def _gate(root: Path) -> Iterator[None]:
+    with (root / GATE).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block."""
+    seen: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if seen:
+        raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main(Path(sys.argv[1]))

@@ -1,0 +1,111 @@
+"""A process that dies in a unit: the next one knows in which."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hearlab
+from hearlab.compute.attempts.in_flight import InFlight
+
+PROGRAM = """
+import ctypes, faulthandler, os, sys
+from pathlib import Path
+
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
+from hearlab.compute.units import Unit
+
+
+def unit(root, out, *, number):
+    print("working on", number)
+    if number == 2:
+        kind = (root / "kind").read_text()
+        if kind == "segfault":
+            ctypes.string_at(0)
+        elif kind == "exit":
+            os._exit(7)
+    return number
+
+
+if __name__ == "__main__":
+    import program
+
+    faulthandler.enable()
+    units = [Unit(f"S{n}", program.unit, {"number": n}) for n in range(4)]
+    try:
+        print(run("enhance test", units, None, Path("units.json")))
+    except UnitsFailed as error:
+        print(error)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+def start(folder: Path, kind: str) -> subprocess.CompletedProcess[str]:
+    (folder / "kind").write_text(kind)
+    paths = os.pathsep.join([str(folder), str(Path(hearlab.__file__).parents[1]), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths, "HEARLAB_WORKERS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "how"),
+    [("segfault", -signal.SIGSEGV, "SIGSEGV: Segmentation fault"), ("exit", 7, "exit code 7")],
+)
+def test_a_death_is_named_and_then_a_failure_of_its_unit(folder: Path, kind: str, code: int, how: str) -> None:
+    died = start(folder, kind)
+    assert died.returncode == code
+    if kind == "segfault":
+        assert "Fatal Python error: Segmentation fault" in died.stderr
+        assert "program.py" in died.stderr
+    (note,) = (folder / ".hearlab").glob("in-flight-*")
+    assert note.read_text() == "S2"
+    told = "enhance test: an earlier run ended without a word in S2: it runs in a process of its own"
+    for _ in range(2):  # each further run knows it, too
+        again = start(folder, kind)
+        assert again.returncode == 0, again.stderr
+        assert (
+            "enhance test: an earlier run ended without a word in S2: it runs in a process of its own" in again.stderr
+        )
+        assert again.stdout == f"enhance test: 1 of 4 units failed\n  S2: its process died ({how})\n"
+    mended = start(folder, "none")
+    assert mended.stdout == "[0, 1, 2, 3]\n"
+    assert told in mended.stderr
+    assert "enhance test: S2: working on 2" in mended.stderr
+    assert not note.exists()
+    assert "process of its own" not in start(folder, "none").stderr
+
+
+def test_nothing_is_in_flight_after_a_run_that_ends(tmp_path: Path) -> None:
+    def ends_by(error: type[BaseException]) -> None:
+        with InFlight(tmp_path, "enhance_speech").noted() as note:
+            note("S1 L1")
+            assert InFlight(tmp_path, "enhance_speech").died == ["S1 L1"]
+            raise error
+
+    for error in (KeyboardInterrupt, ValueError):
+        with pytest.raises(error):
+            ends_by(error)
+        assert InFlight(tmp_path, "enhance_speech").died == []
+
+
+def test_a_note_that_is_no_text_is_no_unit(tmp_path: Path) -> None:
+    (tmp_path / "in-flight-render_scenes-dev.txt").write_bytes(b"\xff\x00\n" * 5000)
+    assert set(InFlight(tmp_path, "render_scenes dev").died) <= {"\ufffd\x00", "\ufffd"}
+    assert InFlight(tmp_path, "render_scenes train").died == []

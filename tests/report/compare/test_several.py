@@ -1,0 +1,127 @@
+"""`hearlab compare` with several systems: the correction for many comparisons, and tables for papers and programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare_support import run, speech
+from hearlab.errors import InputError
+from hearlab.scoring.statistics import holm
+from hearlab.text import width
+
+GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05
+STEADY = 0.02 * np.arange(12)[:, None] / 11
+ODD = r"[a]_50%&#{x}|~^\*.csv"  # what LaTeX and Markdown read as commands
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(4).normal(0, 0.05, (12, 1))
+    speech(tmp_path / "a.csv", GIVEN)
+    speech(tmp_path / ODD, GIVEN + 0.1 + STEADY)
+    speech(tmp_path / "noise.csv", np.clip(GIVEN + noise - noise.mean() + 0.002, 0, 1))
+    return tmp_path
+
+
+def weak(folder: Path) -> Path:
+    """A gain with p = 0.01 or so: conclusive by itself, and not one of ten."""
+    gains = np.array([0.03, 0.02, 0.028, 0.024, 0.035, 0.01, 0.03, 0.022, -0.01, -0.012, 0.018, -0.008])
+    return speech(folder / "weak.csv", GIVEN + gains[:, None])
+
+
+def values(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    run(folder, *arguments, "--json")
+    return json.loads(capsys.readouterr().out)
+
+
+def test_each_is_compared_with_the_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = values(folder, capsys, "a.csv", ODD, "noise.csv", "a.csv")
+    assert [one["verdict_holm"] for one in found["comparisons"]] == ["better", "inconclusive", "same"]
+    assert (found["correction"], found["tests"], found["left_out"]) == ("holm", 3, [])
+    alone = [values(folder, capsys, "a.csv", name)["comparisons"][0] for name in (ODD, "noise.csv", "a.csv")]
+    for one, by_itself in zip(found["comparisons"], alone, strict=True):
+        assert one["overall"] == by_itself["overall"]
+    assert [one["p_holm"] for one in found["comparisons"]] == holm([one["overall"]["p"] for one in alone]).tolist()
+
+
+def test_one_of_many_needs_more_evidence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weak(folder)
+    (alone,) = values(folder, capsys, "a.csv", "weak.csv")["comparisons"]
+    assert alone["verdict"] == "better"
+    assert 0.005 < alone["overall"]["p"] < 0.05
+    found = values(folder, capsys, "a.csv", "weak.csv", *["noise.csv"] * 9)["comparisons"][0]
+    assert (found["verdict"], found["verdict_holm"]) == ("better", "inconclusive")
+    assert found["p_holm"] == pytest.approx(10 * alone["overall"]["p"])
+
+
+def test_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", ODD, "noise.csv", "a.csv")
+    text = capsys.readouterr().out
+    assert max(width(line) for line in text.splitlines()) <= 100
+    assert "corrected for the 3 comparisons with A" in " ".join(text.split())
+    (row,) = [line for line in text.splitlines() if line.startswith("B  ") and line.endswith("better")]
+    assert "+0.1100  +0.1058 to +0.1142" in row
+    assert "- C: the interval includes 0; p = 0." in text
+
+
+def test_what_cannot_be_compared_is_named_and_the_others_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "others.csv").write_text("scene,listener,haspi\nS1,L1,0.5\n")
+    found = values(folder, capsys, "a.csv", "others.csv", ODD)
+    (line,) = found["left_out"]
+    assert line.startswith("B, others.csv, is left out: compare: A and B share no pairs")
+    assert [one["b"] for one in found["comparisons"]] == [ODD]
+    run(folder, "a.csv", "others.csv", ODD, "--csv")
+    printed = capsys.readouterr()
+    assert "others.csv" in printed.err
+    assert "others.csv" not in printed.out
+    with pytest.raises(InputError, match="A and B share no pairs"):
+        run(folder, "a.csv", "others.csv", "--csv")
+
+
+def test_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", ODD, "noise.csv", "--csv")
+    first, second, third = csv.DictReader(capsys.readouterr().out.splitlines())
+    found = values(folder, capsys, "a.csv", ODD, "noise.csv")["comparisons"]
+    assert (first["system"], first["difference"], first["verdict"]) == ("a.csv", "", "")
+    assert float(first["mean"]) == pytest.approx(GIVEN.mean(), abs=1e-7)
+    for row, one in zip((second, third), found, strict=True):
+        difference = one["overall"]["difference"]
+        expected = [difference["mean"], difference["low"], difference["high"], one["overall"]["p"], one["p_holm"]]
+        written = [float(row[name]) for name in ("difference", "low", "high", "p", "p_holm")]
+        assert written == pytest.approx(expected, abs=1e-8)
+    assert (second["system"], second["verdict"]) == (ODD, "better")
+
+
+def test_latex(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", ODD, "noise.csv", "--latex")
+    text = capsys.readouterr().out
+    rules = [r"\begin{tabular}{lrrrrrr}", r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}"]
+    assert [rule for rule in rules if rule in text.splitlines()] == rules
+    body = text[text.index(r"\midrule") :].splitlines()[1:-2]
+    escaped = r"{[}a]\_50\%\&\#\{x\}\textbar{}\textasciitilde{}\textasciicircum{}\textbackslash{}{*}.csv"
+    assert body[1].startswith(escaped + " & 12 & ")
+    assert re.search(r"& \+0\.1100 & \[\+0\.1058, \+0\.1142\] & 0\.0010 \\\\$", body[1])
+    # Every row has the columns that the tabular has, whatever stands in a name.
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {6}
+    assert all(line.endswith(r" \\") for line in body)
+    assert not re.search(r"[^$]-", body[2].split("&", 1)[1])  # minus signs, no hyphens
+
+
+def test_markdown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", ODD, "--md")
+    lines = capsys.readouterr().out.splitlines()
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines[:4]} == {8}
+    assert lines[3].startswith(r"| \[a\]\_50%\&\#{x}\|\~^\\\*.csv | 12 | ")
+    assert lines[-1].startswith("p (Holm) is corrected for the 1 comparison with A")
+
+
+def test_tables_by_group_are_of_two_systems(folder: Path) -> None:
+    with pytest.raises(InputError, match="--by: goes with A and one B"):
+        run(folder, "a.csv", ODD, "noise.csv", "--by", "snr")

@@ -1,0 +1,99 @@
+"""`hearlab experiments` in a repository with commits and experiments whose files git keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare_support import speech
+from hearlab.cli import main
+from hearlab.scoring.table import parse_scores
+from pipeline_support import run
+
+GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05
+EVIL = "loud\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH SPACE}er"
+
+
+def result(folder: Path, gain: float, system: str, own: str, unprocessed: bool = True) -> None:
+    """Parameters, scores and averages as a run leaves them."""
+    (folder / "params.yaml").write_text(
+        f"dataset: demo\nseed: 0\nenhance:\n  gain: {gain}\n  system: {system}\n  params: {{{own}}}\n"
+    )
+    scores = GIVEN + 0.01 * gain
+    speech(folder / "metrics" / "speech.csv", scores)
+    averages = {"enhanced": round(float(scores.mean()), 8), **({"unprocessed": 0.2} if unprocessed else {})}
+    (folder / "metrics" / "speech.json").write_text(json.dumps({"haspi": {"pairs": 36, **averages}}))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two commits, an experiment upon the second, and a workspace with other parameters."""
+    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    for gain in (0, 1):
+        result(tmp_path, gain, "a.b:C", "")
+        commit(tmp_path, f"Gain {gain}")
+    result(tmp_path, 2, "mine.net:Net", "depth: 3")
+    commit(tmp_path, EVIL)
+    head, before = (run(tmp_path, "git", "rev-parse", name).strip() for name in ("HEAD", "HEAD~1"))
+    run(tmp_path, "git", "update-ref", f"refs/exps/{before[:2]}/{before[2:]}/{EVIL}", head)
+    run(tmp_path, "git", "reset", "--quiet", "--hard", before)
+    result(tmp_path, 4, "mine.net:Net", "depth: 5")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commit(folder: Path, message: str) -> None:
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", message)
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert main(["experiments", "--json", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_all_results_the_newest_first(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = listed(capsys)
+    assert [one["kind"] for one in found] == ["workspace", "experiment", "commit", "commit"]
+    assert [one["date"] is None for one in found] == [True, False, False, False]
+    assert {one["name"] for one in found[2:]} == {"Gain 0", "Gain 1"}
+    assert list(found[0]["parameters"]) == ["enhance.system", "enhance.params.depth", "enhance.gain"]
+    assert [one["parameters"]["enhance.params.depth"] for one in found[:2]] == [5, 3]
+    assert run(project, "git", "rev-parse", "HEAD").strip() in [one["commit"] for one in found[2:]]
+    assert [one["kind"] for one in listed(capsys, "--commits", "1")] == ["workspace", "experiment", "commit"]
+
+
+def test_intervals_are_those_of_the_tables(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = listed(capsys)[0]
+    expected = parse_scores((project / "metrics/speech.csv").read_bytes(), "x")["haspi"].mean()
+    own = workspace["means"]["HASPI enhanced"]
+    assert (own["mean"], own["low"], own["high"]) == (expected.mean, expected.low, expected.high)
+
+
+def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiments"]) == 0
+    text = capsys.readouterr().out
+    heading, _, workspace, experiment, *_ = text.splitlines()
+    # Own parameters first; what is the same in all lines (the data set, unprocessed signals) is left out.
+    assert heading.split() == ["experiment", "date", "system", "depth", "gain", "HASPI", "enhanced"]
+    assert workspace.split()[:4] == ["workspace", "mine.net:Net", "5", "4"]
+    assert f"{GIVEN.mean() + 0.04:.4f} [" in workspace
+    assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")
+
+
+def test_a_table_of_another_run_gives_no_interval(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    speech(project / "metrics" / "speech.csv", GIVEN)
+    assert main(["experiments"]) == 0
+    workspace = capsys.readouterr().out.splitlines()[2]
+    assert f"{GIVEN.mean() + 0.04:.4f}" in workspace
+    assert "[" not in workspace
+
+
+def test_nothing_to_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["experiments"]) == 1
+    assert "holds no results" in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""The points of a sweep, and what a search draws."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from hearlab.cli import main
+from hearlab.errors import InputError, ParameterError
+from hearlab.sweep.points import changed_parameters, grid, points, state_of_code, untracked_code
+from hearlab.sweep.search import Axis, Search, axes
+from pipeline_support import REPOSITORY, run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    (tmp_path / "README.md").write_text("")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "code.py").write_text("")
+    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    run(tmp_path, "git", "add", "--all")
+    run(tmp_path, "git", "commit", "--quiet", "--message", "A project")
+    return tmp_path
+
+
+def test_a_grid_is_what_hydra_makes_of_it() -> None:
+    assert grid(["enhance.gain=range(0,7,3)", "enhance.soft_clip=true,false", "seed=1"]) == [
+        (f"enhance.gain={gain}", f"enhance.soft_clip={clip}", "seed=1") for gain in (0, 3, 6) for clip in (True, False)
+    ]
+    assert grid(["+enhance.params.x=choice(a,b)"]) == [("+enhance.params.x=a",), ("+enhance.params.x=b",)]
+    assert grid(["enhance.gain=3"]) == [("enhance.gain=3",)]
+
+
+@pytest.mark.parametrize("override", ["enhance.gain", "other.yaml:x=3", "enhance.gain=range(", "enhance.gain=glob(*)"])
+def test_wrong_changes(override: str) -> None:
+    with pytest.raises(ParameterError, match="-S: "):
+        grid([override])
+
+
+def test_points_are_checked_before_any_of_them_runs(project: Path) -> None:
+    with pytest.raises(ParameterError, match=r"params\.yaml: enhance\.gain: "):
+        points(project, grid(["enhance.gain=3,loud"]))
+    with pytest.raises(ParameterError, match="-S: cannot be applied"):
+        points(project, grid(["enhance.gian=3"]))
+    before = (project / "params.yaml").read_bytes()
+    (one,) = points(project, grid(["+enhance.params.depth=3"]))
+    assert one.parameters["enhance.params.depth"] == 3
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_a_name_is_of_parameters_commit_and_code(project: Path) -> None:
+    def names(*overrides: str) -> list[str]:
+        return [point.name for point in points(project, grid(overrides))]
+
+    first = names("enhance.gain=-1.5,3")
+    assert [name.rpartition("-")[0] for name in first] == ["gain-1p5", "gain3"]
+    assert names("enhance.gain=3") == first[1:]
+    assert len(names("enhance.gain=3,3")) == 1
+    (project / "README.md").write_text("Text is no code.")
+    assert names("enhance.gain=3") == first[1:]
+    (project / "src" / "code.py").write_text("x = 1")
+    changed = names("enhance.gain=3")
+    assert changed != first[1:]
+    run(project, "git", "commit", "--quiet", "--all", "--message", "Other code")
+    assert names("enhance.gain=3") not in (changed, first[1:])
+    assert state_of_code(project) == run(project, "git", "rev-parse", "HEAD").strip()
+    for name in names("enhance.system=a.b:C,d.e:F"):
+        run(project, "git", "check-ref-format", f"refs/exps/{name}")
+
+
+def test_code_that_git_does_not_know_is_named(project: Path) -> None:
+    assert untracked_code(project) == []
+    (project / "src" / "new.py").touch()
+    assert untracked_code(project) == ["src/new.py"]
+
+
+def test_what_is_searched() -> None:
+    searched, fixed = axes(["a=0..12", "b=0.0..1", "c=log(1e-3..1)", "d=x,y", "e=3", "f=range(0,7,3)"])
+    assert searched == [
+        Axis("a", 0, 12),
+        Axis("b", 0.0, 1.0),
+        Axis("c", 1e-3, 1.0, log=True),
+        Axis("d", choices=("x", "y")),
+        Axis("f", choices=("0", "3", "6")),
+    ]
+    assert fixed == ["e=3"]
+    assert [axes([axis.text])[0] for axis in searched] == [[axis] for axis in searched]
+
+
+@pytest.mark.parametrize("override", ["a=3", "a=12..0", "a=log(0..1)", "a=0..", "a=log(1..2"])
+def test_what_cannot_be_searched(override: str) -> None:
+    with pytest.raises(ParameterError):
+        axes([override])
+
+
+def search(
+    project: Path, trials: int, stop_after: int | None = None
+) -> list[tuple[int, tuple[str, ...], float | None]]:
+    """Run a search whose best gain is 4, and which is killed in the trial after `stop_after` of them."""
+    count = 0
+
+    def score(changes: Sequence[tuple[str, ...]]) -> Iterator[float | None]:
+        nonlocal count
+        count += 1
+        if stop_after is not None and count > stop_after:
+            raise KeyboardInterrupt
+        gain = float(changes[0][-1].partition("=")[2])
+        yield None if gain > 11 else 1 - (gain - 4) ** 2 / 100
+
+    searched, fixed = axes(["seed=1", "enhance.gain=0.0..12"])
+    return list(Search(project, searched, fixed, "haspi", 5).run(trials, score))
+
+
+def test_a_search_that_was_killed_tries_what_it_would_have_tried(project: Path) -> None:
+    whole = search(project, 6)
+    assert [number for number, _, _ in whole] == list(range(6))
+    (project / "optuna.db").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        search(project, 6, stop_after=3)
+    assert search(project, 6) == whole[3:]
+    assert search(project, 6) == []
+    assert all(changes[0] == "seed=1" for _, changes, _ in whole)
+
+
+def test_a_database_that_is_none(project: Path) -> None:
+    (project / "optuna.db").write_text("no database " * 100)
+    with pytest.raises(InputError, match=r"optuna\.db: cannot be used"):
+        search(project, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("", "-S: is missing"),
+        ("-S enhance.gain=1,2 --jobs 0", "--jobs: wrong value"),
+        ("-S enhance.gain=0..2 --optimise haspi", "--optimise: goes with --trials"),
+        ("-S enhance.gain=0..2 --optimise haspi --trials 2 --jobs 2", "--optimise: goes with neither"),
+        ("-S enhance.gain=1,2", "dvc.yaml: no such file"),
+    ],
+)
+def test_wrong_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", *arguments.split()]) in (1, 2)
+    assert line in capsys.readouterr().err
+
+
+def test_changes_are_those_that_dvc_makes(project: Path) -> None:
+    assert changed_parameters(project, ["enhance.gain=3"])["enhance.gain"] == 3

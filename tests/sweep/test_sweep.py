@@ -1,0 +1,185 @@
+"""`hearlab sweep` in a real repository: experiments by DVC, Ctrl-C, and the search by Optuna."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hearlab.report.experiments.listing import experiments
+from pipeline_support import REPOSITORY, run
+
+# A pipeline that computes nothing: a score that is best at a gain of 4, and marks of what ran. What the marks say to
+# hold waits until it is interrupted.
+PROGRAM = """
+import json, os, re, time
+from pathlib import Path
+
+marks = Path(os.environ["MARKS"])
+gain = re.search(r"^  gain: ([-+0-9.]+)", Path("params.yaml").read_text(), re.MULTILINE)[1]
+with (marks / gain).open("a") as file:
+    file.write("begun ")
+while (marks / f"hold-{gain}").exists():
+    time.sleep(0.02)
+if (marks / f"fail-{gain}").exists():
+    raise SystemExit(f"no luck with {gain}")
+Path("metrics").mkdir(exist_ok=True)
+score = 0.8 - 0.01 * (float(gain) - 4) ** 2
+with open("metrics/speech.csv", "w") as file:
+    print("scene,listener,haspi", file=file)
+    for k in range(8):
+        print(f"S{k},L1,{score + 0.001 * (k - 3.5):.8f}", file=file)
+Path("metrics/speech.json").write_text(json.dumps({"haspi": {"pairs": 8, "enhanced": round(score, 8)}}))
+"""
+PIPELINE = """
+stages:
+  score_speech:
+    cmd: python make.py
+    deps: [make.py]
+    params: [enhance]
+    outs: [metrics/speech.csv]
+    metrics:
+      - metrics/speech.json: {cache: false}
+"""
+DEADLINE = 300.0  # s; only a failing test takes so long
+MINE = "# mine, not committed\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("dvc is not installed beside this Python")
+    folder = tmp_path_factory.mktemp("sweep") / "made"
+    folder.mkdir()
+    for name in ("params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(REPOSITORY / name, folder)
+    (folder / "dvc.yaml").write_text(PIPELINE)
+    (folder / "make.py").write_text(PROGRAM)
+    (folder / "README.md").write_text("\n")
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    run(folder, "dvc", "init", "--quiet")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", "A project")
+    return folder
+
+
+class Project:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.marks = folder / "project", folder / "marks"
+        self.marks.mkdir()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(REPOSITORY / "src"),
+            "MARKS": str(self.marks),
+            **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "hearlab.cli", "sweep", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def sweep(self, *arguments: str, code: int = 0) -> str:
+        process = self.start(*arguments)
+        printed, _ = process.communicate(timeout=DEADLINE)
+        assert process.returncode == code, printed
+        return printed
+
+    def begun(self) -> dict[str, int]:
+        """How often each gain was begun."""
+        return {path.name: path.read_text().count("begun") for path in self.marks.glob("[!fh]*")}
+
+    def experiments(self) -> dict[float, float]:
+        """The score of each gain that has an experiment."""
+        found, _ = experiments(self.folder)
+        return {
+            one.parameters.get("enhance.gain", 0): one.scores["HASPI enhanced"]
+            for one in found
+            if one.kind == "experiment"
+        }
+
+    def status(self) -> str:
+        return run(self.folder, "git", "status", "--porcelain") + (self.folder / "README.md").read_text()
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Iterator[Project]:
+    shutil.copytree(made, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path)
+    run(project.folder, "git", "status")  # sees that the copies are what it knows
+    (project.folder / "README.md").write_text(MINE)
+    before = project.status()
+    yield project
+    assert project.status() == before  # the workspace is the user's own
+    left = list((project.folder / ".dvc/tmp/exps/standalone").glob("tmp*"))
+    assert left == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Project) -> None:
+    (project.marks / "hold-3").touch()
+    process = project.start("-S", "enhance.gain=range(0,7,3)")
+    deadline = time.monotonic() + DEADLINE
+    while project.begun().get("3") != 1:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130, printed
+    assert "[1/3] gain0-" in printed
+    assert "interrupted; what was finished is kept" in printed
+    assert list(project.experiments()) == [0]
+    assert project.begun() == {"0": 1, "3": 1}
+    (project.marks / "hold-3").unlink()
+    (project.marks / "fail-6").touch()
+    printed = project.sweep("-S", "enhance.gain=range(0,7,3)", code=1)
+    assert printed.startswith("3 experiments, 1 of them known already\n")
+    assert "no luck with 6" in printed
+    assert project.begun() == {"0": 1, "3": 2, "6": 1}
+    (project.marks / "fail-6").unlink()
+    printed = project.sweep("-S", "enhance.gain=0,3,6,9,12", "--jobs", "2")
+    assert printed.startswith("5 experiments, 2 of them known already\n")
+    assert project.begun() == {"0": 1, "3": 2, "6": 2, "9": 1, "12": 1}
+    assert project.experiments() == pytest.approx({0: 0.64, 3: 0.79, 6: 0.76, 9: 0.55, 12: 0.16})
+    best = printed.splitlines()[-1]
+    assert best.startswith("best HASPI enhanced, 0.7900: dvc exp apply gain3-")
+    again = project.sweep("-S", "enhance.gain=choice(12,9)")
+    assert again.startswith("2 experiments, 2 of them known already\n")
+    assert sum(project.begun().values()) == 7
+    # Other code is another result.
+    (project.folder / "make.py").write_text(PROGRAM.replace("0.8", "0.9"))
+    assert project.sweep("-S", "enhance.gain=12").startswith("1 experiment\n")
+    assert project.begun()["12"] == 2
+    (project.folder / "make.py").write_text(PROGRAM)
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was(project: Project) -> None:
+    search = ("-S", "enhance.gain=0..12", "--optimise", "haspi", "--seed", "3", "--trials")
+    first = project.sweep(*search, "2")
+    assert "trial 2 of 2: enhance.gain=" in first
+    assert len(project.experiments()) == 2
+    more = project.sweep(*search, "4")
+    assert more.startswith("Searching for the best HASPI enhanced: 4 trials, 2 known already\n")
+    assert "trial 1 of" not in more
+    scores = project.experiments()
+    assert 2 < len(scores) <= 4
+    assert set(map(float, project.begun())) == set(map(float, scores))
+    assert f"best HASPI enhanced, {max(scores.values()):.4f}: dvc exp apply gain" in more
+    with sqlite3.connect(project.folder / "optuna.db") as database:
+        assert database.execute("select count(*) from trials where state = 'COMPLETE'").fetchone() == (4,)
