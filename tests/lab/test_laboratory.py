@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,11 @@ def test_a_process_beside_this_one_gives_the_same(
     write_wav(tmp_path / "slow.wav", np.zeros((9, 2), np.int16), 8000)
     with pytest.raises(InputError, match=r"_HA-output\.wav: sample rate: wrong sample rate \(found 8000 Hz"):
         lab.score(SCENE, "L1", tmp_path / "slow.wav")
+    process.kill()
+    with pytest.raises(InputError, match=r"the process that scores: has ended \(found exit code -9\); try it again"):
+        lab.score(SCENE, "L1")
+    assert lab.score(SCENE, "L1") == wanted
+    process = lab._pipeline._process
     lab.close()
     assert process.poll() == 0
 
@@ -92,6 +98,9 @@ def test_other_parameters_and_systems(lab: Lab) -> None:
 
 
 def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:
+    killed = finished / ".hearlab" / "try" / ".trial-killed"
+    (killed / "x").mkdir(parents=True)
+    os.utime(killed, (0, 0))
     trial = lab.trial(SCENE, "L1")
     assert trial.scores == table(finished / "metrics" / "speech.csv")[SCENE, "L1"]
     name = f"{SCENE}_L1_HA-output.wav"

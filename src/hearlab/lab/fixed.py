@@ -90,7 +90,9 @@ class Pipeline:
         except OSError:
             line = ""
         if not line:
-            raise InputError("the process that scores", "has ended", found=f"exit code {process.wait()}")
+            code = process.wait()
+            self._process = self._start()  # for the next call
+            raise InputError("the process that scores", "has ended", found=f"exit code {code}", advice="try it again")
         reply = json.loads(line)
         if "result" in reply:
             return reply["result"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,6 @@ from hearlab.compute.process import OneThread
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import STEMS, enhanced_file, scene_file
 from hearlab.errors import InputError
-from hearlab.files import remove_left_over
 from hearlab.lab.fixed import Pipeline
 from hearlab.lab.materials import Material, Materials
 from hearlab.lab.own_errors import in_own_code
@@ -39,6 +39,7 @@ from hearlab.systems.base import (
 from hearlab.versions.overrides import overridden
 
 TRIALS = Path(FOLDER) / "try"
+LEFT_OVER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Lab:
             material, person = self.materials.pair(name, listener)
             started = time.monotonic()
             TRIALS.mkdir(parents=True, exist_ok=True)
-            remove_left_over(TRIALS)
+            _remove_left_over()
             # In a folder of its own until it is scored: two trials at a time do not mix.
             with tempfile.TemporaryDirectory(prefix=".trial-", dir=TRIALS) as folder:
                 sound = self._run_system(material, person, Path(folder)).relative_to(folder)
@@ -314,6 +315,14 @@ class Lab:
             raise InputError(path, "no such file", wanted="a WAV file")
         enhanced_file(folder, material.name, person.id).symlink_to(path)
         return self._scored(material, person, folder)
+
+
+def _remove_left_over() -> None:
+    """Remove the folders of trials that were killed."""
+    for folder in TRIALS.glob(".trial-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LEFT_OVER_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name_of(unit: Unit) -> str:

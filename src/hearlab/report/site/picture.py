@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hearlab.arrays import Array
 from hearlab.audio import read_audio
+from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
 from hearlab.report.site.audiogram import LIGHT, draw_audiogram
 from hearlab.report.site.loudness import loudness
 from hearlab.report.site.pages import grade_text, scene_facts
 from hearlab.report.site.results import Results, TrackResults, read_results
+from hearlab.report.site.sounds import THREADS
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
@@ -41,7 +46,7 @@ def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> N
     Raises:
         InputError: the name or the listener is not known, or there are no sounds.
     """
-    results = read_results(root)
+    results = read_results(root, compared=False)
     track = next((track for track in results.tracks if name in track.units), None)
     if track is None:
         known = [unit for track in results.tracks for unit in track.units]
@@ -66,10 +71,24 @@ def _group(results: Results, track: TrackResults, name: str, listeners: list[str
     return Group(groups[0].name, tuple(kept))
 
 
-def _write(path: Path, results: Results, track: TrackResults, name: str, listeners: list[str], group: Group) -> None:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A version's mono signal, length in seconds, loudness in LUFS, and spectrogram in dB relative to that."""
 
+    mono: Array
+    seconds: float
+    level: float
+    levels: Array
+
+
+def _write(path: Path, results: Results, track: TrackResults, name: str, listeners: list[str], group: Group) -> None:
+    with ThreadPoolExecutor(min(THREADS, usable_cores())) as pool:
+        jobs = [pool.submit(_measured, results.root, version) for version in group.versions]
+        # Reading and transforms leave Python's lock alone: they run while matplotlib is imported, which takes as long.
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+
+        measured = [job.result() for job in jobs]
     people = [track.listeners[one] for one in listeners if one in track.listeners]
     height = ROW * len(group.versions) + (3.0 if people else 0.4) + 0.7
     # A name is no formula: dollar signs stay what they are.
@@ -84,8 +103,8 @@ def _write(path: Path, results: Results, track: TrackResults, name: str, listene
         heading = [shortened(printable(name), NAME), *(f"{label}: {value}" for label, value in facts[:2])]
         figure.suptitle("   ".join(heading), color=INK)
         axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])
-        for pair, version in zip(axes, group.versions, strict=True):
-            _version(pair, results.root, track, name, version)
+        for pair, version, sound in zip(axes, group.versions, measured, strict=True):
+            _version(pair, track, name, version, sound)
         for axis in axes[:-1].ravel():
             axis.set_xticklabels([])
         for axis in axes[-1]:
@@ -100,26 +119,29 @@ def _write(path: Path, results: Results, track: TrackResults, name: str, listene
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _version(axes: Any, root: Path, track: TrackResults, name: str, version: Version) -> None:
+def _measured(root: Path, version: Version) -> _Measured:
     part = version.parts[0]
     samples, rate = read_audio(root / part.path)
     first = round(part.start * rate)
     samples = part.factor * samples[first : None if part.end is None else round(part.end * rate)]
-    seconds = samples.shape[0] / rate
-    mono = samples.mean(axis=1)
+    level = loudness(samples, rate)
+    levels = spectrogram(samples, rate) - (level if math.isfinite(level) else 0.0)
+    return _Measured(samples.mean(axis=1), samples.shape[0] / rate, level, levels)
+
+
+def _version(axes: Any, track: TrackResults, name: str, version: Version, sound: _Measured) -> None:
+    mono, seconds = sound.mono, sound.seconds
     edges = np.linspace(0, mono.size, min(ENVELOPE, mono.size) + 1).astype(int)[:-1]
-    times = edges / rate
+    times = edges * (seconds / mono.size)
     axes[0].fill_between(
         times, np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges), color=WAVE, linewidth=0
     )
     peak = max(float(np.abs(mono).max()), 1e-6)
     axes[0].set_ylim(-1.1 * peak, 1.1 * peak)
     axes[0].set_xlim(0, seconds)
-    level = loudness(samples, rate)
-    axes[0].set_title(_title(track, name, version, level), loc="left", fontsize=9, color=INK)
-    levels = spectrogram(samples, rate) - (level if math.isfinite(level) else 0.0)
+    axes[0].set_title(_title(track, name, version, sound.level), loc="left", fontsize=9, color=INK)
     axes[1].imshow(
-        levels[::-1],
+        sound.levels[::-1],
         aspect="auto",
         origin="lower",
         extent=(0, seconds, 0, 1),

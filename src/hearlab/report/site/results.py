@@ -132,8 +132,10 @@ def difference(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else second - first
 
 
-def read_results(root: Path, against: str | None = None) -> Results:
+def read_results(root: Path, against: str | None = None, *, compared: bool = True) -> Results:
     """Read the results of the workspace at `root`, and those of `against` (a revision, experiment, file or folder).
+
+    Without `compared` no paired differences are computed.
 
     Raises:
         InputError: there are no scores, or they cannot be read, or there is nothing named `against`.
@@ -145,7 +147,7 @@ def read_results(root: Path, against: str | None = None) -> Results:
         unprocessed = open_source("workspace", root, condition=UNPROCESSED)
     other = open_source(against, root) if against else None
     notes: list[str] = []
-    tracks = [_track(track, root, params, source, unprocessed, other, notes) for track in source.tracks]
+    tracks = [_track(track, root, params, source, unprocessed, other, notes, compared) for track in source.tracks]
     return Results(root, params, Workspace(Path(DATA) / params.dataset), tracks, other, notes)
 
 
@@ -157,9 +159,10 @@ def _track(
     unprocessed: ScoreSource | None,
     other: ScoreSource | None,
     notes: list[str],
+    compared: bool,
 ) -> TrackResults:
     metrics = [
-        _metric(metric, table, root, source, unprocessed, other, notes)
+        _metric(metric, table, root, source, unprocessed, other, notes, compared)
         for metric in track.metrics
         if (table := source.table(metric)) is not None
     ]
@@ -182,6 +185,7 @@ def _metric(
     unprocessed: ScoreSource | None,
     other: ScoreSource | None,
     notes: list[str],
+    with_comparison: bool,
 ) -> MetricResults:
     if enhanced.by_song_only:
         raise InputError(metric.track.tables[ENHANCED], "holds averages by song, not pairs", advice="run dvc repro")
@@ -198,7 +202,7 @@ def _metric(
         first, label = other, other.label
     elif before is not None and other is None:
         first, label = unprocessed, UNPROCESSED
-    comparison = _comparison(first, source, root, metric, notes) if first else None
+    comparison = _comparison(first, source, root, metric, notes) if first and with_comparison else None
     return MetricResults(metric, enhanced, before, compared, comparison, label)
 
 
