@@ -66,7 +66,7 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
         queue = experiments.tempdir_queue
         # DVC changes the workspace for a moment, to note it as it is with the experiment's parameters, and then puts
         # it back: one experiment at a time, and no Ctrl-C in between.
-        until = time.monotonic() + LOCK_SECONDS
+        until, told = time.monotonic() + LOCK_SECONDS, False
         while True:
             try:
                 with _gate(root), _uninterrupted(), lock_repo(repo):
@@ -77,6 +77,10 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
             except LockError:  # the user's own dvc is at work in the workspace
                 if time.monotonic() > until:
                     raise
+                if not told:
+                    sys.stderr.write("waiting for another DVC that is at work here\n")
+                    sys.stderr.flush()
+                told = True
                 time.sleep(0.5)
         if not queue._reproduce_entry(entry, executor):
             raise RuntimeError("DVC made no experiment")
