@@ -350,7 +350,8 @@ class Params(Section):
 
 
 def _has_scenes(counts: SplitCounts | str) -> bool:
-    return isinstance(counts, str) or counts.scenes > 0
+    """Whether a split can have scenes: rooms without scenes are for a scene list from elsewhere."""
+    return isinstance(counts, str) or counts.scenes > 0 or counts.rooms > 0
 
 
 def _song_splits(source: str) -> tuple[str, ...]:
