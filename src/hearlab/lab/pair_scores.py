@@ -17,8 +17,8 @@ from hearlab.lab.laboratory import Lab, open_lab
 from hearlab.listeners import find_listener, load_listeners
 from hearlab.metrics import unit_seed
 from hearlab.scoring.tracks import METRICS
-from hearlab.stages.common import DECIMALS, file_state, workspace
-from hearlab.stages.score_speech import heard_reference, reference_files
+from hearlab.stages.common import DECIMALS, file_state, files_of_scenes, workspace
+from hearlab.stages.score_speech import heard_reference, is_scaled, reference_files
 
 
 def score_pair(
@@ -57,10 +57,11 @@ def score_pair(
         raise InputError(path, "no such file", wanted="what the listener hears", advice=advice)
     level = lab.params.evaluate.level
     rendered = workspace(lab.params).rendered(lab.params.evaluate.split).resolve()
-    files = reference_files(rendered, material.name, lab.params.render.reference_channel)
+    names, channel = files_of_scenes(lab.params).get(material.name, []), lab.params.render.reference_channel
+    files = reference_files(rendered, material.name, channel, scaled=is_scaled(material.name, channel, names))
     with OneThread() as threads:
         threads.limit()
-        reference = heard_reference(*files, *map(file_state, files), level)
+        reference = heard_reference(files, tuple(map(file_state, files)), level)
         signal, _ = read_audio(path, rate=SAMPLE_RATE, channels=2, silence=False)
         try:
             pair = reference.beside(signal, SAMPLE_RATE, person)
