@@ -131,7 +131,7 @@ def test_csv_within_bounds(tmp_path: Path) -> None:
 
     paths = written(tmp_path, {name: table(content) for name, (content, _) in CSV.items()})
     for path, (_, wanted) in zip(paths, CSV.values(), strict=True):
-        code = READ.format(module="scores.table", reader="parse_scores").replace(
+        code = READ.format(module="scoring.table", reader="parse_scores").replace(
             "parse_scores(path)", 'parse_scores(open(path, "rb").read(), path)'
         )
         done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.compute.engine import run
+from hearlab.compute.memo import Memo
 from hearlab.compute.units import Unit
 
 
@@ -50,6 +51,18 @@ def test_experiments_compute_once_what_they_have_in_common(home: Path, tmp_path:
     assert ran(experiment(tmp_path / "two", cache), marks, "b", "c") == {"a": 1, "b": 1, "c": 1}
     assert ran(home, marks, "a", "c", "d") == {"a": 1, "b": 1, "c": 1, "d": 1}
     assert ran(experiment(tmp_path / "three", cache), marks, "d") == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
+def test_what_the_workspace_has_read_is_not_read_again(home: Path, tmp_path: Path) -> None:
+    marks, cache = tmp_path / "marks", home / ".dvc" / "cache"
+    ran(home, marks, "a", "b")
+    memo = Memo(experiment(tmp_path / "one", cache))
+    assert [entry.id for entry in memo.entries.values() if memo.find(entry.key)] == ["a", "b"]
+    assert memo.notes.files_read == 0
+    (home / ".hearlab" / "identities.txt").unlink()
+    memo = Memo(tmp_path / "one")
+    assert [entry.id for entry in memo.entries.values() if memo.find(entry.key)] == ["a", "b"]
+    assert memo.notes.files_read == 2
 
 
 def test_a_folder_with_another_cache_is_by_itself(home: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ class Project:
 
     def begun(self) -> dict[str, int]:
         """How often each gain was begun."""
-        return {path.name: path.read_text().count("begun") for path in self.marks.glob("[!fh]*")}
+        return {path.name: path.read_text().count("begun") for path in self.marks.glob("[0-9]*")}
 
     def experiments(self) -> dict[float, float]:
         """The score of each gain that has an experiment."""
@@ -129,15 +130,43 @@ def project(made: Path, tmp_path: Path) -> Iterator[Project]:
     assert left == []
 
 
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for what a process does; it must not have ended."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def logs(project: Project) -> list[Path]:
+    return list((project.folder / ".hearlab/sweep").glob("gain*.log"))
+
+
+@contextlib.contextmanager
+def another_dvc(project: Project) -> Iterator[Callable[[], None]]:
+    """DVC's lock on the workspace is held by another process, until it is released."""
+    held, free = project.marks / "held", project.marks / "free"
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom dvc.repo import Repo, lock_repo\n"
+        "with lock_repo(Repo()):\n    Path(sys.argv[1]).touch()\n"
+        "    while not Path(sys.argv[2]).exists():\n        time.sleep(0.02)\n"
+    )
+    command = [sys.executable, "-c", program, str(held), str(free)]
+    process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(held.exists, process)
+        yield free.touch
+    finally:
+        free.touch()
+        process.communicate(timeout=DEADLINE)
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Project) -> None:
     (project.marks / "hold-3").touch()
     process = project.start("-S", "enhance.gain=range(0,7,3)")
-    deadline = time.monotonic() + DEADLINE
-    while project.begun().get("3") != 1:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: project.begun().get("3") == 1, process)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130, printed
@@ -171,7 +200,13 @@ def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Proje
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_was(project: Project) -> None:
     search = ("-S", "enhance.gain=0..12", "--optimise", "haspi", "--seed", "3", "--trials")
-    first = project.sweep(*search, "2")
+    with another_dvc(project) as release:
+        process = project.start(*search, "2")
+        wait_for(lambda: any("waiting for another DVC" in log.read_text() for log in logs(project)), process)
+        assert project.begun() == {}
+        release()
+        first, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, first
     assert "trial 2 of 2: enhance.gain=" in first
     assert len(project.experiments()) == 2
     more = project.sweep(*search, "4")

@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 from tracking_support import make_result
 
 from hearlab.errors import InputError
+from hearlab.files import md5_of
+from hearlab.tracking.provenance import tags
 from hearlab.tracking.result import current_result
 from hearlab.versions.lock import stages_behind
 
@@ -93,6 +95,27 @@ def test_a_table_that_is_not_the_locks_is_left_out(tmp_path: Path) -> None:
     with (root / "metrics/speech.csv").open("a") as file:
         file.write("S3,L1,1.0\n")
     assert current_result(root).left_out == {"speech": "metrics/speech.csv is not what dvc.lock says"}
+
+
+def test_a_track_that_the_data_set_does_not_have_is_left_out(tmp_path: Path) -> None:
+    root = make_result(tmp_path)
+    table = root / "metrics/music.csv"
+    was = md5_of(table)
+    table.write_text(table.read_text().split("\n")[0] + "\n")
+    (root / "dvc.lock").write_text((root / "dvc.lock").read_text().replace(was, md5_of(table)))
+    assert current_result(root).left_out == {"music": "it has no pairs in this data set"}
+
+
+def test_a_subset_is_a_tag(tmp_path: Path) -> None:
+    root = make_result(tmp_path)
+    assert not [name for name in tags(current_result(root)) if name.startswith("hearlab.subset")]
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("evaluate:\n", "evaluate:\n  listeners: [L1]\n  scenes: {draw: 1}\n"))
+    found = {name: text for name, text in tags(current_result(root)).items() if name.startswith("hearlab.subset")}
+    assert found == {
+        "hearlab.subset.speech": "1 scenes drawn (seed 0), listeners L1",
+        "hearlab.subset.music": "listeners L1",
+    }
 
 
 def test_no_result_at_all_is_an_error_that_says_why(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute import timings
-from hearlab.compute.attempts.failures import UnitsFailed, hopeless
-from hearlab.compute.attempts.in_flight import InFlight, run_apart
+from hearlab.compute.attempts.failures import NAMED, UnitsFailed, hopeless
+from hearlab.compute.attempts.in_flight import Apart, InFlight
 from hearlab.compute.attempts.ray_worth import load_of_others, slowdown, worth_ray
 from hearlab.compute.entries import Entry
 from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
@@ -33,6 +33,7 @@ from hearlab.compute.units import Unit
 from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
+from hearlab.text import few
 from hearlab.versions import dvc_state
 
 # How many units tell how long the others will take.
@@ -302,20 +303,27 @@ def outcomes(
     times: deque[float] = deque(maxlen=LATEST_UNITS)
     say = progress.message if progress else _nothing
     ray_start = ray_start or timings.RayStart(None)
-    with OneThread() as threads, in_flight.noted() if in_flight else contextlib.nullcontext(_nothing) as note:
-        for unit in [unit for unit in units if in_flight and unit.id in in_flight.died]:
-            say(f"{stage}: an earlier run ended without a word in {unit.id}: it runs in a process of its own")
-            pending.remove(unit)
-            outcome, died = run_apart(unit, root, unit_folder(staging, unit.id))
-            if died and in_flight:
-                in_flight.deadly.append(unit.id)
-            _print(say, stage, unit, outcome)
-            yield unit, outcome
+    deadly = [unit for unit in units if in_flight and unit.id in in_flight.died]
+    if deadly:
+        names = few([unit.id for unit in deadly], NAMED)
+        say(f"{stage}: an earlier run ended without a word in {names}: now units run in a process of their own")
+        pending = deque([*deadly, *(unit for unit in units if unit not in deadly)])
+    with (
+        OneThread() as threads,
+        Apart() as apart,
+        in_flight.noted() if in_flight else contextlib.nullcontext(_nothing) as note,
+    ):
         while pending and not _worth_ray(pending, times, workers, ray_start.seconds):
             unit = pending.popleft()
             started = time.monotonic()
+            folder = unit_folder(staging, unit.id)
             note(unit.id)
-            outcome = _run_here(unit, root, staging, threads, partial(_say_of, say, stage, unit))
+            if deadly and in_flight:
+                outcome, died = apart.run(unit, root, folder)
+                in_flight.deadly += [unit.id] if died else []
+                _print(say, stage, unit, outcome)
+            else:
+                outcome = _run_here(unit, root, folder, threads, partial(_say_of, say, stage, unit))
             note("")
             if len(pending) < len(units) - 1:  # the first one loads and compiles things
                 times.append(time.monotonic() - started)
@@ -363,8 +371,8 @@ def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int, st
     return worth_ray(typical * len(pending), min(workers, len(pending)), usable_cores(), load_of_others(), start)
 
 
-def _run_here(unit: Unit, root: Path, staging: Path, threads: OneThread, tell: Callable[[str], None]) -> Outcome:
+def _run_here(unit: Unit, root: Path, folder: Path, threads: OneThread, tell: Callable[[str], None]) -> Outcome:
     if root == Path.cwd():
         root = Path()  # messages then name files as the user knows them
     threads.limit()
-    return replace(execute(unit, root, unit_folder(staging, unit.id), tell), here=True)
+    return replace(execute(unit, root, folder, tell), here=True)

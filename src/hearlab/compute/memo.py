@@ -32,6 +32,7 @@ from hearlab.versions.dvc_files import cache_folder, experiment_home
 from hearlab.versions.lock import lock_records
 
 FOLDER = ".hearlab"
+NOTES = "identities.txt"
 INDEX_VERSION = 2  # 1: entries without a checksum
 # A disk takes some ms to write something for good, however little it is: finished units share that, this often at most.
 COMMIT_SECONDS = 0.25
@@ -53,9 +54,11 @@ class Memo:
         self.root = root.resolve()
         self.folder = self.root / FOLDER
         self.cache = cache_folder(self.root)
-        self.notes = Notes(self.folder / "identities.txt")
+        home = self._home()
+        others = home / FOLDER / NOTES if home != self.root else None
+        self.notes = Notes(self.folder / NOTES, others)
         self.store = ObjectStore(self.cache or self.folder / "objects", self.notes, self.folder / SET_ASIDE)
-        self.journal = self._home() / FOLDER / "journal.jsonl"
+        self.journal = home / FOLDER / "journal.jsonl"
         self.entries = Entries()
         # Keys that were noted since the last run of their stage that came to its end: no index holds them yet.
         self.unfinished: dict[str, set[str]] = {}
@@ -65,7 +68,7 @@ class Memo:
             self._load_journal()
 
     def _home(self) -> Path:
-        """Whose journal it is: the user's own for experiments that DVC runs in other folders with the same cache."""
+        """Whose journal and notes count: the user's own for experiments in folders of DVC's with the same cache."""
         home = experiment_home(self.root).resolve()
         if home == self.root or self.cache is None:
             return self.root

@@ -86,16 +86,19 @@ class Notes:
 
     Args:
         file: keeps them between runs. A killed run keeps what it saved, since lines are only added.
+        others: notes of another workspace of this machine, which are read too: of files that both see.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, others: Path | None = None) -> None:
         self._file = file
         self._known: dict[str, str] = {}  # stamp and md5 by name, as text: there are hundreds of thousands
         self._new: list[str] = []
         self._old = 0  # lines that another one has replaced, or that are damaged
         self.files_read = 0
-        for line in kept_bytes(file).decode("utf-8", "surrogateescape").split("\n"):
-            self._learn(line)
+        for kept in filter(None, (others, file)):
+            self._old = 0
+            for line in kept_bytes(kept).decode("utf-8", "surrogateescape").split("\n"):
+                self._learn(line)
 
     def _learn(self, line: str) -> None:
         check, _, text = line.partition(" ")

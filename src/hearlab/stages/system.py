@@ -146,8 +146,9 @@ def _own_stamps() -> list[Stamp]:
     """Of the code that hashes: with other code the answer may be another."""
     from hearlab.compute import code
 
-    sources = (str(path) for folder in code.__path__ for path in sorted(Path(folder).glob("*.py")))
-    return [stamp(path) for path in (__file__, *sources)]
+    folder = Path(next(iter(code.__path__)))
+    sources = (folder.parent / "code_identity.py", *sorted(folder.glob("*.py")))
+    return [stamp(str(path)) for path in (__file__, *sources)]
 
 
 def _stamps(paths: Iterable[str]) -> dict[str, Stamp]:

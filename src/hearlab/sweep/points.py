@@ -146,13 +146,20 @@ def untracked_code(root: Path) -> list[str]:
     return [name for name in listed.split("\0") if name.endswith(".py")]
 
 
-def present(root: Path, wanted: Sequence[Point]) -> dict[str, Experiment]:
-    """The experiments upon this commit with scores, and the parameters and code of a point, by the point's name."""
+def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> dict[str, Experiment]:
+    """The experiments upon this commit with scores, and the parameters and code of a point, by the point's name.
+
+    Args:
+        root: the workspace.
+        wanted: the points.
+        any_name: whether experiments of other names count, such as those that the user ran; each has to be read.
+    """
     commit = head_commit(root)
+    names = {point.name for point in wanted}
     by_parameters = {_text(point.parameters): point.name for point in wanted}
     found: dict[str, Experiment] = {}
     for each in experiment_commits(root):
-        if each.baseline != commit:
+        if each.baseline != commit or not (any_name or each.name in names):
             continue
         files = RevisionFiles(root, each.name, each.commit, True)
         one = experiment(each.name, "experiment", each.commit[:7], each.time, files)

@@ -81,7 +81,7 @@ def _run(root: Path, todo: Sequence[Point], jobs: int, say: Say) -> Iterator[Ran
     for number, ran in enumerate(run_points(root, todo, jobs), 1):
         place = f"[{number}/{len(todo)}] " if len(todo) > 1 else ""
         name = f"{place}{ran.point.name}: {printable(', '.join(ran.point.overrides)) or 'nothing changed'}"
-        one = present(root, [ran.point]).get(ran.point.name)
+        one = present(root, [ran.point], any_name=False).get(ran.point.name)
         if ran.error is None and one is not None:
             scores = ", ".join(f"{title} {score:.4f}" for title, score in one.scores.items())
             say(f"{name}: {scores} ({clock_text(ran.seconds)})")

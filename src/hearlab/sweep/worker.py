@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from hearlab.params import PARAMS_FILE
 from hearlab.versions.dvc_command import repository
 
 GATE = ".hearlab/sweep/gate"
+LOCK_SECONDS = 120.0  # to wait for another DVC in the workspace
 
 
 def main(root: Path) -> None:
@@ -55,6 +57,7 @@ def _run(root: Path, task: dict[str, Any]) -> str | None:
 
 
 def _experiment(root: Path, name: str, overrides: list[str]) -> None:
+    from dvc.lock import LockError
     from dvc.repo import lock_repo
     from dvc.repo.experiments.executor.local import TempDirExecutor
 
@@ -63,10 +66,22 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
         queue = experiments.tempdir_queue
         # DVC changes the workspace for a moment, to note it as it is with the experiment's parameters, and then puts
         # it back: one experiment at a time, and no Ctrl-C in between.
-        with _gate(root), _uninterrupted(), lock_repo(repo):
-            params = {PARAMS_FILE: overrides} if overrides else None
-            entry = experiments.queue_one(queue, targets=None, params=params, name=name, no_hydra=False)
-            executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=queue._standalone_tmp_dir)
+        until, told = time.monotonic() + LOCK_SECONDS, False
+        while True:
+            try:
+                with _gate(root), _uninterrupted(), lock_repo(repo):
+                    params = {PARAMS_FILE: overrides} if overrides else None
+                    entry = experiments.queue_one(queue, targets=None, params=params, name=name, no_hydra=False)
+                    executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=queue._standalone_tmp_dir)
+                break
+            except LockError:  # the user's own dvc is at work in the workspace
+                if time.monotonic() > until:
+                    raise
+                if not told:
+                    sys.stderr.write("waiting for another DVC that is at work here\n")
+                    sys.stderr.flush()
+                told = True
+                time.sleep(0.5)
         if not queue._reproduce_entry(entry, executor):
             raise RuntimeError("DVC made no experiment")
 

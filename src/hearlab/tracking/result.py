@@ -102,7 +102,8 @@ def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Ma
             return f"{path} is not here (dvc pull, or dvc repro)"
         if md5_of(root / path) != identity:
             return f"{path} is not what {LOCK_FILE} says"
-    if not has_scores(read_bytes(root / SCORES / track.tables[ENHANCED])):
+    table = root / SCORES / track.tables[ENHANCED]
+    if table.is_file() and not has_scores(read_bytes(table)):
         return "it has no pairs in this data set"
     return None
 

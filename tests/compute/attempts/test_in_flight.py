@@ -24,7 +24,7 @@ from hearlab.compute.units import Unit
 
 def unit(root, out, *, number):
     print("working on", number)
-    if number == 2:
+    if number in (1, 3):
         kind = (root / "kind").read_text()
         if kind == "segfault":
             ctypes.string_at(0)
@@ -75,21 +75,19 @@ def test_a_death_is_named_and_then_a_failure_of_its_unit(folder: Path, kind: str
         assert "Fatal Python error: Segmentation fault" in died.stderr
         assert "program.py" in died.stderr
     (note,) = (folder / ".hearlab").glob("in-flight-*")
-    assert note.read_text() == "S2"
-    told = "enhance test: an earlier run ended without a word in S2: it runs in a process of its own"
-    for _ in range(2):  # each further run knows it, too
+    assert note.read_text() == "S1"
+    told = "enhance test: an earlier run ended without a word in {}: now units run in a process of their own"
+    for names in ("S1", "S1, S3"):  # each further run knows them, too, and finishes the others
         again = start(folder, kind)
         assert again.returncode == 0, again.stderr
-        assert (
-            "enhance test: an earlier run ended without a word in S2: it runs in a process of its own" in again.stderr
-        )
-        assert again.stdout == f"enhance test: 1 of 4 units failed\n  S2: its process died ({how})\n"
+        assert told.format(names) in again.stderr
+        assert again.stdout == f"enhance test: 2 of 4 units failed\n  2 units (S1, S3): its process died ({how})\n"
     mended = start(folder, "none")
     assert mended.stdout == "[0, 1, 2, 3]\n"
-    assert told in mended.stderr
-    assert "enhance test: S2: working on 2" in mended.stderr
+    assert told.format("S1, S3") in mended.stderr
+    assert "enhance test: S3: working on 3" in mended.stderr
     assert not note.exists()
-    assert "process of its own" not in start(folder, "none").stderr
+    assert "process of their own" not in start(folder, "none").stderr
 
 
 def test_nothing_is_in_flight_after_a_run_that_ends(tmp_path: Path) -> None:

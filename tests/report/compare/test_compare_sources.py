@@ -56,6 +56,19 @@ def test_files_folders_and_the_workspace(folder: Path, capsys: pytest.CaptureFix
     assert gain(folder, capsys, name, "a.csv") == -0.1
 
 
+def test_a_subset_is_named_and_a_track_without_pairs_is_no_track(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    music(folder / "metrics" / "music.csv", {})
+    (folder / "metrics" / "music.json").write_text('{"haaqi": {"pairs": 0}}')
+    (folder / "params.yaml").write_text("evaluate: {scenes: {draw: 5, seed: 1}, songs: [a]}\n")
+    run(folder, "a.csv", "workspace")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "- workspace: the speech scores are of a subset: 5 scenes drawn (seed 1)" in told
+    assert "music" not in told
+    assert "HAAQI" not in told
+
+
 def test_conditions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gain(folder, capsys, "a.csv", "workspace", "--condition", "unprocessed") == 0.05
     assert gain(folder, capsys, "metrics/speech_unprocessed.csv", "metrics/speech.csv") == 0.05

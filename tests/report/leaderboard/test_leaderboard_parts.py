@@ -143,6 +143,23 @@ def test_trained_weights_and_the_small_test(repository: Path) -> None:
     assert origin_of(head, result).weights["data/demo/separator"] == f"{MD5[::-1]}.dir"
 
 
+def test_a_subset_is_no_entry(repository: Path) -> None:
+    (repository / "params.yaml").write_text(PARAMS.replace("small_test: false", "songs: {draw: 5, seed: 1}"))
+    commit(repository)
+    head = find_revision("HEAD", repository)
+    with pytest.raises(InputError, match=r"the result is of a subset \(found 5 songs drawn \(seed 1\)\)"):
+        result_of(head, TRACKS["music"], "HEAD")
+    assert result_of(head, TRACKS["speech"], "HEAD").dataset == "clarity"  # of all scenes
+
+
+def test_own_data_are_marked(repository: Path) -> None:
+    text = PARAMS.replace("dataset: clarity", "dataset: clinic") + "datasets: {clinic: {source: own}}\n"
+    (repository / "params.yaml").write_text(text)
+    commit(repository)
+    result = result_of(find_revision("HEAD", repository), TRACKS["music"], "HEAD")
+    assert (result.dataset, result.split) == ("clinic", "own data")
+
+
 def test_weights_that_nobody_else_has(repository: Path) -> None:
     (repository / ".gitignore").write_text("/local/\n")
     (repository / "local").mkdir()

@@ -1,7 +1,7 @@
 """The unit that this process runs, noted in a file: if the process dies in it, the next one knows where.
 
 A segmentation fault, or `os._exit` in somebody's code, ends a process without a word. The next start of the stage names
-the unit, and runs it in a process of its own, whose death is that unit's failure and nothing else.
+the unit, and runs what is left in a process of its own (`Apart`), whose death is that unit's failure and nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from hearlab.compute.execution import Failure, Outcome, execute
@@ -70,33 +71,59 @@ class InFlight:
                     self._path.unlink()
 
 
-def run_apart(unit: Unit, root: Path, out: Path) -> tuple[Outcome, bool]:
-    """Run a unit in a process of its own: its outcome, and whether that process died, by which the unit has failed."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(unit, root, out, sender))
-    child.start()
-    sender.close()
-    try:
-        outcome: Outcome = receiver.recv()
-    except EOFError:
-        child.join()
-        cause = f"its process died ({_how(child.exitcode)})"
-        return Outcome(failure=Failure(unit.id, cause, cause)), True
-    finally:
-        receiver.close()
-        child.join(ENDING_SECONDS)
-        child.kill()
-        child.join()
-    return outcome, False
+class Apart(contextlib.AbstractContextManager["Apart"]):
+    """Runs units in a process of their own, one after the other; where it dies, the next unit gets a new one."""
+
+    def __init__(self) -> None:
+        self._child: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+
+    def run(self, unit: Unit, root: Path, out: Path) -> tuple[Outcome, bool]:
+        """A unit's outcome, and whether the process died in it, by which it has failed."""
+        child, pipe = self._started()
+        try:
+            pipe.send((unit, root, out))
+            outcome: Outcome = pipe.recv()
+        except (EOFError, ConnectionError):
+            child.join()
+            cause = f"its process died ({_how(child.exitcode)})"
+            self._end()
+            return Outcome(failure=Failure(unit.id, cause, cause)), True
+        return outcome, False
+
+    def _started(self) -> tuple[SpawnProcess, Connection]:
+        if self._child is None or self._pipe is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._child = context.Process(target=_serve, args=(theirs,))
+            self._child.start()
+            theirs.close()
+        return self._child, self._pipe
+
+    def _end(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._child is not None:
+            self._child.join(ENDING_SECONDS)  # it ends when nobody is at the other end of the pipe
+            self._child.kill()
+            self._child.join()
+        self._child = self._pipe = None
+
+    def __exit__(self, *unused: object) -> None:
+        self._end()
 
 
-def _child(unit: Unit, root: Path, out: Path, sender: Connection) -> None:
+def _serve(pipe: Connection) -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
     with OneThread() as threads:
-        threads.limit()
-        sender.send(execute(unit, root, out))
+        while True:
+            try:
+                unit, root, out = pipe.recv()
+            except EOFError:
+                return
+            threads.limit()
+            pipe.send(execute(unit, root, out))
 
 
 def _how(code: int | None) -> str:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.memo import FOLDER
 from hearlab.compute.process import worker_count
-from hearlab.compute.timings import RAY_START_SECONDS
+from hearlab.compute.timings import RayStart
 from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
@@ -83,14 +84,14 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     Raises:
         InputError: params.yaml, an override or a target is wrong.
     """
-    cores = worker_count()
+    cores, start = worker_count(), RayStart(root / FOLDER).seconds
     with with_overrides(root, overrides) as params:
         stages = planned_stages(root, targets, params, overridden=bool(overrides))
         load = Workload(params)
         rows = []
         for stage in stages:
             work = load.of(stage.name, stage.runs)
-            rows.append(Row(stage, work, _wall(work.seconds, work.units or 1, cores)))
+            rows.append(Row(stage, work, _wall(work.seconds, work.units or 1, cores, start)))
     to_run = [row for row in rows if row.stage.runs != "no"]
     lines, warnings, link = _disk(root, params, to_run)
     missing = _missing(params, [row.stage for row in to_run])
@@ -99,9 +100,9 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     return Plan(params.dataset, tuple(rows), cores, tuple(missing), tuple(lines), tuple(warnings), link, packages)
 
 
-def _wall(seconds: float, units: int, cores: int) -> float:
+def _wall(seconds: float, units: int, cores: int, start: float) -> float:
     """Time by the clock: on one core, or on all of them where that ends sooner although Ray has to start."""
-    return min(seconds, RAY_START_SECONDS + seconds / min(cores, max(units, 1)))
+    return min(seconds, start + seconds / min(cores, max(units, 1)))
 
 
 def _missing(params: Params, stages: Sequence[PlannedStage]) -> list[str]:
