@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_workspace import SCENE, SONG, table
+from tiny_workspace import LISTENERS, SCENE, SONG, make_workspace, put, table
 
+import hearlab
 from hearlab.cli import main
+from hearlab.stages import run_stage
+from hearlab.stages.common import FILES
 
-LISTENERS = "data/demo/inputs/clarity_data/metadata/listeners.json"
+PEOPLE = "data/demo/inputs/clarity_data/metadata/listeners.json"
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def test_the_pipeline_s_numbers(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_two_files_are_compared_as_they_are_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     reference, target = (f"data/demo/rendered/dev/{SCENE}_{name}_CH1.wav" for name in ("target_anechoic", "target"))
-    command = ["score", "haspi", "--processed", target, "--listener", "L1", "--listeners", LISTENERS, "--json"]
+    command = ["score", "haspi", "--processed", target, "--listener", "L1", "--listeners", PEOPLE, "--json"]
     assert main([*command, "--reference", reference]) == 0
     out, err = capsys.readouterr()
     (line,) = err.splitlines()
@@ -74,8 +77,30 @@ def test_what_does_not_go_together(capsys: pytest.CaptureFixture[str], arguments
 def test_a_result_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tiny_workspace import make_workspace
-
     monkeypatch.chdir(make_workspace(tmp_path / "new"))
     assert main(["score", "haspi", "--scene", SCENE, "--listener", "L1"]) == 1
     assert f"{SCENE}_L1_HA-output.wav: no such file" in capsys.readouterr().err
+
+
+def test_own_recordings_without_a_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One pair of microphones, and a reference whose level is that of its file."""
+    root = make_workspace(tmp_path / "own", evaluate__listeners="listeners/mine.json")
+    files = [f"{SCENE}_mix_CH1.wav", f"{SCENE}_target_anechoic_CH1.wav"]
+    put(root / "data/demo/scene_lists/scenes.dev.json", [{"scene": SCENE, FILES: files}])
+    for path in (root / "data/demo/rendered/dev").iterdir():
+        if path.name not in files:
+            path.unlink()
+    put(root / "listeners/mine.json", {"Me": LISTENERS["L2"] | {"name": "Me"}})
+    monkeypatch.chdir(root)
+    for stage in ("enhance_speech", "score_speech"):
+        run_stage(stage)
+    ((pair, row),) = table(Path("metrics/speech.csv")).items()
+    assert pair == (SCENE, "Me")
+    assert scored(capsys, "haspi", "--scene", SCENE, "--listener", "Me")["score"] == row["haspi"]
+    lab = hearlab.open(".")
+    assert lab.score(*pair) == row
+    assert list(lab.signals(SCENE).microphones) == ["CH1"]
+    assert main(["try", *pair, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"][0]["scores"] == row

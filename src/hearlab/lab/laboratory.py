@@ -27,7 +27,13 @@ from hearlab.lab.signals import SceneSignals, SongSignals, scene_signals, song_s
 from hearlab.listeners import Listener
 from hearlab.params import PARAMS_FILE, Params, check_params
 from hearlab.stages import enhance_music, enhance_speech
-from hearlab.stages.common import files_of_scenes, scene_listener_pairs, songs_to_evaluate, workspace
+from hearlab.stages.common import (
+    files_of_scenes,
+    scene_listener_pairs,
+    song_listener_pairs,
+    songs_to_evaluate,
+    workspace,
+)
 from hearlab.systems.base import (
     EnhancementSystem,
     check_music_output,
@@ -127,7 +133,7 @@ class Lab:
         with self._at_root():
             material = self.materials.find(name)
             if material.song:
-                return list(self.materials.listeners(material))
+                return [one.id for song, one in song_listener_pairs(self.params) if song == material.song]
             return [one.id for scene, one in scene_listener_pairs(self.params) if scene == material.name]
 
     def signals(self, name: str) -> SceneSignals | SongSignals:

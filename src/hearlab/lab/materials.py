@@ -74,7 +74,7 @@ class Materials:
         )
 
     def listeners(self, material: Material) -> dict[str, Listener]:
-        """All listeners of the data set, by their ids."""
+        """All listeners of the data set, or of the file that `evaluate.listeners` names, by their ids."""
         return load_listeners(self._listeners_file(material))
 
     def pair(self, name: str, listener: str) -> tuple[Material, Listener]:
@@ -114,7 +114,9 @@ class Materials:
         return files_of_scenes(self._params).get(material.name, [])
 
     def _listeners_file(self, material: Material) -> Path:
-        files = workspace(self._params)
+        chosen, files = self._params.evaluate.listeners, workspace(self._params)
+        if isinstance(chosen, str):
+            return Path(chosen)
         return (
             files.cadenza.listeners(self._params.evaluate.song_listeners) if material.song else files.clarity.listeners
         )

@@ -34,7 +34,8 @@ def draw_trial(lab: Lab, trial: Trial, path: Path) -> None:
     signals = lab.signals(trial.name)
     heard, heard_rate = read_audio(lab.root / trial.sound)
     if isinstance(signals, SceneSignals):
-        microphone = f"CH{lab.params.render.reference_channel}"
+        chosen = f"CH{lab.params.render.reference_channel}"
+        microphone = chosen if chosen in signals.microphones else next(iter(signals.microphones))
         rows = [(f"microphones {microphone}", signals.microphones[microphone], signals.rate)]
         rows += [("enhanced", heard, heard_rate), ("reference", signals.reference, signals.rate)]
     else:
