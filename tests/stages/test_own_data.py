@@ -18,6 +18,7 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.files import md5_of
 from hearlab.params import load_params
 from hearlab.stages import run_stage, stage_units
+from hearlab.stages.prepare import check_unedited
 from hearlab.stages.score_speech import scene_reference
 from own_recordings import recordings, songs
 
@@ -168,6 +169,11 @@ def test_an_edit_of_what_prepare_made_is_not_lost(imported: dict[str, Path]) -> 
         run_stage("prepare")
     assert listeners.read_text() == content
     os.replace(listeners, "mine.json")
+    run_stage("prepare")
+    assert md5_of(listeners) == made
+    # A run that was killed: what it left is no edit.
+    check_unedited("prepare", listeners.parent)
+    listeners.write_text(content)
     run_stage("prepare")
     assert md5_of(listeners) == made
     # Music, too.

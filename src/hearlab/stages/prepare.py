@@ -38,6 +38,8 @@ from hearlab.stages.common import workspace
 from hearlab.versions.dvc_files import cache_folder, cached_object, is_md5
 from hearlab.versions.lock import listing, lock_stages, outs
 
+MAKING = {"": "is being made"}  # the note of a stage that runs, or was killed
+
 log = logging.getLogger(__name__)
 
 
@@ -63,12 +65,14 @@ def check_unedited(stage: str, folder: Path) -> None:
         InputError: a file is other than the stage has last made it, by its note of that or by dvc.lock.
     """
     cache = cache_folder(Path())
-    known = set(_made(stage, folder).values())
+    noted = _made(stage, folder)
+    known = set(noted.values())
     made = outs(lock_stages(Path()).get(stage, {})).get(folder.as_posix(), "")
     if cache is not None and is_md5(made.removesuffix(".dir")):
         with contextlib.suppress(OSError):
             known |= set(listing(cached_object(cache, made).read_bytes()).values())
-    for path in sorted(folder.rglob("*")) if known else ():
+    # A run that was killed has left new files beside the note of old ones.
+    for path in sorted(folder.rglob("*")) if known and noted != MAKING else ():
         if not path.is_file() or (md5 := md5_of(path)) in known:
             continue
         if cache is None or not cached_object(cache, md5).exists():  # one of another revision is not lost
@@ -77,11 +81,16 @@ def check_unedited(stage: str, folder: Path) -> None:
                 f"was changed by hand, and {stage} would overwrite it",
                 advice=f"move it away (docs/own-data.md), or take the change back: dvc checkout {folder}",
             )
+    _write_note(stage, folder, MAKING)
 
 
 def note_made(stage: str, folder: Path) -> None:
     """Note what a stage has made in a folder, for `check_unedited`."""
     files = {path.relative_to(folder).as_posix(): md5_of(path) for path in folder.rglob("*") if path.is_file()}
+    _write_note(stage, folder, files)
+
+
+def _write_note(stage: str, folder: Path, files: dict[str, str]) -> None:
     with done_without(_note(stage, folder)):
         write_json(_note(stage, folder), files)
 
