@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,53 @@ def test_a_death_is_named_and_then_a_failure_of_its_unit(folder: Path, kind: str
     assert "enhance test: S3: working on 3" in mended.stderr
     assert not note.exists()
     assert "process of their own" not in start(folder, "none").stderr
+
+
+def lingering(root: Path, out: Path) -> None:
+    (root / "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def runs(process: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+KILLED = """
+from pathlib import Path
+
+from hearlab.compute.attempts.in_flight import Apart
+from hearlab.compute.units import Unit
+
+if __name__ == "__main__":
+    import test_in_flight
+
+    with Apart() as apart:
+        apart.run(Unit("S1", test_in_flight.lingering), Path(), Path("out"))
+"""
+
+
+def test_the_process_of_its_own_ends_with_the_one_that_is_killed(tmp_path: Path) -> None:
+    """Else it would write into what the next run begins anew."""
+    (tmp_path / "program.py").write_text(KILLED)
+    paths = [str(Path(__file__).parent), str(Path(hearlab.__file__).parents[1]), *filter(None, sys.path)]
+    program = subprocess.Popen(
+        [sys.executable, "program.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < until
+        assert program.poll() is None
+        time.sleep(0.05)
+    program.kill()
+    program.wait()
+    child = int((tmp_path / "pid").read_text())
+    while runs(child):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_nothing_is_in_flight_after_a_run_that_ends(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -116,6 +117,7 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
 def _serve(pipe: Connection) -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with OneThread() as threads:
         while True:
             try:
@@ -124,6 +126,14 @@ def _serve(pipe: Connection) -> None:
                 return
             threads.limit()
             pipe.send(execute(unit, root, out))
+
+
+def _end_with_parent() -> None:
+    """Where that process was killed, nothing may be written into what another run begins anew."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _how(code: int | None) -> str:
