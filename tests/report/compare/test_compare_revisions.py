@@ -255,6 +255,7 @@ def test_a_pattern_stands_for_experiments(project: Path, capsys: pytest.CaptureF
         run(project, "git", "update-ref", reference, "HEAD")
     try:
         assert named_by("gain*", project) == ["gain2", "gain2p5", "gain10", "gain-3"]
+        assert named_by("*", project) == ["louder", "other-scenes"]  # those upon HEAD are meant
     finally:
         for reference in references:
             run(project, "git", "update-ref", "-d", reference)
