@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterator
@@ -194,3 +195,20 @@ def experiment_commits(root: Path) -> Iterator[ExperimentCommit]:
         match = EXPERIMENT.fullmatch(reference)
         if match:
             yield ExperimentCommit(match[3], match[1] + match[2], commit, int(time))
+
+
+def named_by(pattern: str, root: Path) -> list[str]:
+    """The names of the experiments that a pattern with * or ? stands for, the oldest first, else by their numbers.
+
+    Those upon the commit that is checked out are meant, if there are any, as in DVC.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [each for each in experiment_commits(root) if fnmatch.fnmatchcase(each.name, pattern)]
+    head = git_text(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    here = [each for each in found if each.baseline == head]
+    times = {each.name: each.time for each in here or found}
+    if not times:
+        raise InputError(pattern, "is the name of no DVC experiment", advice="see hearlab experiments")
+    return sorted(times, key=lambda name: (times[name], [part.zfill(20) for part in re.split(r"(\d+)", name)]))

@@ -14,7 +14,7 @@ import pytest
 from compare_support import FREQUENCIES
 from compare_support import run as compare
 from hearlab.errors import InputError
-from hearlab.versions.revisions import find_revision
+from hearlab.versions.revisions import find_revision, named_by
 from pipeline_support import run
 
 # A pipeline with the stages, parameters and files that matter here, and nothing to compute.
@@ -237,6 +237,28 @@ def test_scores_that_git_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str
         run(tmp_path, "git", "add", "--all")
         run(tmp_path, "git", "commit", "--quiet", "--message", "Scores")
     assert compared(tmp_path, capsys, "HEAD~1", "HEAD")["verdict"] == "better"
+
+
+def test_a_pattern_stands_for_experiments(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare(project, "HEAD", "*", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [one["b"].split()[0] for one in found["comparisons"]] == ["louder", "other-scenes"]
+    compare(project, "louder", "l*", "HEAD~1", "HEAD", "--json")  # not the first one itself
+    found = json.loads(capsys.readouterr().out)
+    assert [one["b"].split()[0] for one in found["comparisons"]] == ["HEAD~1", "HEAD"]
+    with pytest.raises(InputError, match="louder: is all that there is to compare"):
+        compare(project, "louder", "l*")
+    with pytest.raises(InputError, match=r"quieter\*: is the name of no DVC experiment"):
+        compare(project, "HEAD", "quieter*")
+    references = [f"refs/exps/{'0' * 2}/{'0' * 38}/gain{number}" for number in ("10", "-3", "2", "2p5")]
+    for reference in references:
+        run(project, "git", "update-ref", reference, "HEAD")
+    try:
+        assert named_by("gain*", project) == ["gain2", "gain2p5", "gain10", "gain-3"]
+        assert named_by("*", project) == ["louder", "other-scenes"]  # those upon HEAD are meant
+    finally:
+        for reference in references:
+            run(project, "git", "update-ref", "-d", reference)
 
 
 @pytest.mark.parametrize("name", ["nothing", "HEAD~9", "0123456", "exec/EXEC_HEAD", "--all"])

@@ -21,7 +21,8 @@ def add(commands: Commands) -> None:
         description="The paired difference B - A with a 95 % interval clustered by scene or song, a permutation test, "
         "and what may be concluded. A and B are each: a git revision (HEAD, a tag, a hash), a DVC experiment, "
         "'workspace', a CSV file of scores, a folder of metrics, or 'published' ('published:Demucs'). Further ones are "
-        "compared with A too, in one table, with p corrected for how many there are (Holm).",
+        "compared with A too, in one table, with p corrected for how many there are (Holm); 'gain*' stands for all "
+        "experiments whose names begin so.",
     )
     parser.add_argument("a", metavar="A", help="what to compare with")
     parser.add_argument(
@@ -46,10 +47,19 @@ def add(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from hearlab.errors import InputError
     from hearlab.report.compare.sources import open_source
+    from hearlab.versions.revisions import named_by
 
-    by = _tables(options)
     root = Path.cwd()
+    wanted: list[str] = []
+    for name in options.b:
+        pattern = "*" in name and not Path(name).exists()
+        wanted += [one for one in named_by(name, root) if one != options.a] if pattern else [name]
+    if not wanted:
+        raise InputError(options.a, "is all that there is to compare")
+    options.b = wanted
+    by = _tables(options)
     first, *others = (
         open_source(name, root, condition=options.condition, published=options.published)
         for name in (options.a, *options.b)
