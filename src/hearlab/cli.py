@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(checkout=False, parser=parser)
     # argparse lists all commands in one row; here they stand below the tasks that they are for.
     parser.usage = "hearlab [-h] [--version] [--debug] COMMAND ..."
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS, prog="hearlab")
     lists = []
     for title, modules in modules_by_task():
         lines = []
