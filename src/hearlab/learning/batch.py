@@ -101,6 +101,8 @@ def score_batch(
     reference = signals.signals("reference", reference, ears)
     processed = signals.signals("processed", processed, ears)
     signals.matching(reference, processed)
+    signals.finite("reference", reference)
+    signals.finite("processed", processed)
     items, samples = processed.shape[:2]
     rate = validation.sample_rate("rate", rate)
     losses = signals.hearing_losses(audiograms, items, ears)

@@ -24,7 +24,7 @@ from hearlab.kernels.correlation import highest_lag, near_lags
 from hearlab.kernels.scan import scan_coefficients
 from hearlab.learning.hair_cells import Adapt
 from hearlab.learning.kernels.compression import compress_pair, compress_pair_backwards, control_energy_backwards
-from hearlab.learning.kernels.sections import filter_section
+from hearlab.learning.kernels.sections import filter_four_sections, filter_section
 from hearlab.learning.library import array, doubles, torch
 from hearlab.learning.tiles import Covariances
 
@@ -52,8 +52,11 @@ def _through(signals: Tensor, sections: Array, *, backwards: bool) -> Tensor:
     found = np.empty(rows.shape)
     for row, out in zip(rows, found, strict=True):
         out[:] = row[::-1] if backwards else row
-        for section in sections:
-            filter_section(out, section, out)
+        if len(sections) == 4:
+            filter_four_sections(out, np.ascontiguousarray(sections.T).ravel(), out)
+        else:
+            for section in sections:
+                filter_section(out, section, out)
     return torch.from_numpy(found[:, ::-1].copy() if backwards else found).to(signals.dtype)
 
 

@@ -73,7 +73,8 @@ def to_model_rate(signal: Tensor, rate: float, operators: Operators) -> Tensor:
     """`hearlab.ear.resampling.to_model_rate` of a tensor, shape (n,), in double precision."""
     source, target = whole_kilohertz(rate), MODEL_RATE // 1000
     if source == target:
-        return signal
+        # Compiled loops read one channel of several as if the others were not there.
+        return signal.contiguous()
     common = math.gcd(source, target)
     up, down = target // common, source // common
     reach = FILTER_REACH * max(up, down)

@@ -23,7 +23,7 @@ def signals(name: str, tensor: Any, ears: int = 1) -> Tensor:
     """`tensor` itself, floating-point samples of a batch: (items, n), or (items, n, 2) for two ears.
 
     Raises:
-        InputError: no tensor, another shape, integers, half precision, samples that are not finite.
+        InputError: no tensor, another shape, integers, half precision.
     """
     if not isinstance(tensor, torch.Tensor):
         raise InputError(name, "is no tensor", found=type(tensor).__name__, wanted="a torch.Tensor")
@@ -44,6 +44,11 @@ def signals(name: str, tensor: Any, ears: int = 1) -> Tensor:
             wanted="torch.float32 or torch.float64",
             advice="divide 16-bit samples by 32768" if integer else "convert it: the metric needs 24 bits",
         )
+    return tensor
+
+
+def finite(name: str, tensor: Tensor) -> None:
+    """Raise an InputError when a sample is no finite number, or far beyond full scale."""
     largest = tensor.detach().abs().amax()
     if not float(largest) <= validation.LARGEST_SAMPLE:
         wrong = (~(tensor.detach().abs() <= validation.LARGEST_SAMPLE)).nonzero()[0].tolist()
@@ -51,7 +56,6 @@ def signals(name: str, tensor: Any, ears: int = 1) -> Tensor:
         raise InputError(
             name, "is not a finite number of usual size", field=place, found=value, wanted="around -1 to 1"
         )
-    return tensor
 
 
 def matching(reference: Tensor, processed: Tensor) -> None:

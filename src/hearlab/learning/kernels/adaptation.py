@@ -29,9 +29,13 @@ BLOCK = 256
 @compiled
 def _read(row: Real, first: int, samples: int, part: Array, count: int) -> None:
     """The samples from `first` on, with zeros outside of the row's `samples`, into a buffer."""
-    for t in range(count):
-        place = first + t
-        part[t] = row[place] if 0 <= place < samples else 0.0
+    begin, end = min(max(-first, 0), count), max(min(count, samples - first), 0)
+    part[:begin] = 0.0
+    if begin < end:
+        source, target = row[first + begin : first + end], part[begin:end]
+        for t in range(target.size):
+            target[t] = source[t]
+    part[max(begin, end) : count] = 0.0
 
 
 @register_jitable
@@ -65,7 +69,7 @@ def adapt_band(
     direct, one_weight, two_weight = broadcast(constants[2]), broadcast(constants[3]), broadcast(constants[4])
     zero = broadcast(0.0)
     first = second = zero
-    linear, currents = np.zeros(BLOCK), np.empty(BLOCK)
+    linear, currents, moves = np.zeros(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     moving = motion.size > 0
     for start in range(0, samples - late, BLOCK):
         count = min(BLOCK, samples - late - start)
@@ -76,13 +80,14 @@ def adapt_band(
             current = fma(direct, level, fma(one_weight, first, two_weight * second))
             store(currents, t, maximum(current, zero))
         first, second = flush_tiny(first), flush_tiny(second)
+        out = firing[late + start : late + start + count]
         for t in range(count):
-            firing[late + start + t] = currents[t]
+            out[t] = currents[t]
         if moving:
+            _read(motion, start + motion_early, samples, moves, count)
+            out = moved[late + start : late + start + count]
             for t in range(count):
-                place = start + motion_early + t
-                move = motion[place] if 0 <= place < samples else 0.0
-                moved[late + start + t] = move * ((currents[t] + TINY) / (linear[t] + TINY))
+                out[t] = moves[t] * ((currents[t] + TINY) / (linear[t] + TINY))
 
 
 @compiled
