@@ -25,7 +25,7 @@ from hearlab.kernels.scan import scan_coefficients
 from hearlab.learning.hair_cells import Adapt
 from hearlab.learning.kernels.compression import compress_pair, compress_pair_backwards, control_energy_backwards
 from hearlab.learning.kernels.sections import filter_four_sections, filter_section
-from hearlab.learning.library import array, doubles, torch
+from hearlab.learning.library import array, doubles, once_differentiable, torch
 from hearlab.learning.tiles import Covariances
 
 Tensor = torch.Tensor
@@ -43,6 +43,7 @@ class Sections(torch.autograd.Function):
         return _through(signals, sections, backwards=False)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         return _through(gradients[0], ctx.sections, backwards=True), None
 
@@ -78,6 +79,7 @@ class ControlRms(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         signals, values = ctx.saved_tensors
         rows, found, given = doubles(signals), array(values), doubles(gradients[0])
@@ -145,6 +147,7 @@ class Compress(torch.autograd.Function):
         return envelopes, motions, torch.from_numpy(energies)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         signals, poles, factors = ctx.saved_tensors
         curves, lengths, bands = ctx.constants

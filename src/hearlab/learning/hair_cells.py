@@ -13,7 +13,7 @@ from hearlab.ear.adaptation import DECIBELS_PER_OCTAVE, adaptation_filter
 from hearlab.ear.filter_design import one_pole_parts
 from hearlab.kernels.scan import scan_coefficients
 from hearlab.learning.kernels.adaptation import adapt_band, adapt_band_backwards
-from hearlab.learning.library import array, torch
+from hearlab.learning.library import array, once_differentiable, torch
 
 Tensor = torch.Tensor
 
@@ -56,6 +56,7 @@ class Adapt(torch.autograd.Function):
         return firing, moved
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         envelopes, motions = ctx.saved_tensors
         offsets, early, motion_early, late, lengths = ctx.constants

@@ -11,6 +11,7 @@ from hearlab.errors import InputError
 
 try:
     import torch
+    from torch.autograd.function import once_differentiable
 except ImportError as error:
     raise InputError(
         "torch",
@@ -19,7 +20,7 @@ except ImportError as error:
         advice="hearlab.learning needs it: pip install 'hearlab[music]'",
     ) from None
 
-__all__ = ["array", "doubles", "torch"]
+__all__ = ["array", "doubles", "once_differentiable", "torch"]
 
 Tensor = torch.Tensor
 

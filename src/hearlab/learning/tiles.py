@@ -10,7 +10,7 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.learning.kernels.covariance import segment_covariances, segment_covariances_backwards
-from hearlab.learning.library import array, doubles, torch
+from hearlab.learning.library import array, doubles, once_differentiable, torch
 from hearlab.metrics.covariance import HALF, SEGMENT, window_shares
 
 Tensor = torch.Tensor
@@ -47,6 +47,7 @@ class Covariances(torch.autograd.Function):
         return torch.from_numpy(covariances), result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         references, processed = ctx.saved_tensors
         one, other, given = array(references), array(processed), doubles(gradients[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
-from exact import LOSS, OTHER_LOSS
+from exact import LEVELS, LOSS, NAMES, OTHER_LOSS, differentiable, pair
 from torch.autograd import gradcheck
 
 from hearlab.ear.loss import loss_parameters
@@ -83,3 +84,22 @@ def test_delays():
     silent = torch.zeros_like(clean)
     found = [operators.early_rows(clean, silent, LENGTHS).tolist() for operators in (compiled, parallel)]
     assert found[0] == found[1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_scores_as_the_cpu(name):
+    signals = [torch.tensor(np.stack([signal, signal])) for signal in pair(name, 24000, 12000)]
+    found = []
+    for device, dtype in (("cpu", torch.float64), ("cuda", torch.float64), ("cuda", torch.float32)):
+        clean, heard = (signal.to(device, dtype) for signal in signals)
+        heard.requires_grad_()
+        scores = differentiable(name)(
+            clean, heard, 24000, [LOSS, OTHER_LOSS], level=LEVELS[name], lengths=[12000, 9000]
+        )
+        scores.sum().backward()
+        assert scores.device.type == device
+        found.append((scores.detach().cpu().double(), heard.grad.cpu().double()))
+    for (scores, gradient), tolerance in zip(found[1:], (1e-9, 1e-3), strict=True):
+        torch.testing.assert_close(scores, found[0][0], rtol=0, atol=tolerance)
+        assert (gradient - found[0][1]).norm() < 100 * tolerance * found[0][1].norm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch.autograd import gradcheck
 
@@ -92,3 +93,10 @@ def test_silence_has_a_finite_gradient():
     (envelopes.sum() + motions.sum() + rms.sum()).backward()
     assert torch.all(torch.isfinite(sound.grad))
     assert torch.any(sound.grad != 0)
+
+
+def test_second_derivatives_are_refused():
+    sound = signals()
+    (gradient,) = torch.autograd.grad(compiled.control_rms(sound, LENGTHS, (4, 5)).sum(), sound, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
