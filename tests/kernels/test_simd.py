@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -232,3 +236,25 @@ def test_quads_are_read_from_and_written_to_single_precision():
     a, out = np.arange(8, dtype=np.float32), np.zeros(6, dtype=np.float32)
     converted(a, out)
     assert out.tolist() == [0, 2, 3, 4, 5, 0]
+
+
+def test_fma_rounds_once_where_the_processor_has_none(tmp_path):
+    """(1 + e)(1 - e) - 1 is -e^2; rounded twice it is 0. Code for a processor of 2008 gives it, too."""
+    program = (
+        "import numpy as np; from hearlab.kernels.compiled import compiled; from hearlab.kernels.simd import *\n"
+        "@compiled\ndef f(a, b, c, out): store(out, 0, fma(load(a, 0), load(b, 0), load(c, 0)))\n"
+        "e = 2.0**-30; out = np.empty(4)\n"
+        "f(np.full(4, 1 + e), np.full(4, 1 - e), np.full(4, -1.0), out); print(*out / e**2)"
+    )
+    (tmp_path / "once.py").write_text(program)
+    old = {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "+cx16,+popcnt,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3"}
+    for settings in ({}, old):
+        done = subprocess.run(
+            [sys.executable, "once.py"],
+            cwd=tmp_path,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == ["-1.0"] * 4

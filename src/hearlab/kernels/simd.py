@@ -181,7 +181,8 @@ def _shift_in(count: int) -> Any:
 
 
 # For quads and octets.
-fma = _function(3, lambda kind, builder, a, b, c: _llvm(kind, builder, "fmuladd", a, b, c))  # a * b + c
+# a * b + c, rounded once: where the processor has no such instruction (before 2013), the C library computes it, slowly.
+fma = _function(3, lambda kind, builder, a, b, c: _llvm(kind, builder, "fma", a, b, c))
 sqrt = _function(1, lambda kind, builder, a: _llvm(kind, builder, "sqrt", a))
 maximum, minimum = _select(">"), _select("<")
 reduce_add = _function(1, _reduce_add, lambda kind: kind.scalar)  # the sum of all lanes, neighbours first
