@@ -187,9 +187,11 @@ def derivatives_of_both(name: str, scene: tuple, directions: int) -> tuple[np.nd
     differentiable(name)(reference, processed, rate, [loss], level=100.0).sum().backward()
     random, step = np.random.RandomState(0), 1e-4
     kept, audiogram = SpeechReference(clean, rate, level=100.0), Audiogram(loss, AUDIOMETRIC_FREQUENCIES)
-    score_pair = importlib.import_module(f"hearlab.metrics.{name}").score_pair
 
     def score(sound: np.ndarray) -> float:
+        if name == "haaqi":
+            return exact(name, clean, sound, rate, loss, level=100.0)
+        score_pair = importlib.import_module(f"hearlab.metrics.{name}").score_pair
         return score_pair(kept.beside(sound, rate, audiogram), np.random.RandomState(1)).score
 
     wanted, found = [], []
@@ -208,7 +210,7 @@ def derivatives_of_both(name: str, scene: tuple, directions: int) -> tuple[np.nd
 
 @pytest.mark.slow
 @pytest.mark.reference
-@pytest.mark.parametrize("name", ["haspi", "hasqi"])
+@pytest.mark.parametrize("name", NAMES)
 def test_derivatives_against_differences_of_the_exact_metric(scene, name):
     """In 50 random directions on real speech."""
     wanted, found = derivatives_of_both(name, scene, 50)
