@@ -137,8 +137,8 @@ class Inputs:
             "seed": unit_seed(name),
         }
 
-    def hasqi(self, tag: str) -> dict[str, Any]:
-        return {**self.haspi(tag), "equalisation": 1}
+    def hasqi(self, tag: str, seconds: float | None = None) -> dict[str, Any]:
+        return {**self.haspi(tag, seconds), "equalisation": 1}
 
     def speech_scene(self, tag: str, metrics: Sequence[str]) -> dict[str, Any]:
         folder = self.scratch / f"scoring-{tag}"

@@ -58,7 +58,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
         "scoring": "tables and statistics",
     },
     {"metrics": "HASPI, HASQI, HAAQI", "tracking": "runs in MLflow"},
-    {"stages": "one module per DVC stage"},
+    {"stages": "one module per DVC stage", "learning": "metrics with gradients"},
     {"report.leaderboard": "entries, verified", "report.doctor": "what is installed"},
     {"report.compare": "are two results different?", "report.plan": "what would run", "report.experiments": "lists"},
     {"report.site": "the listening pages", "sweep": "many experiments"},

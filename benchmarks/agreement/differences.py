@@ -19,6 +19,11 @@ def metric_difference(ours: Values, theirs: Values) -> float:
     return max(_largest(ours[name], theirs[name]) for name in theirs)
 
 
+def score_difference(ours: Values, theirs: Values) -> float:
+    """Absolute difference of scores alone."""
+    return _largest(ours["score"], theirs["score"])
+
+
 def fitting_difference(ours: Values, theirs: Values) -> float:
     """Largest difference of samples or coefficients, relative to the peak where that is above 1."""
     return max(_largest(ours[name], theirs[name]) / max(1.0, float(np.max(np.abs(theirs[name])))) for name in theirs)

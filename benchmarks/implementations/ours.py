@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,45 @@ def _quality(
     return Job(run, _quality_values)
 
 
+def learning(
+    metric: str,
+    gradient: bool,
+    *,
+    signals: str,
+    reference_rate: float,
+    processed_rate: float,
+    levels: Sequence[float],
+    frequencies: Sequence[float],
+    level: float,
+    seed: int,
+    **options: Any,
+) -> Job:
+    """A metric in PyTorch on one thread, with the published noise, and the gradient of the score."""
+    import torch
+
+    import hearlab.learning.metrics
+    from hearlab.ear.loss import AUDIOMETRIC_FREQUENCIES
+    from hearlab.listeners import Audiogram
+
+    if reference_rate != processed_rate:
+        raise ValueError("the metrics in PyTorch have one rate")
+    torch.set_num_threads(1)
+    sounds, losses = read_signals(signals), Audiogram(levels, frequencies).at(AUDIOMETRIC_FREQUENCIES)
+    common = min(sounds["reference"].size, sounds["processed"].size)
+    reference, processed = (torch.tensor(sounds[name][None, :common]) for name in ("reference", "processed"))
+    processed.requires_grad_(gradient)
+
+    def run() -> Any:
+        score = getattr(hearlab.learning.metrics, metric)(
+            reference, processed, reference_rate, losses[None], level=level, dither=[seed], **options
+        )
+        if gradient:
+            score.sum().backward()
+        return score
+
+    return Job(run, lambda score: {"score": score.item()})
+
+
 def haaqi_pair(*, root: str, song: str, references: str, enhanced: str, listener: dict[str, Any]) -> Job:
     """The unit of `score_music` of a song and a listener: eight stems, files and all."""
     from hearlab.stages.score_music import COLUMNS, score_unit
@@ -240,6 +280,8 @@ TASKS = {
         compressor,
     )
 }
+for name in ("haspi", "hasqi", "haaqi"):
+    TASKS |= {f"{name}_torch": partial(learning, name, False), f"{name}_training": partial(learning, name, True)}
 
 if __name__ == "__main__":
     serve(TASKS)

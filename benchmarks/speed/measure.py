@@ -180,10 +180,15 @@ def measure_speed(bench: Bench, row: SpeedRow) -> Result:
             tag = f"{row.name}-{turn}"
             given = _warm_up(bench.inputs, row) if turn == 0 else row.arguments(bench.inputs, tag)
             replies = {
-                script: worker.call(row.task, **bench.arguments(script, given, tag, row.writes_files))
+                script: worker.call(
+                    row.ours or row.task if script == OURS else row.task,
+                    **bench.arguments(script, given, tag, row.writes_files),
+                )
                 for script, worker in workers.items()
             }
-            native = unfixed.call(row.task, **bench.arguments(OURS, given, f"{tag}-native", row.writes_files))
+            native = unfixed.call(
+                row.ours or row.task, **bench.arguments(OURS, given, f"{tag}-native", row.writes_files)
+            )
             if turn:
                 for script, reply in replies.items():
                     samples[script].append(reply)

@@ -14,6 +14,7 @@ from agreement.differences import (
     fitting_difference,
     metric_difference,
     rendering_difference,
+    score_difference,
 )
 from inputs import Inputs
 
@@ -31,6 +32,7 @@ class SpeedRow:
         name: what `--rows` calls it.
         work: what the table calls it.
         task: of the workers.
+        ours: HearLab's task, where it has another name than the published one's.
         arguments: of the task, made from a tag that differs in each repetition.
         required, aim: how many times faster than the published implementation.
         difference, tolerance: of both results.
@@ -49,6 +51,27 @@ class SpeedRow:
     seconds: float | None = None
     repetitions: int = 7
     writes_files: bool = False
+    ours: str | None = None
+
+
+def _training_rows(metric: str, arguments: Callable[[Inputs, str], dict[str, Any]], name: str) -> tuple[SpeedRow, ...]:
+    """A metric in PyTorch, its score alone and with the gradient, beside the published score."""
+    return tuple(
+        SpeedRow(
+            f"{metric}_{task}",
+            f"{name} in PyTorch, {about}, {EXCERPT_SECONDS:g} s, one ear, per second of audio",
+            metric,
+            arguments,
+            required,
+            aim,
+            score_difference,
+            METRIC_TOLERANCE,
+            seconds=EXCERPT_SECONDS,
+            repetitions=5,
+            ours=f"{metric}_{task}",
+        )
+        for task, about, required, aim in (("torch", "forward", 4, 8), ("training", "forward and backward", 2, 4))
+    )
 
 
 SPEED_ROWS = (
@@ -141,6 +164,9 @@ SPEED_ROWS = (
         FITTING_TOLERANCE,
         repetitions=9,
     ),
+    *_training_rows("haspi", lambda inputs, tag: inputs.haspi(tag, EXCERPT_SECONDS), "HASPI"),
+    *_training_rows("hasqi", lambda inputs, tag: inputs.hasqi(tag, EXCERPT_SECONDS), "HASQI"),
+    *_training_rows("haaqi", lambda inputs, tag: inputs.haaqi(tag, EXCERPT_SECONDS), "HAAQI"),
 )
 
 

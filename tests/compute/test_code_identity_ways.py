@@ -313,6 +313,10 @@ REASONS = {
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
+    **dict.fromkeys(
+        ("hearlab.learning.compiled effect", "hearlab.learning.hair_cells effect", "hearlab.learning.tiles effect"),
+        "PyTorch's operators: each class is given one for its backward pass, made of itself",
+    ),
     "hearlab.named loads by name": "what Unit.code names",
     "hearlab.scoring.tracks loads by name": "what Unit.code names",
     "hearlab.stages.score_speech loads by name": "what Unit.code names",

@@ -1,0 +1,1 @@
+"""Compiled loops of the differentiable metrics, in double precision: what the exact metrics compute, and adjoints."""
