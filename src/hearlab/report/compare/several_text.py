@@ -88,6 +88,13 @@ def _mean(side: ClusteredMean | Average) -> float:
     return side.score if isinstance(side, Average) else side.mean
 
 
+def table_notes(found: Sequence[Several]) -> list[str]:
+    """What must be known to trust a table that has no room for it: what is left out, subsets, other parameters."""
+    lines = [line for one in found for line in one.lines]
+    notes = [f"{line.label}: {line.found.metric.name}: {note}" for line in lines for note in line.found.notes]
+    return [printable(note) for note in (*found[0].left_out, *dict.fromkeys(notes))]
+
+
 def rows(found: Sequence[Several]) -> list[dict[str, Any]]:
     """A row for each system and metric, the first system too, by the names of COLUMNS; what is not known is None.
 
