@@ -16,6 +16,7 @@ from pipeline_support import run
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05
 EVIL = "loud\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH SPACE}er"
+LINES = "two\N{LINE SEPARATOR}lines\N{PARAGRAPH SEPARATOR}"
 
 
 def result(folder: Path, gain: float, system: str, own: str, unprocessed: bool = True) -> None:
@@ -54,6 +55,14 @@ def commit(folder: Path, message: str) -> None:
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     assert main(["experiments", "--json", *arguments]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def test_a_subject_with_ends_of_lines_that_git_does_not_take_for_such(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(project, LINES)
+    names = [one["name"] for one in listed(capsys) if one["kind"] == "commit"]
+    assert [name[:3] for name in names] == ["two", "Gai", "Gai"]
 
 
 def test_all_results_the_newest_first(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
