@@ -127,6 +127,14 @@ def test_the_ends_of_what_is_searched_are_checked_first(project: Path) -> None:
     assert not (project / "optuna.db").exists()
 
 
+def test_a_name_begins_with_what_differs(project: Path) -> None:
+    long = "+enhance.params.file=a/long/name/that/fills/all/of/a/name.txt"
+    names = [point.name for point in points(project, grid([long, "enhance.gain=1,2"]))]
+    assert [name.partition("-")[0] for name in names] == ["gain1", "gain2"]
+    (trial,) = points(project, [(long, "enhance.gain=3")], fixed=[long])
+    assert trial.name.startswith("gain3-")
+
+
 def test_code_that_git_does_not_know_is_named(project: Path) -> None:
     assert untracked_code(project) == []
     (project / "src" / "new.py").touch()

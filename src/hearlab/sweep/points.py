@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,19 +74,26 @@ def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
         ) from None
 
 
-def points(root: Path, sweep: Sequence[Sequence[str]]) -> list[Point]:
+def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = ()) -> list[Point]:
     """The points with these changes; those that come to the same parameters are one. All are checked before any runs.
+
+    Args:
+        root: the workspace.
+        sweep: the changes of each point.
+        fixed: changes that further points will have too; names begin with those in which points differ.
 
     Raises:
         ParameterError: a change, or what it makes of params.yaml, is wrong, or there is no such system.
         InputError: there is no commit.
     """
     code = state_of_code(root)
+    common = set(fixed).union(set.intersection(*map(set, sweep)) if len(sweep) > 1 else ())
     found: dict[str, Point] = {}
     for overrides in sweep:
         parameters = changed_parameters(root, overrides)
         system = system_state(parameters)
-        name = point_name(overrides, parameters, f"{code} {system}".rstrip())
+        ordered = sorted(overrides, key=common.__contains__)
+        name = point_name(ordered, parameters, f"{code} {system}".rstrip())
         found.setdefault(name, Point(name, tuple(overrides), parameters, system))
     return list(found.values())
 
