@@ -94,6 +94,25 @@ def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")
 
 
+def test_an_average_of_a_subset_does_not_look_like_one_of_all(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "params.yaml").open("a") as params:
+        params.write("evaluate: {split: dev, scenes: {draw: 2, seed: 1}, listeners: null}\n")
+    commit(project, "A subset")
+    with (project / "params.yaml").open("a") as params:
+        params.write("# all\n")
+    text = (project / "params.yaml").read_text().replace("scenes: {draw: 2, seed: 1}", "scenes: null")
+    (project / "params.yaml").write_text(text)
+    assert main(["experiments"]) == 0
+    heading, _, workspace, *others = capsys.readouterr().out.splitlines()
+    assert "evaluate.scenes.draw" in heading.split()
+    assert "evaluate.listeners" not in heading.split()  # nobody is chosen, whether the key is there or not
+    place = heading.index("evaluate.scenes.draw")
+    assert [line[place:].split()[0] for line in others if "A subset" in line] == ["2"]
+    assert not workspace[place:].startswith("2")
+
+
 def test_a_table_of_another_run_gives_no_interval(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     speech(project / "metrics" / "speech.csv", GIVEN)
     assert main(["experiments"]) == 0
