@@ -222,6 +222,17 @@ def test_what_units_print_has_their_names(work: Work, capsys: pytest.CaptureFixt
     ]
 
 
+def calling(root: Path, out: Path) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        subprocess.run([sys.executable, "-c", "print('from a program')"], stdout=stream, check=True)
+        "é".encode(stream.encoding)
+
+
+def test_a_unit_may_give_its_streams_to_a_program(work: Work, capfd: pytest.CaptureFixture[str]) -> None:
+    work([Unit("unit", calling, {})])
+    assert capfd.readouterr().err.count("from a program\n") == 2
+
+
 def talking(root: Path, out: Path) -> None:
     for number in range(1000):
         sys.stdout.write(f"{number}\n")

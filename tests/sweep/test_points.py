@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from hearlab.cli import main
 from hearlab.errors import InputError, ParameterError
-from hearlab.sweep.points import changed_parameters, grid, points, state_of_code, untracked_code
+from hearlab.sweep.points import changed_parameters, grid, points, present, state_of_code, untracked_code
 from hearlab.sweep.search import Axis, Search, axes
 from pipeline_support import REPOSITORY, run
 
@@ -68,14 +69,78 @@ def test_a_name_is_of_parameters_commit_and_code(project: Path) -> None:
     run(project, "git", "commit", "--quiet", "--all", "--message", "Other code")
     assert names("enhance.gain=3") not in (changed, first[1:])
     assert state_of_code(project) == run(project, "git", "rev-parse", "HEAD").strip()
-    for name in names("enhance.system=a.b:C,d.e:F"):
+    for name in names("enhance.system=hearlab.b:C,hearlab.e:F"):
         run(project, "git", "check-ref-format", f"refs/exps/{name}")
+
+
+@pytest.fixture
+def lab(project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of one's own, `swept_lab`, which git does not know."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "swept_lab").mkdir()
+    (folder / "swept_lab" / "__init__.py").write_text("class Enhancer:\n    gain = 1\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.chdir(project)
+    return folder / "swept_lab" / "__init__.py"
+
+
+OWN = "enhance.system=swept_lab:Enhancer"
+
+
+def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab: Path) -> None:
+    """Scores of the code as it was are not known ones."""
+    params = (project / "params.yaml").read_text()
+    (before,) = points(project, [(OWN,)])
+    (project / "params.yaml").write_text(params.replace("hearlab.systems.baseline:Baseline", "swept_lab:Enhancer"))
+    lock = {"system": {"cmd": "", "outs": [{"path": "data/system.json", "md5": before.system}]}}
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
+    (project / "metrics").mkdir()
+    (project / "metrics" / "speech.json").write_text('{"haspi": {"pairs": 8, "enhanced": 0.5}}')
+    head = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "add", "--all", "--force")
+    run(project, "git", "commit", "--quiet", "--message", "An experiment")
+    commit = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "reset", "--quiet", "--hard", head)
+    for name in ("mine", before.name):
+        run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
+        assert list(present(project, points(project, [(OWN,)]))) == [before.name]
+    lab.write_text(lab.read_text().replace("1", "2"))
+    (after,) = points(project, [(OWN,)])
+    assert (after.parameters, after.system != before.system) == (before.parameters, True)
+    assert after.name != before.name
+    assert present(project, [after]) == {}
+
+
+def test_a_search_with_other_code_of_a_package_elsewhere_is_another_one(project: Path, lab: Path) -> None:
+    def study() -> str:
+        return str(Search(project, *axes([OWN, "++enhance.params.x=0..3"]), "haspi", 0).study.study_name)
+
+    before = study()
+    assert study() == before
+    lab.write_text(lab.read_text().replace("1", "2"))
+    assert study() != before
+
+
+def test_the_ends_of_what_is_searched_are_checked_first(project: Path) -> None:
+    with pytest.raises(ParameterError, match=r"params\.yaml: enhance\.gain: "):
+        Search(project, *axes(["enhance.gain=0..10000"]), "haspi", 0)
+    assert not (project / "optuna.db").exists()
+
+
+def test_a_name_begins_with_what_differs(project: Path) -> None:
+    long = "+enhance.params.file=a/long/name/that/fills/all/of/a/name.txt"
+    names = [point.name for point in points(project, grid([long, "enhance.gain=1,2"]))]
+    assert [name.partition("-")[0] for name in names] == ["gain1", "gain2"]
+    (trial,) = points(project, [(long, "enhance.gain=3")], fixed=[long])
+    assert trial.name.startswith("gain3-")
 
 
 def test_code_that_git_does_not_know_is_named(project: Path) -> None:
     assert untracked_code(project) == []
     (project / "src" / "new.py").touch()
-    assert untracked_code(project) == ["src/new.py"]
+    (project / "datasets" / "clinic").mkdir(parents=True)
+    (project / "datasets" / "clinic" / "files.csv").touch()
+    assert untracked_code(project) == ["datasets/clinic/files.csv", "src/new.py"]
 
 
 def test_what_is_searched() -> None:

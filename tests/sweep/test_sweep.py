@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hearlab.report.experiments.listing import experiments
@@ -195,6 +197,27 @@ def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Proje
     assert project.sweep("-S", "enhance.gain=12").startswith("1 experiment\n")
     assert project.begun()["12"] == 2
     (project.folder / "make.py").write_text(PROGRAM)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_the_failure_of_its_experiment_alone(project: Project) -> None:
+    (project.marks / "hold-3").touch()
+    process = project.start("-S", "enhance.gain=3,6")
+    wait_for(lambda: project.begun().get("3") == 1, process)
+    (worker,) = (
+        each for each in psutil.Process(process.pid).children() if "hearlab.sweep.worker" in " ".join(each.cmdline())
+    )
+    stages = worker.children(recursive=True)
+    worker.kill()
+    (project.marks / "hold-3").unlink()
+    printed, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1, printed
+    assert re.search(r"^\[1/2\] gain3-.*failed: the process that ran it has ended$", printed, re.MULTILINE), printed
+    assert project.begun() == {"3": 1, "6": 1}
+    assert list(project.experiments().values()) == [pytest.approx(0.76)]
+    psutil.wait_procs(stages, timeout=DEADLINE)
+    for left in (project.folder / ".dvc/tmp/exps/standalone").glob("tmp*"):
+        shutil.rmtree(left)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -62,12 +63,20 @@ class _Collector(logging.Handler):
 class _Printed(io.TextIOBase):
     """Takes what is printed, line by line: a system's own prints must not tear the progress line, nor be lost."""
 
+    encoding = "utf-8"
+
     def __init__(self, tell: Callable[[str], None] | None) -> None:
         self.lines: list[str] = []
         self._tell, self._count, self._begun = tell, 0, ""
 
     def writable(self) -> bool:
         return True
+
+    def fileno(self) -> int:
+        """Of the process's own: a program that a system starts with this stream prints there."""
+        if sys.__stderr__ is None:
+            raise io.UnsupportedOperation("fileno")
+        return sys.__stderr__.fileno()
 
     def write(self, text: str) -> int:
         *lines, self._begun = re.split(r"[\n\r]", self._begun + text)

@@ -8,16 +8,19 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.code_identity import is_own
 from hearlab.errors import InputError, ParameterError
-from hearlab.files import read_bytes, read_yaml
+from hearlab.files import md5_of_bytes, read_bytes, read_yaml
 from hearlab.params import PARAMS_FILE, check_params, flat
 from hearlab.report.experiments.listing import Experiment, experiment
+from hearlab.stages.system import OUTPUT, state_of
 from hearlab.versions.git import git, git_text, head_commit
+from hearlab.versions.lock import all_outs
 from hearlab.versions.revisions import RevisionFiles, experiment_commits
 
 # What is beside params.yaml in a commit and has no part in a result.
@@ -35,11 +38,13 @@ class Point:
         name: of the DVC experiment: the same parameters upon the same commit and code have the same one.
         overrides: changes of params.yaml, as `dvc exp run -S` takes them.
         parameters: all of params.yaml after them, flat.
+        system: md5 of what the stage `system` writes of a system of one's own, wherever it is; empty of HearLab's.
     """
 
     name: str
     overrides: tuple[str, ...]
     parameters: dict[str, Any]
+    system: str = ""
 
 
 def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
@@ -69,20 +74,44 @@ def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
         ) from None
 
 
-def points(root: Path, sweep: Sequence[Sequence[str]]) -> list[Point]:
+def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = ()) -> list[Point]:
     """The points with these changes; those that come to the same parameters are one. All are checked before any runs.
 
+    Args:
+        root: the workspace.
+        sweep: the changes of each point.
+        fixed: changes that further points will have too; names begin with those in which points differ.
+
     Raises:
-        ParameterError: a change, or what it makes of params.yaml, is wrong.
+        ParameterError: a change, or what it makes of params.yaml, is wrong, or there is no such system.
         InputError: there is no commit.
     """
     code = state_of_code(root)
+    common = set(fixed).union(set.intersection(*map(set, sweep)) if len(sweep) > 1 else ())
     found: dict[str, Point] = {}
     for overrides in sweep:
         parameters = changed_parameters(root, overrides)
-        point = Point(point_name(overrides, parameters, code), tuple(overrides), parameters)
-        found.setdefault(point.name, point)
+        system = system_state(parameters)
+        ordered = sorted(overrides, key=common.__contains__)
+        name = point_name(ordered, parameters, f"{code} {system}".rstrip())
+        found.setdefault(name, Point(name, tuple(overrides), parameters, system))
     return list(found.values())
+
+
+def system_state(parameters: dict[str, Any]) -> str:
+    """`Point.system` of flat parameters; the current folder is the root of the workspace.
+
+    git knows nothing of a package that is installed from elsewhere.
+
+    Raises:
+        ParameterError: there is no such package.
+    """
+    system = str(parameters.get("enhance.system"))
+    if not is_own(system):
+        return ""
+    prefix = "enhance.params."
+    own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+    return md5_of_bytes(state_of(system, own).text().encode())
 
 
 def changed_parameters(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -141,9 +170,11 @@ def _changed_since(root: Path, commit: str) -> list[str]:
 
 
 def untracked_code(root: Path) -> list[str]:
-    """Source files that git does not know: an experiment in a folder of its own does not see them."""
-    listed = git_text(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src")
-    return [name for name in listed.split("\0") if name.endswith(".py")]
+    """Files of code, own data sets and listeners that git does not know: an experiment in a folder of its own does not
+    see them.
+    """
+    listed = git_text(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "src", "datasets", "listeners")
+    return [name for name in listed.split("\0") if name and (name.endswith(".py") or not name.startswith("src/"))]
 
 
 def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> dict[str, Experiment]:
@@ -157,6 +188,7 @@ def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> di
     commit = head_commit(root)
     names = {point.name for point in wanted}
     by_parameters = {_text(point.parameters): point.name for point in wanted}
+    systems = {point.name: point.system for point in wanted}
     found: dict[str, Experiment] = {}
     for each in experiment_commits(root):
         if each.baseline != commit or not (any_name or each.name in names):
@@ -168,6 +200,8 @@ def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> di
             name is None
             or not one.scores
             or any(not APART.fullmatch(path) for path in _changed_since(root, each.commit))
+            # The name of a point tells its system too; what the user ran is asked for it.
+            or (each.name != name and systems[name] not in ("", all_outs(files.lock).get(OUTPUT.as_posix())))
         ):
             continue
         if name not in found or each.name == name:

@@ -52,6 +52,7 @@ def run_points(root: Path, wanted: Sequence[Point], jobs: int = 1) -> Iterator[R
         return
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "worker.log").unlink(missing_ok=True)
     waiting = list(wanted)
     ended: queue.Queue[Ran] = queue.Queue()
     with _Workers(root, folder, ended) as workers:
@@ -79,6 +80,7 @@ class _Workers(contextlib.AbstractContextManager["_Workers"]):
     def __init__(self, root: Path, folder: Path, ended: queue.Queue[Ran]) -> None:
         self.root, self.folder, self.ended = root, folder, ended
         self.processes: list[subprocess.Popen[str]] = []
+        self.environment: dict[str, str] = {}
         self.places: dict[str, int] = {}
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
@@ -90,26 +92,29 @@ class _Workers(contextlib.AbstractContextManager["_Workers"]):
     def start(self, count: int) -> None:
         """Start workers; several of them share the cores."""
         paths = filter(None, [str(running_source()), os.environ.get("PYTHONPATH")])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         if count > 1:
-            environment["HEARLAB_WORKERS"] = str(max(1, worker_count() // count))
-        for _ in range(count):
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-P", "-m", "hearlab.sweep.worker", str(self.root)],
-                    cwd=self.root,
-                    env=environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=(self.folder / "worker.log").open("w"),
-                    encoding="utf-8",
-                    start_new_session=True,  # Ctrl-C reaches it once, from here
-                )
+            self.environment["HEARLAB_WORKERS"] = str(max(1, worker_count() // count))
+        self.processes += [self._process() for _ in range(count)]
+
+    def _process(self) -> subprocess.Popen[str]:
+        with (self.folder / "worker.log").open("a") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "hearlab.sweep.worker", str(self.root)],
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C reaches it once, from here
             )
 
     def give(self, place: int, point: Point) -> None:
         """Let a worker run an experiment; what becomes of it goes to `ended`."""
         self.places[point.name] = place
+        if self.processes[place].poll() is not None:  # it was killed; the others need not fail
+            self.processes[place] = self._process()
         process, log = self.processes[place], self.folder / f"{point.name}.log"
         threading.Thread(target=self._run, args=(process, point, log), daemon=True).start()
 
@@ -128,6 +133,8 @@ class _Workers(contextlib.AbstractContextManager["_Workers"]):
             answer = process.stdout.readline()
             if answer:
                 error = json.loads(answer)["error"]
+            else:
+                process.wait()
         self.ended.put(Ran(point, time.monotonic() - began, error, log))
 
     def stop(self) -> None:

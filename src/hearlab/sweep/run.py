@@ -48,7 +48,7 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
     tried: dict[str, Point] = {}
 
     def score(changes: Sequence[tuple[str, ...]]) -> Iterator[float | None]:
-        for point in points(root, changes):
+        for point in points(root, changes, fixed):
             tried[point.name] = point
             before = present(root, [point])
             for _ in _run(root, [] if before else [point], 1, say):
@@ -64,7 +64,7 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
             result = "failed" if value is None else f"{title} {value:.4f}"
             say(f"trial {number + 1} of {trials}: {printable(', '.join(changes))}: {result}")
         done = [tuple([*fixed, *changes]) for changes in search.changes()]
-        found = present(root, points(root, done))
+        found = present(root, points(root, done, fixed))
     _end(say, list(found.values()), metric)
     return bool(found)
 

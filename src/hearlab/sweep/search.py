@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.sweep.points import grid, state_of_code
+from hearlab.sweep.points import grid, points, state_of_code
 
 DATABASE = "optuna.db"
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -89,6 +89,7 @@ class Search:
             interrupted or not.
 
     Raises:
+        ParameterError: an end of a range, or one of the values to choose from, is wrong.
         InputError: Optuna is not installed, or its database cannot be used.
     """
 
@@ -100,7 +101,9 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna: Any = optuna
         self.axes, self.fixed, self.seed = list(searched), list(fixed), seed
-        question = [[axis.text for axis in searched], list(fixed), metric, seed, state_of_code(root)]
+        ends = [(*fixed, f"{axis.name}={end}") for axis in searched for end in axis.choices or (axis.low, axis.high)]
+        systems = sorted({point.system for point in points(root, ends)} - {""})
+        question = [[axis.text for axis in searched], list(fixed), metric, seed, state_of_code(root), *systems]
         digest = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]
         try:
             self.study: Any = optuna.create_study(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.compute.attempts.failures import FIRST_UNITS, UnitsFailed
+from hearlab.compute.attempts.failures import FIRST_UNITS, UnitsFailed, grouped_by_cause
 from hearlab.compute.engine import run
 from hearlab.compute.execution import Failure
 from hearlab.compute.units import Unit
@@ -55,6 +55,14 @@ def test_causes_are_grouped_whatever_unit_they_name(attempt: Attempt) -> None:
         f"(test_failures.py line {failing.__code__.co_firstlineno + 5}; --debug shows all)",
         "  4 units (S0, S3, S6 and 1 more): S0.wav: is silent (found 0)",
     ]
+
+
+def test_short_names_and_names_of_several_words_do_not_split_a_cause() -> None:
+    ids = ["a x", "b y", "n c", "Low Tide - Salt L1", "Café (2) L2"]
+    causes = ["no channel of that name", "{0}_{1}.wav: no channel", "{0}: no channel for {1} - see the manual"]
+    for cause in causes:
+        failures = [Failure(id, cause.format(*id.rsplit(" ", 1)), "") for id in ids]
+        assert grouped_by_cause(failures) == [failures]
 
 
 def test_a_stage_whose_first_units_all_fail_for_one_cause_stops(

@@ -50,6 +50,16 @@ def test_a_row_for_each_pair_with_what_is_known_of_it(folder: Path) -> None:
     assert set(table["interferers"]) == {"speech", "speech + noise", "music"}
 
 
+def test_means_of_a_subset_say_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scores", "workspace"]) == 0
+    assert "subset" not in capsys.readouterr().out
+    (folder / "params.yaml").write_text("dataset: demo\nevaluate: {split: dev, scenes: {draw: 12, seed: 3}}\n")
+    assert main(["scores", "workspace"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "\n- workspace: the speech scores are of a subset: 12 scenes drawn (seed 3)\n"
+    )
+
+
 def test_it_is_imported_when_it_is_used(folder: Path) -> None:
     program = (
         "import sys, hearlab\nassert not {'pandas', 'numpy', 'hearlab.report'} & set(sys.modules)\n"

@@ -85,6 +85,17 @@ def test_what_cannot_be_compared_is_named_and_the_others_are(folder: Path, capsy
         run(folder, "a.csv", "others.csv", "--csv")
 
 
+def test_what_a_table_has_no_room_for_is_told_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Means over fewer pairs, or over a subset, must not look like those over all."""
+    speech(folder / "half.csv", GIVEN[:8])
+    for form in ("--csv", "--md", "--latex"):
+        run(folder, "a.csv", "half.csv", "noise.csv", form)
+        printed = capsys.readouterr()
+        (line,) = printed.err.splitlines()
+        assert line.startswith("half.csv: haspi: left out: 12 pairs that only A has")
+        assert "left out" not in printed.out
+
+
 def test_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, "a.csv", ODD, "noise.csv", "--csv")
     first, second, third = csv.DictReader(capsys.readouterr().out.splitlines())

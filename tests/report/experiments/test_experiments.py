@@ -16,6 +16,7 @@ from pipeline_support import run
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05
 EVIL = "loud\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH SPACE}er"
+LINES = "two\N{LINE SEPARATOR}lines\N{PARAGRAPH SEPARATOR}"
 
 
 def result(folder: Path, gain: float, system: str, own: str, unprocessed: bool = True) -> None:
@@ -56,6 +57,14 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+def test_a_subject_with_ends_of_lines_that_git_does_not_take_for_such(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(project, LINES)
+    names = [one["name"] for one in listed(capsys) if one["kind"] == "commit"]
+    assert [name[:3] for name in names] == ["two", "Gai", "Gai"]
+
+
 def test_all_results_the_newest_first(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = listed(capsys)
     assert [one["kind"] for one in found] == ["workspace", "experiment", "commit", "commit"]
@@ -83,6 +92,25 @@ def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert workspace.split()[:4] == ["workspace", "mine.net:Net", "5", "4"]
     assert f"{GIVEN.mean() + 0.04:.4f} [" in workspace
     assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")
+
+
+def test_an_average_of_a_subset_does_not_look_like_one_of_all(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "params.yaml").open("a") as params:
+        params.write("evaluate: {split: dev, scenes: {draw: 2, seed: 1}, listeners: null}\n")
+    commit(project, "A subset")
+    with (project / "params.yaml").open("a") as params:
+        params.write("# all\n")
+    text = (project / "params.yaml").read_text().replace("scenes: {draw: 2, seed: 1}", "scenes: null")
+    (project / "params.yaml").write_text(text)
+    assert main(["experiments"]) == 0
+    heading, _, workspace, *others = capsys.readouterr().out.splitlines()
+    assert "evaluate.scenes.draw" in heading.split()
+    assert "evaluate.listeners" not in heading.split()  # nobody is chosen, whether the key is there or not
+    place = heading.index("evaluate.scenes.draw")
+    assert [line[place:].split()[0] for line in others if "A subset" in line] == ["2"]
+    assert not workspace[place:].startswith("2")
 
 
 def test_a_table_of_another_run_gives_no_interval(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

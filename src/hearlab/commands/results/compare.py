@@ -55,7 +55,8 @@ def _compare(options: argparse.Namespace) -> None:
     wanted: list[str] = []
     for name in options.b:
         pattern = "*" in name and not Path(name).exists()
-        wanted += [one for one in named_by(name, root) if one != options.a] if pattern else [name]
+        known = {options.a, *options.b, *wanted}  # each once: p is corrected for how many there are
+        wanted += [one for one in named_by(name, root) if one not in known] if pattern else [name]
     if not wanted:
         raise InputError(options.a, "is all that there is to compare")
     options.b = wanted
@@ -91,7 +92,7 @@ def _compare(options: argparse.Namespace) -> None:
     if chosen is None:
         print(texts.several_text(several))
         return
-    for note in several[0].left_out:
+    for note in texts.table_notes(several):
         print(note, file=sys.stderr)  # the table goes into a file
     print(written[chosen](several), end="")
 

@@ -33,8 +33,11 @@ def _scores(options: argparse.Namespace) -> None:
 
         print(score_tables(Path("metrics")))
         return
-    from hearlab.report.compare.pairs import json_rows, mean_table, pair_rows
+    from hearlab.report.compare.pairs import json_rows, mean_table, notes_of, pair_rows
 
     revision = options.revision or "workspace"
     rows = pair_rows(revision, Path.cwd())
-    print(json.dumps(json_rows(rows), indent=1) if options.json else mean_table(rows))
+    if options.json:
+        print(json.dumps(json_rows(rows), indent=1))
+        return
+    print("\n".join([mean_table(rows), *notes_of(revision, Path.cwd())]))

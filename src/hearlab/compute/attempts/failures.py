@@ -51,11 +51,13 @@ def grouped_by_cause(failures: Sequence[Failure]) -> list[list[Failure]]:
 
 
 def _kind(failure: Failure) -> str:
-    """A cause without what differs from unit to unit: its own name, and numbers."""
-    text = failure.cause
-    for word in sorted(failure.id.split(), key=len, reverse=True):
-        text = text.replace(word, "")
-    return re.sub(r"\d+", "", text)
+    """A cause without what differs from unit to unit: its own name, that of its scene and listener, and numbers.
+
+    Only whole names count: in own data a scene may be called 'a'.
+    """
+    first, _, last = failure.id.rpartition(" ")
+    names = "|".join(map(re.escape, filter(None, (failure.id, first, last))))
+    return re.sub(rf"(?<![^\W_])(?:{names})(?![^\W_])|\d+", "", failure.cause)
 
 
 def hopeless(failures: Sequence[Failure], finished: int) -> bool:

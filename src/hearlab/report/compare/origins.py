@@ -16,6 +16,7 @@ from hearlab.versions.lock import deps
 from hearlab.versions.revisions import Files
 
 SHOWN = 6  # parameters in a line
+DIFFER = "parameters that differ"
 
 
 def difference(track: Track, first: Files | None, second: Files | None) -> tuple[frozenset[str] | None, list[str]]:
@@ -35,7 +36,7 @@ def difference(track: Track, first: Files | None, second: Files | None) -> tuple
     ]
     notes = []
     if changes:
-        notes.append(f"parameters that differ: {few(changes, SHOWN)}")
+        notes.append(f"{DIFFER}: {few(changes, SHOWN)}")
     sets = one.get("dataset"), two.get("dataset")
     if sets[0] != sets[1]:
         return None, [*notes, f"A was scored on the data set {sets[0]}, B on {sets[1]}"]

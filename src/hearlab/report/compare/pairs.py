@@ -16,7 +16,7 @@ from hearlab.scoring.metadata import find_metadata
 from hearlab.scoring.statistics import clustered_mean
 from hearlab.scoring.table import EVERY_LISTENER, ScoreTable
 from hearlab.scoring.tracks import ENHANCED, TRACKS, UNPROCESSED, Track
-from hearlab.text import table
+from hearlab.text import printable, table
 
 if TYPE_CHECKING:
     import pandas
@@ -73,6 +73,15 @@ def pair_rows(revision: str, root: Path, *, track: str | None = None) -> list[di
         kind = "" if track is None else f" of {track}"
         raise InputError(revision, f"has no scores{kind} pair by pair")
     return rows
+
+
+def notes_of(revision: str, root: Path) -> list[str]:
+    """What must be said of the scores, such as that they are of a subset.
+
+    Raises:
+        InputError: there is nothing of that name, or it has no scores.
+    """
+    return [f"- {printable(note)}" for note in next(iter(_sources(revision, root).values())).notes]
 
 
 def _sources(revision: str, root: Path) -> dict[str, ScoreSource]:

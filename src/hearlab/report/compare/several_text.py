@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hearlab.report.compare.comparison import Averages, Comparison
+from hearlab.report.compare.origins import DIFFER
 from hearlab.report.compare.several import Line, Several
 from hearlab.report.compare.sources import Average
 from hearlab.report.compare.text import comparison_values, interval, listed, p_text, wrapped
@@ -86,6 +87,18 @@ def _cells(line: Line) -> list[str]:
 
 def _mean(side: ClusteredMean | Average) -> float:
     return side.score if isinstance(side, Average) else side.mean
+
+
+def table_notes(found: Sequence[Several]) -> list[str]:
+    """What must be known to trust a table that has no room for it: what is left out, subsets, other data."""
+    notes = [
+        f"{line.label}: {one.metric.name}: {note}"
+        for one in found
+        for line in one.lines
+        for note in line.found.notes
+        if not note.startswith(DIFFER)  # those of an experiment are what it is about
+    ]
+    return [printable(note) for note in (*found[0].left_out, *notes)]
 
 
 def rows(found: Sequence[Several]) -> list[dict[str, Any]]:

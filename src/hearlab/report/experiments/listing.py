@@ -71,7 +71,7 @@ def experiments(root: Path, commits: int = COMMITS) -> tuple[list[Experiment], l
         found.append(experiment(each.name, "experiment", each.commit[:7], each.time, files))
     log = ("log", f"--max-count={commits}", "--format=%H %ct %s", "--", *FILES.values())
     before: Experiment | None = None
-    for line in git_text(root, *log).splitlines():
+    for line in filter(None, git_text(root, *log).split("\n")):  # a subject may hold other ends of lines
         commit, seconds, subject = line.split(" ", 2)
         own = experiment(subject, "commit", commit[:7], int(seconds), RevisionFiles(root, commit[:7], commit))
         if before is not None and (own.scores, own.parameters) == (before.scores, before.parameters):

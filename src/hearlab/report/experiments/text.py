@@ -19,6 +19,7 @@ from hearlab.versions.revisions import Files, RevisionFiles
 
 NAME, VALUE = 30, 24  # columns of a name and of a parameter's value
 OWN = ("enhance.system", "enhance.params")  # of the user's system: they come first, then the others of `enhance`
+SUBSETS = ("evaluate.scenes", "evaluate.songs", "evaluate.listeners")  # an average of some pairs is none of all
 
 
 def in_order(names: Sequence[str]) -> list[str]:
@@ -84,10 +85,13 @@ def _heading(name: str) -> str:
 
 def _varied(name: str, lines: Sequence[Experiment]) -> bool:
     """Whether a parameter is a column: older commits lack those that came later, and that is no difference of interest;
-    a system that gets a parameter or not is one.
+    a system that gets a parameter or not, or a subset of the data, is one.
     """
     values = [one.parameters.get(name) for one in lines]
-    return name.startswith(OWN) or len({json.dumps(value, default=str) for value in values if value is not None}) > 1
+    return (
+        name.startswith((*OWN, *SUBSETS))
+        or len({json.dumps(value, default=str) for value in values if value is not None}) > 1
+    )
 
 
 def _unchanged(title: str, lines: Sequence[Experiment]) -> bool:
