@@ -68,12 +68,29 @@ def test_a_name_that_is_taken_needs_replace(tmp_path: Path) -> None:
     assert (root / "params.yaml").read_text().count("  clinic:\n") == 1
 
 
-@pytest.mark.parametrize("name", ["demo", "clarity", "../x", "a.b", "", "2nd", "x" * 41])
+@pytest.mark.parametrize("name", ["demo", "Clarity", "weights", "null", "True", "nan", "../x", "a.b", "", "2nd"])
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
-    with pytest.raises(InputError, match=r"is the name of another data set|is no name of a data set"):
+    with pytest.raises(InputError, match=r"is the name of something else|is no name of a data set"):
         import_data(root, name, **own)
     assert not (root / "datasets").exists()
+
+
+def test_params_yaml_as_others_write_it(tmp_path: Path) -> None:
+    """More spaces before the names are kept; a section in braces is told, and nothing is written."""
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    before, _, section = (root / "params.yaml").read_text().partition("\ndatasets:")
+    first, *lines = section.splitlines()
+    deeper = [f"  {line}" if line.startswith("  ") else line for line in lines]
+    (root / "params.yaml").write_text("\n".join([f"{before}\ndatasets:{first}", *deeper]) + "\n")
+    import_data(root, "clinic", **own)
+    assert load_params(root / "params.yaml").datasets.__pydantic_extra__.keys() == {"clinic"}
+    braces = f"{before}\ndatasets: {json.dumps(yaml.safe_load('datasets:' + section)['datasets'])}\n"
+    (root / "params.yaml").write_text(braces)
+    with pytest.raises(ParameterError, match=r"datasets: is not in the form that DVC writes; write it as lines"):
+        import_data(root, "other", **own)
+    assert (root / "params.yaml").read_text() == braces
+    assert not (root / "datasets" / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +113,14 @@ def rate(own: dict[str, Path]) -> None:
 
 
 Change = Callable[[dict[str, Path]], Any]
+
+
+def kilohertz(own: dict[str, Path]) -> None:
+    own["listeners"].write_text(TABLE.replace(";250;500;1000;2000;4000;6000", ";0.25;0.5;1;2;4;6"))
+
+
 FAULTS: list[tuple[Change, list[str]]] = [
+    (kilohertz, [f"clinic.csv: {name}: does not reach all needed frequencies" for name in ("A B", "Zoë")]),
     (lambda own: (own["references"] / "two.wav").unlink(), ["my references: has no partner of the mixture two"]),
     (lambda own: (own["mixtures"] / "two.flac").unlink(), ["two.wav: has no mixture of its name"]),
     (
