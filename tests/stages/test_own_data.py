@@ -16,7 +16,8 @@ from hearlab.datasets.layout import STEMS
 from hearlab.datasets.own.importing import import_data
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import md5_of
-from hearlab.params import load_params
+from hearlab.lab.materials import Materials
+from hearlab.params import Params, load_params
 from hearlab.stages import run_stage, stage_units
 from hearlab.stages.prepare import check_unedited
 from hearlab.stages.score_speech import scene_reference
@@ -68,6 +69,14 @@ def test_each_listener_hears_each_recording_with_the_microphones_that_there_are(
     for unit in stage_units("score_speech", load_params()):
         assert unit.arguments["scaled"] is False
         assert not [name for name in unit.inputs if name.endswith("_target_CH1.wav")]
+
+
+def test_a_recording_outside_of_the_subset_can_be_tried(imported: dict[str, Path]) -> None:
+    """As a scene of the demo can: it is found by its front microphones, the only pair that there is."""
+    prepare()
+    subset = Params.model_validate_json(load_params().model_dump_json().replace('"scenes":null', '"scenes":["three"]'))
+    material, listener = Materials(subset).pair("two", "Zoë")
+    assert (material.track.name, material.name, listener.id) == ("speech", "two", "Zoë")
 
 
 def test_without_songs_the_music_stages_have_nothing_to_do(imported: dict[str, Path]) -> None:
