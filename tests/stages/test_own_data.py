@@ -191,3 +191,23 @@ def test_an_edit_of_what_prepare_made_is_not_lost(imported: dict[str, Path]) -> 
     people.write_text(content)
     with pytest.raises(InputError, match=r"listeners.valid.json: was changed by hand, and prepare_music would"):
         run_stage("prepare_music")
+
+
+def test_an_edit_after_a_failed_prepare_is_not_lost(imported: dict[str, Path]) -> None:
+    """A run that fails before it makes anything is not one that was killed: what differs later was edited."""
+    prepare()
+    listeners, recording = INPUTS / "clarity_data" / "metadata" / "listeners.json", imported["references"] / "two.wav"
+    recording.rename("away.wav")
+    with pytest.raises(InputError, match="the recording cannot be read"):
+        run_stage("prepare")
+    os.replace("away.wav", recording)
+    run_stage("prepare")  # nothing was edited
+    recording.rename("away.wav")
+    with pytest.raises(InputError, match="the recording cannot be read"):
+        run_stage("prepare")
+    os.replace("away.wav", recording)
+    content = listeners.read_text().replace("60.0", "65.0", 1)
+    listeners.write_text(content)
+    with pytest.raises(InputError, match=r"listeners.json: was changed by hand"):
+        run_stage("prepare")
+    assert listeners.read_text() == content
