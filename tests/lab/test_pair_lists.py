@@ -172,6 +172,40 @@ def test_no_other_file_is_overwritten(folder: Path, capsys: pytest.CaptureFixtur
     assert (folder / "scores.csv").read_text() == "my,notes\n1,2\n"
 
 
+def test_scores_of_files_that_are_not_there_now_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A disk that was not mounted once took all scores of the list with it."""
+    listed(folder, "clean.wav,a.wav,L1,", "clean.wav,b.wav,L1,")
+    assert run(folder) == 0
+    first = scores(folder)
+    for name in ("a.wav", "b.wav"):
+        (folder / name).rename(folder / f"away-{name}")
+        assert run(folder) == 1
+        assert scores(folder) == first
+    assert "0 of 2 pairs have scores" in capsys.readouterr().out
+    assert run(folder, "haspi", "--level", "90") == 1  # nothing tells that they are not of this level: none is lost
+    assert scores(folder) == first
+    (folder / "away-b.wav").rename(folder / "b.wav")
+    assert run(folder, "haspi", "--level", "90") == 1
+    (row,) = scores(folder)  # scores of two levels are not put into one file
+    assert row["processed"] == "b.wav"
+
+
+def test_scores_of_another_list_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed(folder, "clean.wav,a.wav,L1,")
+    assert run(folder) == 0
+    first = scores(folder)
+    listed(folder, "clean.wav,b.wav,L1,")
+    assert run(folder) == 1
+    assert "holds scores of other pairs than the list (found clean.wav, a.wav)" in capsys.readouterr().err
+    listed(folder, "clean.wav,a.wav,L9,")
+    assert run(folder) == 1
+    assert "unknown listener" in capsys.readouterr().err
+    assert scores(folder) == first
+    listed(folder, "clean.wav,a.wav,L1,S2")  # another seed of the same files
+    assert run(folder) == 0
+    assert scores(folder)[0]["seed_name"] == "S2"
+
+
 def test_what_is_finished_at_ctrl_c_is_kept(folder: Path) -> None:
     rows = [f"clean.wav,{name}.wav,L1,{number}" for number in range(400) for name in ("a", "b")]
     listed(folder, *rows)

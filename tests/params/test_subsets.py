@@ -11,6 +11,7 @@ import yaml
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import check_params, flat
 from hearlab.params.subsets import Draw, selected, subset_text
+from hearlab.versions.overrides import overridden
 
 CONTENT = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text())
 NAMES = [f"S{number:05d}" for number in range(6001, 6101)]
@@ -92,3 +93,14 @@ def test_names_that_are_not_there() -> None:
         InputError, match=r"evaluate.songs.draw: draws more than there are \(found 101, wanted at most 100"
     ):
         selected(NAMES, Draw(101), "evaluate.songs")
+
+
+@pytest.mark.parametrize("before", [None, ["S06001"], {"draw": 2}, {"draw": 2, "seed": 3}])
+@pytest.mark.parametrize(("text", "wanted"), [("[S06004]", ("S06004",)), ("{draw: 5, seed: 1}", Draw(5, 1))])
+def test_one_subset_after_another(tmp_path: Path, before: Any, text: str, wanted: Any) -> None:
+    """docs/own-data.md: DVC cannot merge a draw with names, so null comes first."""
+    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
+    content = {**CONTENT, "evaluate": {**CONTENT["evaluate"], "scenes": before}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    changed = overridden(tmp_path, ["evaluate.scenes=null", f"evaluate.scenes={text}"])
+    assert check_params(changed).evaluate.scenes == wanted

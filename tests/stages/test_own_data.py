@@ -16,7 +16,8 @@ from hearlab.datasets.layout import STEMS
 from hearlab.datasets.own.importing import import_data
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import md5_of
-from hearlab.params import load_params
+from hearlab.lab.materials import Materials
+from hearlab.params import Params, load_params
 from hearlab.stages import run_stage, stage_units
 from hearlab.stages.prepare import check_unedited
 from hearlab.stages.score_speech import scene_reference
@@ -68,6 +69,14 @@ def test_each_listener_hears_each_recording_with_the_microphones_that_there_are(
     for unit in stage_units("score_speech", load_params()):
         assert unit.arguments["scaled"] is False
         assert not [name for name in unit.inputs if name.endswith("_target_CH1.wav")]
+
+
+def test_a_recording_outside_of_the_subset_can_be_tried(imported: dict[str, Path]) -> None:
+    """As a scene of the demo can: it is found by its front microphones, the only pair that there is."""
+    prepare()
+    subset = Params.model_validate_json(load_params().model_dump_json().replace('"scenes":null', '"scenes":["three"]'))
+    material, listener = Materials(subset).pair("two", "Zoë")
+    assert (material.track.name, material.name, listener.id) == ("speech", "two", "Zoë")
 
 
 def test_without_songs_the_music_stages_have_nothing_to_do(imported: dict[str, Path]) -> None:
@@ -182,3 +191,23 @@ def test_an_edit_of_what_prepare_made_is_not_lost(imported: dict[str, Path]) -> 
     people.write_text(content)
     with pytest.raises(InputError, match=r"listeners.valid.json: was changed by hand, and prepare_music would"):
         run_stage("prepare_music")
+
+
+def test_an_edit_after_a_failed_prepare_is_not_lost(imported: dict[str, Path]) -> None:
+    """A run that fails before it makes anything is not one that was killed: what differs later was edited."""
+    prepare()
+    listeners, recording = INPUTS / "clarity_data" / "metadata" / "listeners.json", imported["references"] / "two.wav"
+    recording.rename("away.wav")
+    with pytest.raises(InputError, match="the recording cannot be read"):
+        run_stage("prepare")
+    os.replace("away.wav", recording)
+    run_stage("prepare")  # nothing was edited
+    recording.rename("away.wav")
+    with pytest.raises(InputError, match="the recording cannot be read"):
+        run_stage("prepare")
+    os.replace("away.wav", recording)
+    content = listeners.read_text().replace("60.0", "65.0", 1)
+    listeners.write_text(content)
+    with pytest.raises(InputError, match=r"listeners.json: was changed by hand"):
+        run_stage("prepare")
+    assert listeners.read_text() == content

@@ -7,6 +7,7 @@ the functions run in a process beside this one, which is started once and kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -33,13 +34,15 @@ def is_as_pipeline() -> bool:
 class Pipeline:
     """Calls functions of stages, `function(root, out, **arguments)`, in the workspace `root`.
 
-    The process beside this one, if one is needed, starts at once and ends with this object or this process.
+    The process beside this one, if one is needed, starts at once and ends with `close` or this process; a call after
+    `close` (of a lab that shares this object) starts another one.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._process: subprocess.Popen[str] | None = None
-        if not is_as_pipeline():
+        self._is_beside = not is_as_pipeline()
+        if self._is_beside:
             self._process = self._start()
 
     def call(self, function: str, out: Path, arguments: Mapping[str, Any]) -> Any:
@@ -48,7 +51,7 @@ class Pipeline:
         Raises:
             InputError: as the function does, or the process beside this one has ended.
         """
-        if self._process is None:
+        if not self._is_beside:
             with OneThread() as threads:
                 called = load_named(function)
                 threads.limit()
@@ -60,7 +63,8 @@ class Pipeline:
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe:
-                    pipe.close()
+                    with contextlib.suppress(OSError):  # half a job that nobody will read
+                        pipe.close()
             self._process.wait()
             self._process = None
 
@@ -79,8 +83,7 @@ class Pipeline:
         )
 
     def _ask(self, job: dict[str, Any]) -> Any:
-        process = self._process
-        assert process is not None
+        process = self._process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -89,6 +92,11 @@ class Pipeline:
             line = process.stdout.readline()
         except OSError:
             line = ""
+        except BaseException:  # Ctrl-C: its answer would be taken for that of the next call
+            process.kill()
+            self.close()
+            self._process = self._start()
+            raise
         if not line:
             code = process.wait()
             self._process = self._start()  # for the next call

@@ -52,7 +52,8 @@ class Materials:
         """
         name = unicodedata.normalize("NFC", name)  # a terminal may hand over another form
         rendered = workspace(self._params).rendered(self._params.evaluate.split)
-        if "/" not in name and scene_file(rendered, name, "mix", 0).is_file():
+        # The front microphones, CH1, are the one pair that own recordings must have.
+        if "/" not in name and scene_file(rendered, name, "mix", 1).is_file():
             return Material(TRACKS["speech"], name)
         if name in self.songs:
             return Material(TRACKS["music"], name, self.songs[name])

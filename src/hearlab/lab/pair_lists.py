@@ -83,7 +83,8 @@ def score_list(
     """Score the pairs of a list and write their scores, row by row as they come; what is in the output is kept.
 
     A row is scored again if its files, its audiograms, the level, the seed's name or the metric's code have changed.
-    Rows that fail have no line in the output; the others are finished.
+    Rows that fail have no line in the output; the others are finished. Where only a file is not there now, such as one
+    of a disk that is not mounted, its scores of before stay.
 
     Args:
         metric: its name.
@@ -94,16 +95,29 @@ def score_list(
         level, music_level: as `score_files` takes them.
 
     Raises:
-        InputError: the list has other columns, or the output is no file of scores of this metric.
+        InputError: the list has other columns, or the output is no file of scores of this metric, or of other pairs.
         KeyboardInterrupt: interrupted; what was finished is written.
     """
     rows, failed = _read(pairs, listeners)
-    known = _written(output, METRICS[metric])
+    old = read_bytes(output) if output.exists() else b""
+    known = scores_of_list(old, output, METRICS[metric])
+    kept = _by_pair(old, output)
+    files = {pair[: len(FILES)] for pair in kept}
+    if rows and kept and not any(_pair(row)[: len(FILES)] in files for row in rows):
+        found = ", ".join(next(iter(kept))[:2])
+        advice = "it would be overwritten: name another file"
+        raise InputError(output, "holds scores of other pairs than the list", found=found, advice=advice)
     options = {"level": level, "music_level": music_level}
     work, missing = _keyed(rows, METRICS[metric], pairs.absolute().parent, options)
-    failed += missing
+    failed += [fault for _, fault in missing]
     done = {key: known[key] for key in work.rows if key in known}
-    before = sum(len(work.rows[key]) for key in done)
+    if done or not work.rows:  # else level or code are others, and so would be the scores
+        for row, _ in missing:
+            if key := kept.get(_pair(row)):
+                work.rows.setdefault(key, []).append(row)
+                done[key] = known[key]
+    lost = {row for row, _ in missing}
+    before = sum(row not in lost for key in done for row in work.rows[key])
     progress = UnitProgress(f"score {metric}", len(rows) + len(failed) - len(missing))
     for number in range(before + len(failed)):
         progress.advance(remembered=number < before, failed=number >= before)
@@ -123,8 +137,9 @@ def score_list(
                 written = time.monotonic()
     finally:
         progress.finish()
-        _write(output, METRICS[metric], work, done)
-    scores = [done[key][0] for key in done for _ in work.rows[key]]
+        if done or not kept:
+            _write(output, METRICS[metric], work, done)
+    scores = [done[key][0] for key in done for row in work.rows[key] if row not in lost]
     mean = math.fsum(scores) / len(scores) if scores else None
     return Report(len(scores), before, tuple(sorted(failed, key=lambda one: one.line)), mean)
 
@@ -206,13 +221,16 @@ def _inline(cells: Mapping[str, str]) -> Listener:
     return Listener(safe_name(cells.get("listener") or "listener", "listener"), *ears)
 
 
-def _keyed(rows: Sequence[Row], metric: Metric, folder: Path, options: Mapping[str, Any]) -> tuple[Work, list[Failed]]:
+def _keyed(
+    rows: Sequence[Row], metric: Metric, folder: Path, options: Mapping[str, Any]
+) -> tuple[Work, list[tuple[Row, Failed]]]:
     """The work of a list, and the rows whose files are not there; two rows of the same pair are computed once."""
     paths = {row: [Path(os.path.abspath(folder / row.cells[name])) for name in FILES] for row in rows}
     root = Path(os.path.commonpath([folder, *(path.parent for files in paths.values() for path in files)]))
     contents: dict[Path, str] = {}
     code = Unit("", score_unit, code=(metric.scorer,)).code_identity()
-    work, failed = Work(root, {}, {}), []
+    work = Work(root, {}, {})
+    failed: list[tuple[Row, Failed]] = []
     for row, files in paths.items():
         factor = factor_file(files[1])
         if metric.stems and files[1].suffix.lower() == ".flac" and factor.is_file():
@@ -223,7 +241,7 @@ def _keyed(rows: Sequence[Row], metric: Metric, folder: Path, options: Mapping[s
                     raise OSError(0, "is no ordinary file", str(path))
                 contents[path] = contents.get(path) or md5_of(path)
         except OSError as error:
-            failed.append(Failed(row.line, f"{error.filename}: {error.strerror}"))
+            failed.append((row, Failed(row.line, f"{error.filename}: {error.strerror}")))
             continue
         listener, known = row.listener.as_entry(), [contents[path] for path in files]
         decides = [code, metric.name, known, listener, row.seed_name, dict(options)]
@@ -255,9 +273,16 @@ def list_columns(metric: Metric) -> list[str]:
     return [*FILES, *OPTIONAL, metric.name, *EARS, KEY]
 
 
-def _written(output: Path, metric: Metric) -> dict[str, Scores]:
-    """The scores that an output holds, by their keys."""
-    return scores_of_list(read_bytes(output), output, metric) if output.exists() else {}
+def _by_pair(content: bytes, output: Path) -> dict[tuple[str, ...], str]:
+    """The keys in an output's content by the cells that name a pair; it was read by `scores_of_list`."""
+    names = (*FILES, *OPTIONAL)
+    return {tuple(cells[: len(names)]): cells[-1] for _, cells in list(parse_csv(content, output))[1:]}
+
+
+def _pair(row: Row) -> tuple[str, ...]:
+    """The cells of a row as an output has them."""
+    cells = {**row.cells, "listener": row.listener.id, "seed_name": row.seed_name}
+    return tuple(cells.get(name, "") for name in (*FILES, *OPTIONAL))
 
 
 def scores_of_list(content: bytes, output: str | os.PathLike[str], metric: Metric) -> dict[str, Scores]:
@@ -297,6 +322,5 @@ def _write(output: Path, metric: Metric, work: Work, done: Mapping[str, Scores])
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(list_columns(metric))
     for row, scores, key in found:
-        cells = {**row.cells, "listener": row.listener.id, "seed_name": row.seed_name}
-        writer.writerow([*(cells.get(name, "") for name in (*FILES, *OPTIONAL)), *map(repr, scores), key])
+        writer.writerow([*_pair(row), *map(repr, scores), key])
     write_text(output, text.getvalue())

@@ -45,15 +45,33 @@ log = logging.getLogger(__name__)
 
 def run(params: Params) -> None:
     files = workspace(params)
-    check_unedited("prepare", files.clarity.metadata)
-    if params.source == "demo":
-        _make_demo(files, params)
-    elif params.source == "own":
-        _link_recordings(files.clarity, params)
-    else:
-        _link(files.clarity, params)
-    _make_empty_folders(files.clarity)
-    note_made("prepare", files.clarity.metadata)
+    with making("prepare", files.clarity.metadata):
+        if params.source == "demo":
+            _make_demo(files, params)
+        elif params.source == "own":
+            _link_recordings(files.clarity, params)
+        else:
+            _link(files.clarity, params)
+        _make_empty_folders(files.clarity)
+
+
+@contextlib.contextmanager
+def making(stage: str, folder: Path) -> Iterator[None]:
+    """Inside the block a stage makes a folder: it is checked before and noted after.
+
+    Raises:
+        InputError: see `check_unedited`.
+    """
+    noted = _made(stage, folder)
+    check_unedited(stage, folder)
+    before = _files_in(folder)
+    try:
+        yield
+    except BaseException:
+        if _files_in(folder) == before:  # it failed before it made anything: later edits are still edits
+            _write_note(stage, folder, noted)
+        raise
+    _write_note(stage, folder, _files_in(folder))
 
 
 def check_unedited(stage: str, folder: Path) -> None:
@@ -84,10 +102,9 @@ def check_unedited(stage: str, folder: Path) -> None:
     _write_note(stage, folder, MAKING)
 
 
-def note_made(stage: str, folder: Path) -> None:
-    """Note what a stage has made in a folder, for `check_unedited`."""
-    files = {path.relative_to(folder).as_posix(): md5_of(path) for path in folder.rglob("*") if path.is_file()}
-    _write_note(stage, folder, files)
+def _files_in(folder: Path) -> dict[str, str]:
+    """The md5 of each file, by its path in the folder."""
+    return {path.relative_to(folder).as_posix(): md5_of(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def _write_note(stage: str, folder: Path, files: dict[str, str]) -> None:

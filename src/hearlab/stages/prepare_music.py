@@ -14,27 +14,26 @@ from hearlab.files import write_json
 from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.stages.common import workspace
-from hearlab.stages.prepare import check_unedited, link_home, link_own, made_beside, note_made
+from hearlab.stages.prepare import link_home, link_own, made_beside, making
 
 
 def run(params: Params) -> None:
     files = workspace(params)
     counts = params.data.songs
-    check_unedited("prepare_music", files.cadenza.metadata)
-    if params.source == "demo":
-        from hearlab.datasets.demo import make_demo_music
+    with making("prepare_music", files.cadenza.metadata):
+        if params.source == "demo":
+            from hearlab.datasets.demo import make_demo_music
 
-        if counts is None:
-            raise InputError("params.yaml", "key is missing", field="datasets.demo.songs")
-        with made_beside(files.cadenza.root) as staging:
-            make_demo_music(staging, params.data_seed, **counts.model_dump())
-    elif params.source == "own":
-        _link_songs(files.cadenza, params)
-    else:
-        require(params, "prepare_music")
-        link_home(files.cadenza.root, MUSIC_FOLDERS, params)
-    check(files.cadenza, params)
-    note_made("prepare_music", files.cadenza.metadata)
+            if counts is None:
+                raise InputError("params.yaml", "key is missing", field="datasets.demo.songs")
+            with made_beside(files.cadenza.root) as staging:
+                make_demo_music(staging, params.data_seed, **counts.model_dump())
+        elif params.source == "own":
+            _link_songs(files.cadenza, params)
+        else:
+            require(params, "prepare_music")
+            link_home(files.cadenza.root, MUSIC_FOLDERS, params)
+        check(files.cadenza, params)
 
 
 def _link_songs(data: CadenzaData, params: Params) -> None:

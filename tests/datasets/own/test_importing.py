@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -68,12 +69,29 @@ def test_a_name_that_is_taken_needs_replace(tmp_path: Path) -> None:
     assert (root / "params.yaml").read_text().count("  clinic:\n") == 1
 
 
-@pytest.mark.parametrize("name", ["demo", "clarity", "../x", "a.b", "", "2nd", "x" * 41])
+@pytest.mark.parametrize("name", ["demo", "Clarity", "weights", "null", "True", "nan", "../x", "a.b", "", "2nd"])
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
-    with pytest.raises(InputError, match=r"is the name of another data set|is no name of a data set"):
+    with pytest.raises(InputError, match=r"is the name of something else|is no name of a data set"):
         import_data(root, name, **own)
     assert not (root / "datasets").exists()
+
+
+def test_params_yaml_as_others_write_it(tmp_path: Path) -> None:
+    """More spaces before the names are kept; a section in braces is told, and nothing is written."""
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    before, _, section = (root / "params.yaml").read_text().partition("\ndatasets:")
+    first, *lines = section.splitlines()
+    deeper = [f"  {line}" if line.startswith("  ") else line for line in lines]
+    (root / "params.yaml").write_text("\n".join([f"{before}\ndatasets:{first}", *deeper]) + "\n")
+    import_data(root, "clinic", **own)
+    assert load_params(root / "params.yaml").datasets.__pydantic_extra__.keys() == {"clinic"}
+    braces = f"{before}\ndatasets: {json.dumps(yaml.safe_load('datasets:' + section)['datasets'])}\n"
+    (root / "params.yaml").write_text(braces)
+    with pytest.raises(ParameterError, match=r"datasets: is not in the form that DVC writes; write it as lines"):
+        import_data(root, "other", **own)
+    assert (root / "params.yaml").read_text() == braces
+    assert not (root / "datasets" / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +114,14 @@ def rate(own: dict[str, Path]) -> None:
 
 
 Change = Callable[[dict[str, Path]], Any]
+
+
+def kilohertz(own: dict[str, Path]) -> None:
+    own["listeners"].write_text(TABLE.replace(";250;500;1000;2000;4000;6000", ";0.25;0.5;1;2;4;6"))
+
+
 FAULTS: list[tuple[Change, list[str]]] = [
+    (kilohertz, [f"clinic.csv: {name}: does not reach all needed frequencies" for name in ("A B", "Zoë")]),
     (lambda own: (own["references"] / "two.wav").unlink(), ["my references: has no partner of the mixture two"]),
     (lambda own: (own["mixtures"] / "two.flac").unlink(), ["two.wav: has no mixture of its name"]),
     (
@@ -189,6 +214,17 @@ def test_names_in_another_form_of_unicode_are_the_same(tmp_path: Path) -> None:
     path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
     done = import_data(root, "clinic", **own)
     assert {file.name for file in done.files} == {"Café one", "two", "three"}
+
+
+def test_a_song_in_two_forms_of_unicode_is_there_twice(tmp_path: Path) -> None:
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    folder = songs(tmp_path / "songs")
+    other = folder / unicodedata.normalize("NFD", "Ñandú")
+    if other.exists():
+        pytest.skip("this file system takes both forms as one name")
+    shutil.copytree(folder / "Ñandú", other)
+    with pytest.raises(InputError, match=r"is there twice \(found Ñandú\)"):
+        import_data(root, "band", songs=folder, listeners=own["listeners"])
 
 
 def test_listeners_of_a_folder(tmp_path: Path) -> None:

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+import own_recordings
 from hearlab.cli import main
 from hearlab.compute.engine import run
 from hearlab.compute.timings import unit_seconds
 from hearlab.compute.units import Unit
+from hearlab.datasets.own.importing import import_data
 from hearlab.errors import InputError
-from hearlab.params import load_params
+from hearlab.params import check_params, load_params
 from hearlab.report.plan import plan as plan_module
 from hearlab.report.plan import work
 from hearlab.report.plan.plan import Plan, Row, duration, make_plan, plan_text
 from hearlab.report.plan.stages import PlannedStage
 from hearlab.report.plan.work import Work, Workload
+from hearlab.versions.overrides import overridden
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCENES = 2500
@@ -208,6 +211,25 @@ def test_units_that_are_done_are_not_counted(demo: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(enhance_speech, "units", lists_five)
     assert load.of("enhance_speech", "yes").done == 3
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.wav", "b.wav", "c.wav"]
+
+
+def test_own_data_has_the_units_of_its_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the challenges: three recordings of speech were once planned with 14 songs of 50 listeners."""
+    root = own_recordings.workspace(tmp_path / "work")
+    import_data(root, "clinic", **own_recordings.recordings(tmp_path / "own"))
+    import_data(root, "band", songs=own_recordings.songs(tmp_path / "songs"), listeners=tmp_path / "own" / "clinic.csv")
+    monkeypatch.chdir(root)
+    stages = ("render_scenes@dev", "render_scenes@train", "score_speech", "separate_music", "score_music")
+    for name, units in (("clinic", [3, 0, 6, 0, 0]), ("band", [0, 0, 0, 2, 4])):
+        params = check_params(overridden(root, [f"dataset={name}"]))
+        assert [Workload(params).of(stage, "yes").units for stage in stages] == units
+
+
+def test_a_subset_has_fewer_units_before_its_data_are_there(inside: Path) -> None:
+    few = ["dataset=clarity", "evaluate.scenes={draw: 100, seed: 1}", "evaluate.songs=[Song]"]
+    found = rows(make_plan(inside, ["score_speech", "score_music"], few))
+    assert found["score_speech"].work.units == 300
+    assert (found["separate_music"].work.units, found["score_music"].work.units) == (1, 50)
 
 
 def test_a_broken_file_of_times_is_not_known(demo: Path) -> None:

@@ -24,10 +24,12 @@ from hearlab.datasets.own.description import (
 from hearlab.datasets.own.recordings import Found, find_songs, find_speech
 from hearlab.errors import InputError, ParameterError, raise_all
 from hearlab.files import read_text, write_text
-from hearlab.listeners import TABLES, Listener, load_listeners
-from hearlab.params import PARAMS_FILE, load_params
+from hearlab.listeners import TABLES, TYPED_FREQUENCIES, Listener, load_listeners
+from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, load_params
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+# What `-S dataset=NAME` or params.yaml would take for another value; the folder of weights in data/.
+NO_NAMES = ("null", "true", "false", "nan", "inf", Path(PUBLISHED_WEIGHTS).name)
 OWN = "own"
 LEVEL = 100.0  # dB SPL of an RMS of 1, the default of evaluate.level
 
@@ -80,8 +82,9 @@ def import_data(
         wanted = "--mixtures with --references, and --targets if you have them"
         raise ParameterError("hearlab data import", "speech is not complete", wanted=wanted)
     params = load_params(root / PARAMS_FILE)
-    if name in type(params.datasets).model_fields:
-        raise InputError(name, "is the name of another data set", wanted="a name of your own")
+    # Some file systems take capitals for small letters.
+    if name.lower() in (*NO_NAMES, *type(params.datasets).model_fields):
+        raise InputError(name, "is the name of something else", wanted="a name of your own")
     folder = description_folder(root, name)
     taken = folder.exists() or name in (params.datasets.__pydantic_extra__ or {})
     if taken and not replace:
@@ -105,8 +108,8 @@ def import_data(
         **({"speech": _about_speech(mixtures, references, targets, speech)} if mixtures and references else {}),
         **({"music": _about_music(songs, music)} if songs else {}),
     }
-    write_description(folder, about, files, people)
     _name_in_params(root / PARAMS_FILE, name)
+    write_description(folder, about, files, people)
     return Imported(name, folder, files, people, about, taken)
 
 
@@ -121,9 +124,23 @@ def imported_text(done: Imported) -> str:
 
 
 def _listeners(place: Path) -> dict[str, Listener]:
-    """Of a file, or of all files in a folder: a listener may be in one of them only."""
-    if not place.is_dir():
-        return load_listeners(place)
+    """Of a file, or of all files in a folder: a listener may be in one of them only.
+
+    Their levels must reach as far as the metrics need: else each pair would fail after the sounds were made.
+    """
+    found = _in_folder(place) if place.is_dir() else load_listeners(place)
+    faults = []
+    for name, listener in found.items():
+        try:
+            for ear in (listener.left, listener.right):
+                ear.at(TYPED_FREQUENCIES[6])
+        except InputError as error:
+            faults.append(InputError(place, error.problem, field=name, found=error.found, wanted=error.wanted))
+    raise_all(faults)
+    return found
+
+
+def _in_folder(place: Path) -> dict[str, Listener]:
     files = sorted(path for path in place.iterdir() if path.suffix.lower() in (".json", *TABLES))
     if not files:
         raise InputError(place, "holds no file of listeners", wanted=f"files of .json, {', '.join(TABLES)}")
@@ -177,15 +194,18 @@ def _name_in_params(path: Path, name: str) -> None:
     if name in (load_params(path).datasets.__pydantic_extra__ or {}):
         return
     lines = read_text(path).splitlines(keepends=True)
-    start = next(k for k, line in enumerate(lines) if re.match(r"datasets:\s*(#.*)?$", line))
-    inside = (k for k in range(start + 1, len(lines)) if re.match(r"\s+[^\s#]", lines[k]))
-    last = start
-    for k in inside:
-        if any(re.match(r"[^\s#]", line) for line in lines[start + 1 : k]):
+    start = next((k for k, line in enumerate(lines) if re.match(r"datasets:\s*(#.*)?$", line)), None)
+    inside = []
+    for k in range(len(lines) if start is None else start + 1, len(lines)):
+        if re.match(r"[^\s#]", lines[k]):
             break
-        last = k
+        inside += [k] if re.match(r" +[^\s#]", lines[k]) else []
+    if not inside:
+        advice = f"write it as lines below 'datasets:', or add {name}: {{source: {OWN}}}"
+        raise ParameterError(path, "is not in the form that DVC writes", field="datasets", advice=advice)
+    last, indent = inside[-1], re.match(" +", lines[inside[0]])[0]  # type: ignore[index]
     if not lines[last].endswith("\n"):
         lines[last] += "\n"
-    lines.insert(last + 1, f"  {name}:\n    source: {OWN}\n")
+    lines.insert(last + 1, f"{indent}{name}:\n{indent}  source: {OWN}\n")
     write_text(path, "".join(lines))
     load_params(path)

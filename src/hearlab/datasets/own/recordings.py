@@ -163,6 +163,9 @@ def find_songs(folder: Path) -> Found:
         if fault := name_fault(name):
             found.fault(song, f"is not a name: {fault}")
             continue
+        if name in (file.name for file in found.files):  # in another form of Unicode
+            found.fault(song, "is there twice", found=name)
+            continue
         sounds = {}
         for signal in (*STEMS, MIXTURE):
             paths = [song / f"{signal}{ending}" for ending in SOUNDS if (song / f"{signal}{ending}").is_file()]

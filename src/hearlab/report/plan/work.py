@@ -6,6 +6,7 @@ parameters. Costs are those of the units that ran here; where none did, those of
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tomllib
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from hearlab.compute.timings import unit_seconds
 from hearlab.compute.unchanged import CodeWatch
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import STEMS
+from hearlab.datasets.own.description import LISTENERS, MUSIC, SPEECH, description_folder, names_of, read_files
 from hearlab.datasets.song_lists import read_songs
 from hearlab.errors import InputError
 from hearlab.files import read_json
 from hearlab.listeners import load_listeners
 from hearlab.params import TRAINED, Params
+from hearlab.params.subsets import Draw, selected
 from hearlab.scoring.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 from hearlab.stages import has_units, index_file, stage_units
@@ -119,7 +122,7 @@ class Workload:
         """By what a unit is, as the table of costs says; None of a stage that is one piece, or not in the table."""
         match self.costs.get(name, {}).get("unit"):
             case "scene":
-                return self.params.scene_count(split)
+                return self._scenes(split)
             case "scene and listener":
                 return self._scene_listener_pairs()
             case "network":
@@ -131,27 +134,61 @@ class Workload:
                 return -(-pairs // SMALL_TEST) if self.params.evaluate.small_test else pairs
         return None
 
+    def _scenes(self, split: str) -> int:
+        if self.params.source == "own":
+            return self._own(SPEECH) if split == "dev" else 0
+        return self.params.scene_count(split)
+
     def _scene_listener_pairs(self) -> int:
-        split = self.params.evaluate.split
+        evaluate = self.params.evaluate
         try:
-            pairs = read_json(workspace(self.params).clarity.scenes_listeners(split))
-            return sum(len(names) for names in pairs.values())
+            pairs = read_json(workspace(self.params).clarity.scenes_listeners(evaluate.split))
+            chosen = selected(list(pairs), evaluate.scenes, "evaluate.scenes")
+            return sum(self._heard_by(len(names)) for scene, names in pairs.items() if scene in chosen)
         except (InputError, AttributeError, TypeError):
-            return round(self.params.scene_count(split) * float(self.costs["pairs"]["listeners_per_scene"]))
+            own = self.params.source == "own"
+            each = self._own_listeners() if own else int(self.costs["pairs"]["listeners_per_scene"])
+            return _chosen(self._scenes(evaluate.split), evaluate.scenes) * self._heard_by(each)
 
     def _songs(self) -> int:
         split = self.params.evaluate.song_split
         try:
-            return len(read_songs(workspace(self.params).cadenza.songs(split)))
+            songs = len(read_songs(workspace(self.params).cadenza.songs(split)))
         except InputError:
-            counts = self.params.data.songs
-            return int(getattr(counts, split)) if counts else int(self.costs["songs"][split])
+            if self.params.source == "own":
+                songs = self._own(MUSIC)
+            else:
+                counts = self.params.data.songs
+                songs = int(getattr(counts, split)) if counts else int(self.costs["songs"][split])
+        return _chosen(songs, self.params.evaluate.songs)
 
     def _listeners(self) -> int:
         try:
-            return len(load_listeners(workspace(self.params).cadenza.listeners(self.params.evaluate.song_listeners)))
+            number = len(load_listeners(workspace(self.params).cadenza.listeners(self.params.evaluate.song_listeners)))
         except InputError:
-            return int(self.costs["songs"]["listeners"])
+            number = self._own_listeners() if self.params.source == "own" else int(self.costs["songs"]["listeners"])
+        return self._heard_by(number)
+
+    def _heard_by(self, listeners: int) -> int:
+        """How many listeners are left of those of a scene or song; names may be of the other track, so at most."""
+        chosen = self.params.evaluate.listeners
+        if isinstance(chosen, str):
+            with contextlib.suppress(InputError):  # the stage tells what is wrong with the file
+                return len(load_listeners(chosen))
+        return min(listeners, len(chosen)) if isinstance(chosen, tuple) else listeners
+
+    def _own(self, track: str) -> int:
+        """Scenes or songs of an own data set, by its description."""
+        try:
+            return len(names_of(read_files(description_folder(Path(), self.params.dataset)), track))
+        except InputError:  # the plan names what is missing
+            return 0
+
+    def _own_listeners(self) -> int:
+        try:
+            return len(load_listeners(description_folder(Path(), self.params.dataset) / LISTENERS))
+        except InputError:
+            return 0
 
     # --- costs ------------------------------------------------------------------------------------------------
 
@@ -207,3 +244,10 @@ class Workload:
             return statistics.fmean(sum(file["size"] for file in unit["files"]) for unit in units)
         except (InputError, ValueError, KeyError, TypeError):  # a StatisticsError, of no units, is a ValueError
             return None
+
+
+def _chosen(number: int, choice: Draw | tuple[str, ...] | None) -> int:
+    """How many scenes or songs a subset has, at most."""
+    if choice is None:
+        return number
+    return min(number, choice.draw if isinstance(choice, Draw) else len(choice))
