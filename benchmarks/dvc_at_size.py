@@ -261,7 +261,7 @@ def measure_prepare(bench: Bench, scenes: int, size: int) -> None:
     from hearlab.datasets.packages.receipt import FileLine, Receipt, write_receipt
 
     root, home = bench.repository("prepare"), bench.folder / "hearlab-packages/clarity"
-    for name in ("src", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"):
+    for name in ("src", "datasets", "listeners", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"):
         (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, root / name)
     params = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(params.replace("dataset: demo", "dataset: clarity", 1))
@@ -269,7 +269,10 @@ def measure_prepare(bench: Bench, scenes: int, size: int) -> None:
     for split in SPLITS:
         (home / "clarity_data" / split).mkdir()
         (home / "clarity_data/raw" / split).rename(home / "clarity_data" / split / "scenes")
-    for name in ("metadata/listeners.json", "metadata/hrir_data.json", "hrir/A.mat"):
+    for name in ("listeners.json", "hrir_data.json", "scenes_listeners.dev.json"):
+        (home / "clarity_data/metadata").mkdir(exist_ok=True)
+        (home / "clarity_data/metadata" / name).touch()
+    for name in ("hrir/A.mat",):
         (home / "clarity_data" / name).parent.mkdir(exist_ok=True)
         (home / "clarity_data" / name).touch()
     lines = {}

@@ -20,7 +20,9 @@ from ruamel.yaml import YAML
 from hearlab.datasets.demo import make_demo, make_demo_music
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = ("src", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore", ".dvc", "data/weights")
+COPIED = (
+    *("src", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore", ".dvc", "data/weights", "datasets", "listeners"),
+)
 SPLIT = "dev"
 # Left out: training scenes, tracking; what they do to units the other stages do, too.
 STAGES = (
