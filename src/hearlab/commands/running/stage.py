@@ -12,8 +12,6 @@ from hearlab.errors import InputError
 from hearlab.files import read_yaml
 from hearlab.kernels.arithmetic import own_system_is_native, release
 
-ENHANCING = ("enhance_speech", "enhance_music")  # they run systems, which are slowed down by nothing of ours
-
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
@@ -24,13 +22,14 @@ def add(commands: Commands) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
+    from hearlab.stages import ENHANCING, run_stage  # without numpy, whose loops are not chosen yet
+
     if options.name in ENHANCING and own_system() and own_system_is_native():
-        release()
+        release()  # somebody's system is slowed down by nothing of ours
 
     if sys.__stderr__ is not None:
         faulthandler.enable(file=sys.__stderr__)  # a crash in somebody's compiled code says where it was
     from hearlab.compute.process import private_ray_token, sigterm_interrupts
-    from hearlab.stages import run_stage
 
     private_ray_token()  # an entrant's system may import Ray
     with sigterm_interrupts():
@@ -39,10 +38,12 @@ def _stage(options: argparse.Namespace) -> None:
 
 def own_system(system: str | None = None) -> bool:
     """Whether a system, or the one that params.yaml names, is not HearLab's; what is wrong in it is told later."""
+    from hearlab.compute.code_identity import is_own
+
     if system is None:
         try:
             enhance: Any = read_yaml("params.yaml").get("enhance")
         except InputError:
             return False
         system = enhance.get("system") if isinstance(enhance, dict) else None
-    return isinstance(system, str) and not system.startswith("hearlab.")
+    return isinstance(system, str) and is_own(system)
