@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,20 @@ import pytest
 from hearlab.lab import fixed
 from hearlab.lab.fixed import Pipeline
 
-MODULE = """
+LIMIT_S = 60.0  # of a wait that something else ends at once
+MODULE = f"""
 import os
+import time
+from pathlib import Path
 
 
 def answer(root, out, *, value):
     return [value, os.getpid()]
+
+
+def wait(root, out, *, begun):
+    Path(begun).touch()
+    time.sleep({LIMIT_S})
 """
 
 
@@ -37,17 +46,23 @@ def call(pipeline: Pipeline, value: int) -> list[int]:
     return found
 
 
-def test_after_ctrl_c_the_next_call_gets_its_own_answer(pipeline: Pipeline) -> None:
+def test_after_ctrl_c_the_next_call_gets_its_own_answer(pipeline: Pipeline, tmp_path: Path) -> None:
     """It once got that of the call that was interrupted: the score of another pair."""
-    stop = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))  # before the process has started
+    begun = tmp_path / "begun"
+    notebook = threading.main_thread().ident
+    assert notebook is not None
 
-    def interrupted() -> None:
-        stop.start()
-        call(pipeline, 1)
+    def press() -> None:
+        until = time.monotonic() + LIMIT_S
+        while not begun.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        signal.pthread_kill(notebook, signal.SIGINT)  # only while the call waits: elsewhere it would end the tests
 
+    keys = threading.Thread(target=press)
+    keys.start()
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    stop.join()
+        pipeline.call("answers:wait", Path(), {"begun": os.fspath(begun)})
+    keys.join()
     assert call(pipeline, 2)[0] == 2
 
 
