@@ -148,6 +148,8 @@ FREQUENCY = re.compile(rf"(?P<alone>{_NUMBER}")
 BY_EAR = re.compile(
     rf"(?P<before>left|right|l|r)[ _-]?(?P<one>{_NUMBER}|(?P<two>{_NUMBER}[ _-]?(?P<after>left|right|l|r)", re.ASCII
 )
+# A heading below this without a unit is in kHz: no audiometer goes so low, and none gives so many kHz.
+LOWEST_HERTZ = 20.0
 # Frequencies in Hz of levels that are typed, by how many there are.
 TYPED_FREQUENCIES = {
     6: (250, 500, 1000, 2000, 4000, 6000),
@@ -180,7 +182,8 @@ def table_entries(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any
     """The rows of a table of audiograms as entries of a listeners.json.
 
     Cells are separated by commas, semicolons or tabs; where it is not commas, decimals may have one. Columns that name
-    no listener, ear or frequency are left out. A frequency whose cells are empty in both ears of a listener is left out
+    no listener, ear or frequency are left out. Frequencies without a unit are in Hz, or in kHz if all are below 20. A
+    frequency whose cells are empty in both ears of a listener is left out
     for that listener.
 
     Raises:
@@ -193,7 +196,7 @@ def table_entries(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any
     lowered = [name.lower() for name in header]
     identity = next((lowered.index(name) for name in LISTENER_COLUMNS if name in lowered), None)
     ear = next((lowered.index(name) for name in EAR_COLUMNS if name in lowered), None)
-    columns = _level_columns(lowered, by_ear=ear is None)
+    columns = _level_columns(lowered, path, by_ear=ear is None)
     if identity is None or not columns:
         wanted = "listener, left_250, right_250, ... or listener, ear, 250, ..."
         raise InputError(path, "is no table of audiograms", found=", ".join(header)[:80], wanted=f"columns {wanted}")
@@ -252,18 +255,28 @@ def _entry(name: str, left: dict[float, float], right: dict[float, float]) -> di
     }
 
 
-def _level_columns(header: Sequence[str], *, by_ear: bool) -> dict[int, tuple[str, float]]:
+def _level_columns(
+    header: Sequence[str], path: str | os.PathLike[str], *, by_ear: bool
+) -> dict[int, tuple[str, float]]:
     """The columns that hold levels: place -> ear ('' where a column of its own names it) and frequency in Hz."""
     pattern = BY_EAR if by_ear else FREQUENCY
-    found = {}
+    found, low = {}, {}
     for place, name in enumerate(header):
-        match = pattern.fullmatch(name)
+        match = pattern.fullmatch(name.replace(",", "."))  # "0,25", where cells are not separated by commas
         if match:
             parts = match.groupdict()
             side = SIDES[parts.get("before") or parts["after"]] if by_ear else ""
             number = parts.get("one") or parts.get("two") or parts.get("alone") or ""
-            kilo = "k" in name.rpartition(number)[2]
-            found[place] = side, float(number) * (1000 if kilo else 1)
+            unit = name.rpartition(number)[2]
+            found[place] = side, float(number) * (1000 if "k" in unit else 1)
+            if found[place][1] < LOWEST_HERTZ:
+                low[place] = "hz" in unit
+    if len(low) == len(found) and not any(low.values()):
+        return {place: (side, frequency * 1000) for place, (side, frequency) in found.items()}
+    if low:
+        shown = ", ".join(header[place] for place in low)
+        advice = "write Hz in all headings, or say which are kHz, such as 0.5k"
+        raise InputError(path, "has headings that are no frequency in Hz", found=shown, advice=advice)
     return found
 
 

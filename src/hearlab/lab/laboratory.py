@@ -223,12 +223,19 @@ class Lab:
             # In a folder of its own until it is scored: two trials at a time do not mix.
             with tempfile.TemporaryDirectory(prefix=".trial-", dir=TRIALS) as folder:
                 sound = self._run_system(material, person, Path(folder)).relative_to(folder)
-                scores = self._scored(material, person, Path(folder))
+                failed: InputError | None = None
+                scores: dict[str, float] = {}
+                try:
+                    scores = self._scored(material, person, Path(folder))
+                except InputError as error:
+                    failed = error
                 for path in sorted(Path(folder).rglob("*")):
                     if path.is_file():
                         kept = TRIALS / path.relative_to(folder)
                         kept.parent.mkdir(parents=True, exist_ok=True)
                         os.replace(path, kept)
+                if failed is not None:  # the sound is kept, and the line names where it is now
+                    raise _of_kept(failed, Path(folder)) from None
             seconds = time.monotonic() - started
             return Trial(material.track.name, material.name, person.id, scores, TRIALS / sound, seconds)
 
@@ -287,7 +294,8 @@ class Lab:
                 return enhance_music.enhanced(system, name, stems, material.name, person)
             channels = enhance_speech.channels_of(material.name, files_of_scenes(self.params).get(material.name, []))
             microphones = enhance_speech.read_microphones(self._rendered, material.name, channels)
-            return enhance_speech.enhanced(system, name, microphones, material.name, person)
+            folder = self._rendered.as_posix()
+            return enhance_speech.enhanced(system, name, microphones, material.name, person, folder)
 
     def _run_system(self, material: Material, person: Listener, out: Path) -> Path:
         """Enhance a pair into the folder `out`; gives the file of what is heard."""
@@ -329,6 +337,15 @@ def _remove_left_over() -> None:
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > LEFT_OVER_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _of_kept(error: InputError, folder: Path) -> InputError:
+    """An error of a file of a trial's own folder, as one of the same file in TRIALS."""
+    where = error.where
+    for name in (os.fspath(folder.absolute()), os.fspath(folder)):
+        where = where.replace(name, os.fspath(TRIALS))
+    details = {"field": error.field, "found": error.found, "wanted": error.wanted, "advice": error.advice}
+    return InputError(where, error.problem, **details)
 
 
 def _name_of(unit: Unit) -> str:

@@ -13,6 +13,7 @@ from hearlab.arrays import Array
 from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
+from hearlab.errors import InputError
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import files_of_scenes, scene_listener_pairs, workspace
@@ -87,7 +88,7 @@ def enhance_unit(
     """
     person = listener_from_entry(listener["name"], listener)
     microphones = read_microphones(root / scenes, scene, channels)
-    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person)
+    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person, scenes)
     write_enhanced(out, scene, person.id, output)
 
 
@@ -101,10 +102,26 @@ def read_microphones(scenes: Path, scene: str, channels: Sequence[int] = range(l
 
 
 def enhanced(
-    enhancer: EnhancementSystem, system: str, microphones: dict[str, Array], scene: str, person: Listener
+    enhancer: EnhancementSystem, system: str, microphones: dict[str, Array], scene: str, person: Listener, scenes: str
 ) -> Array:
-    """The output of a system, shape (n, 2), checked; `system` is its name in errors. It is seeded by the pair."""
-    output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
+    """The output of a system, shape (n, 2), checked; `system` and the folder `scenes` are for errors. It is seeded.
+
+    Raises:
+        InputError: the output is none, or the system asks for microphones that own recordings do not have.
+    """
+    try:
+        output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
+    except KeyError as error:
+        wanted = error.args[0] if error.args else None
+        if wanted not in CHANNELS or wanted in microphones:
+            raise
+        raise InputError(
+            scenes,
+            f"{scene} has no microphones {wanted}, which {system} asks for",
+            found=", ".join(microphones),
+            wanted=wanted,
+            advice="import the data set with recordings of them (docs/own-data.md), or take a system that needs none",
+        ) from error
     return check_speech_output(output, system)
 
 
