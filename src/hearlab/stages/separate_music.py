@@ -68,7 +68,7 @@ def units(params: Params) -> list[Unit]:
 def link_home_weights(weights: Path) -> None:
     """Links to weights of the user's workspace, where DVC runs an experiment in a folder of its own.
 
-    It brings into that folder what it knows of this data set: no weights that lie beside, or belong to another data set.
+    It brings what it knows of this data set: no weights that lie beside it, or belong to another one.
     """
     there = experiment_home(Path.cwd()) / weights  # of an absolute path it is that path
     if there.resolve() == weights.resolve() or not there.exists():
