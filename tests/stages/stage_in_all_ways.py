@@ -18,7 +18,7 @@ from fresh_processes import run
 
 from hearlab.compute import engine, timings
 from hearlab.params import load_params
-from hearlab.stages import index_file, run_stage, stage_units
+from hearlab.stages import index_file, run_stage, stage_module, stage_units
 
 STAGES = (
     ("render_scenes", "dev"),
@@ -26,6 +26,7 @@ STAGES = (
     ("score_speech",),
     ("train_separator",),
     ("separate_music",),
+    ("fit_music",),
     ("enhance_music",),
     ("score_music",),
 )
@@ -34,7 +35,7 @@ PAIRS = Path("data/demo/inputs/clarity_data/metadata/scenes_listeners.dev.json")
 
 def out(name: str, *arguments: str) -> Path | None:
     """Where the units of a stage write."""
-    folder = getattr(importlib.import_module(f"hearlab.stages.{name}"), "folder", None)
+    folder = getattr(importlib.import_module(stage_module(name)), "folder", None)
     return folder(load_params(), *arguments) if folder else None
 
 

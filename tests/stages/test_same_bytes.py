@@ -25,6 +25,8 @@ SMALL = {
     **TRAINING,
     **{f"datasets.demo.splits.{split}.{what}": 2 for split in ("train", "dev") for what in ("rooms", "scenes")},
     "evaluate.speech_metrics": ["haspi", "hasqi"],
+    "enhance.system": "hearlab.systems.fitted:Fitted",  # else fit_music has nothing to do
+    "enhance.params": {"steps": 2, "crop": 1.0, "excerpt": 2.0},
 }
 METRICS = Path("metrics")
 

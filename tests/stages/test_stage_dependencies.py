@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hearlab.params import DataSets
-from hearlab.stages import STAGES
+from hearlab.stages import STAGES, stage_module
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
@@ -89,7 +89,7 @@ def reached(stage: str) -> frozenset[str]:
     harmless = HARMLESS + HARMLESS_TO.get(stage, ())
     harmless += () if stage in DECIDES_WEIGHTS else ("hearlab.separators",)
     # The package of the stages is what runs them.
-    pending, found = [f"hearlab.stages.{stage}"], set[str]()
+    pending, found = [stage_module(stage)], set[str]()
     while pending:
         module = pending.pop()
         if module in found or module == "hearlab.stages" or source(module) is None:

@@ -1,4 +1,4 @@
-"""The stages that dvc.yaml calls. Each has a module of its name here; `run_stage` runs any of them.
+"""The stages that dvc.yaml calls. Each has a module of its name here or in a folder; `run_stage` runs any of them.
 
 A stage whose work is a list of units has these functions in its module, each with the arguments of `hearlab stage`:
 
@@ -39,10 +39,14 @@ STAGES = {
     "prepare_music": (0,),
     "train_separator": (0,),
     "separate_music": (0,),
+    "fit_music": (0,),
     "enhance_music": (0,),
     "score_music": (0,),
     "track": (0,),
 }
+
+# Those whose module is in a folder of this package.
+IN_FOLDERS = {"fit_music": "training"}
 
 ALWAYS = "system"  # DVC starts it every time
 ENHANCING = ("enhance_speech", "enhance_music")
@@ -171,8 +175,13 @@ def index_file(name: str, params: Params, *arguments: str) -> Path:
     return workspace(params).index(".".join((name, *arguments)))
 
 
+def stage_module(name: str) -> str:
+    """The dotted name of a stage's module."""
+    return ".".join(filter(None, ("hearlab.stages", IN_FOLDERS.get(name), name)))
+
+
 def _module(name: str) -> Any:
-    return importlib.import_module(f"hearlab.stages.{name}")
+    return importlib.import_module(stage_module(name))
 
 
 def _optional(name: str, function: str, *arguments: Any) -> Any:

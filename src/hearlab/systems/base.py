@@ -26,6 +26,7 @@ from hearlab.listeners import Listener
 from hearlab.params import Enhance
 
 BASELINE = "hearlab.systems.baseline:Baseline"
+FITTED = "hearlab.systems.fitted:Fitted"
 METHODS = {"speech": ("microphones", "rate", "listener"), "music": ("stems", "rate", "listener")}
 
 T = TypeVar("T")
@@ -75,6 +76,11 @@ class EnhancementSystem(Protocol):
 def is_baseline(dotted: str) -> bool:
     """Whether a dotted name is the baseline's, whose parameters have their own keys in params.yaml."""
     return dotted == BASELINE
+
+
+def is_fitted(dotted: str) -> bool:
+    """Whether a dotted name is that of the music system whose filters the stage fit_music makes."""
+    return dotted == FITTED
 
 
 def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:

@@ -1,0 +1,1 @@
+"""Stages that learn from the training part of the data."""
