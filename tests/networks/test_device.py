@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from hearlab.errors import ParameterError
-from hearlab.separation.device import TINY, choose_device, repeatable
+from hearlab.networks.device import TINY, choose_device, repeatable
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 

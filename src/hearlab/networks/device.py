@@ -12,7 +12,7 @@ import numpy as np
 
 from hearlab.errors import ParameterError
 from hearlab.kernels.arithmetic import fixed_variables
-from hearlab.separation.torch_audio import require_torch
+from hearlab.networks.library import require_torch
 
 if TYPE_CHECKING:
     import torch
