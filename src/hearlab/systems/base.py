@@ -104,22 +104,33 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     return system
 
 
-def system_arguments(enhance: Enhance) -> dict[str, str]:
+def system_arguments(enhance: Enhance, params: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What `shared_system` makes the system of params.yaml from: its name, and its constructor's arguments as JSON.
 
     The constructor gets enhance.params, and the baseline its own section of params.yaml, too. Where a parameter names
     a file, the hashes of such files are there, too: other weights under the same name are another system.
     """
-    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
-    constructor = {**enhance.model_dump(include=own), **enhance.params}
+    own = enhance.params if params is None else params
+    constructor = {**hearing_aid_params(enhance), **own}
     arguments = {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
-    files = {name: digests.of(path)[1] for name, path in named_files(enhance.params).items()}
+    files = {name: digests.of(path)[1] for name, path in named_files(own).items()}
     return {**arguments, "files": json.dumps(files, sort_keys=True)} if files else arguments
+
+
+def hearing_aid_params(enhance: Enhance) -> dict[str, Any]:
+    """The baseline's own section of params.yaml, for the systems of HearLab, which all end in the baseline."""
+    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"}
+    return enhance.model_dump(include=own if is_own_of_hearlab(enhance.system) else set())
+
+
+def is_own_of_hearlab(system: str) -> bool:
+    """Whether a system is one of HearLab's."""
+    return system.partition(".")[0] == "hearlab"
 
 
 def is_native_system(system: str) -> bool:
     """Whether a system computes as fast as the machine can: one's own does, unless HEARLAB_NATIVE=0."""
-    return system.partition(".")[0] != "hearlab" and own_system_is_native()
+    return not is_own_of_hearlab(system) and own_system_is_native()
 
 
 @functools.lru_cache(maxsize=1)
