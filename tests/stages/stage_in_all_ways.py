@@ -18,7 +18,7 @@ from fresh_processes import run
 
 from hearlab.compute import engine, timings
 from hearlab.params import load_params
-from hearlab.stages import index_file, run_stage, stage_units
+from hearlab.stages import index_file, module_name, run_stage, stage_units
 
 STAGES = (
     ("render_scenes", "dev"),
@@ -34,7 +34,7 @@ PAIRS = Path("data/demo/inputs/clarity_data/metadata/scenes_listeners.dev.json")
 
 def out(name: str, *arguments: str) -> Path | None:
     """Where the units of a stage write."""
-    folder = getattr(importlib.import_module(f"hearlab.stages.{name}"), "folder", None)
+    folder = getattr(importlib.import_module(module_name(name)), "folder", None)
     return folder(load_params(), *arguments) if folder else None
 
 

@@ -38,9 +38,8 @@ from hearlab.systems.base import (
     EnhancementSystem,
     check_music_output,
     check_speech_output,
-    is_baseline,
+    is_own_of_hearlab,
     shared_system,
-    system_arguments,
 )
 from hearlab.versions.overrides import overridden
 
@@ -158,7 +157,7 @@ class Lab:
         if self._system is not None:
             return self._system
         with self._at_root(), in_own_code(self._system_name):
-            return shared_system(**system_arguments(self.params.enhance))
+            return shared_system(**enhance_speech.loaded_arguments(self.params))
 
     def enhance(self, name: str, listener: str) -> Any:
         """What the system makes of a scene or song for a listener, checked, before it is written with 16 bits.
@@ -291,7 +290,7 @@ class Lab:
 
     def _run_system(self, material: Material, person: Listener, out: Path) -> Path:
         """Enhance a pair into the folder `out`; gives the file of what is heard."""
-        if self._system is None and is_baseline(self.params.enhance.system):
+        if self._system is None and is_own_of_hearlab(self.params.enhance.system):
             unit = self.materials.enhance_unit(material, person)
             self._beside.call(_name_of(unit), out.absolute(), unit.arguments)
             names = [name for name in unit.outputs if material.song is None or name.endswith("_remix.flac")]

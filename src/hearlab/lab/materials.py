@@ -98,7 +98,7 @@ class Materials:
         """The unit that enhances a pair with the published baseline, whatever the parameters say of it."""
         unit = self.enhance_unit(material, person)
         published = {"system": BASELINE, "constructor": "{}"} | ({"soft_clip": True} if material.song else {})
-        arguments = {name: value for name, value in unit.arguments.items() if name != "files"}
+        arguments = {name: value for name, value in unit.arguments.items() if name not in ("files", "weights")}
         return replace(unit, arguments={**arguments, **published}, code=(BASELINE,), native=False)
 
     def score_unit(self, material: Material, person: Listener) -> Unit:

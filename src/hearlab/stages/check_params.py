@@ -16,6 +16,6 @@ def run(params: Params) -> None:
     """Load the system and look metrics up, too: a misspelt name should not show after an hour of rendering."""
     TRACKS["speech"].chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
     check_split(params)
-    shared_system(**system_arguments(params.enhance))
+    shared_system(**system_arguments(params.enhance, params.system_params))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

@@ -12,9 +12,9 @@ from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import check_song
 from hearlab.named import load_named
+from hearlab.networks.device import choose_device, repeatable
 from hearlab.params import TRAINED, Params
 from hearlab.separation import Separator, weights_files
-from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.loading import loader
 from hearlab.stages.common import file_state, songs_to_evaluate, workspace
 

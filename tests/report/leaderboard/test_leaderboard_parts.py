@@ -61,7 +61,10 @@ def test_incomplete_scores() -> None:
 def test_stages_before_another() -> None:
     lock = WorkspaceFiles(REPOSITORY).lock
     stages = stages_behind(lock, "score_speech")
-    assert [name for name in stages if name != "system"] == [  # it stands at any place before enhance_speech
+    learning = [name for name in stages if name in ("learning_scenes", "train_enhancer")]
+    assert learning == ["learning_scenes", "train_enhancer"]
+    assert stages.index("train_enhancer") < stages.index("enhance_speech")
+    assert [name for name in stages if name not in ("system", *learning)] == [  # at any place before enhance_speech
         "check_params",
         "prepare",
         "build_scenes@dev",

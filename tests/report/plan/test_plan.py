@@ -65,6 +65,8 @@ def test_the_full_development_set_with_nothing_here(inside: Path) -> None:
         "prepare",
         "build_scenes@dev",
         "render_scenes@dev",
+        "learning_scenes",
+        "train_enhancer",
         "enhance_speech",
         "score_speech",
     ]

@@ -127,6 +127,10 @@ class Workload:
                 return self._scene_listener_pairs()
             case "network":
                 return len(STEMS) + 1 if self.params.separator_weights == TRAINED else 0
+            case "room for learning":
+                return self.params.learn.rooms if self.params.trains_enhancer and self.params.source == "demo" else 0
+            case "hearing aid":
+                return int(self.params.trains_enhancer)
             case "song":
                 return self._songs()
             case "song and listener":
