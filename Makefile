@@ -33,7 +33,7 @@ endif
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
+.PHONY: install demo learn site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -45,6 +45,15 @@ demo: $(INSTALLED)
 	@sh tools/next-steps.sh
 
 install: $(INSTALLED)
+
+# A hearing aid that is trained by HASPI, compared with the baseline of the last commit (docs/learning.md).
+learn: $(INSTALLED)
+	@dvc repro score_speech
+	@dvc exp run -S enhance.system=hearlab.systems.learned:Learned $(SET) score_speech
+	@echo
+	@hearlab compare HEAD workspace --metric haspi --by snr,severity
+	@echo
+	@hearlab report --against HEAD
 
 test: $(INSTALLED_DEV)
 	@pytest -n 2 -m "not slow" tests
@@ -99,6 +108,7 @@ clean:
 help:
 	@echo "make install the environment in .venv alone"
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen (TORCH=cpu, TORCH=cuda)"
+	@echo "make learn   train a hearing aid by HASPI on the demo, compare it with the baseline (SET='-S learn.loss=spectral')"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make soak    random actions against runs from nothing (MINUTES=60 SEED=7)"
