@@ -22,6 +22,8 @@ from hearlab.text import few
 
 LABELLED = (250, 1000, 4000)  # Hz beside a spectrogram
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # s, between the labels of a time axis
+LABELS = 8  # of a time axis, about
 FEATURED = 3
 NAMED = 4  # listeners in a line
 Address = Callable[[str], str | None]
@@ -175,6 +177,9 @@ def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page:
                 "picture": relative_url(page.parent.parent / PICTURES / sound.picture, page),
             }
         )
+    longest = max((made["seconds"] for made in versions), default=0.0)
+    for made in versions:  # the pictures have one time axis
+        made["share"] = round(made["seconds"] / longest, 5) if longest else 1.0
     # A browser's volume is 1 at most: if a factor is greater, all become smaller.
     for name in ("matched", "plain"):
         most = max((file[name] for made in versions for file in made["files"]), default=1.0)
@@ -184,9 +189,18 @@ def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page:
     return {
         "name": group.name,
         "versions": versions,
-        "seconds": max((made["seconds"] for made in versions), default=0.0),
+        "seconds": longest,
+        "times": times(longest),
         "scripts": sounds.embedded(group, page),
     }
+
+
+def times(seconds: float) -> list[tuple[str, float]]:
+    """Labels of a time axis of that length, at round times, and where they are in percent of it."""
+    if seconds <= 0:
+        return []
+    step = next((step for step in STEPS if seconds / step <= LABELS), STEPS[-1])
+    return [(f"{step * k:g} s", round(100 * step * k / seconds, 3)) for k in range(int(seconds / step) + 1)]
 
 
 def _scores(results: TrackResults, unit: str, group: Group, version: Version) -> list[tuple[str, float, float | None]]:

@@ -31,7 +31,7 @@ from hearlab.report.site.spectrogram import write_spectrogram
 from hearlab.report.site.versions import Group, Part, Version
 
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
-MAKE = 1  # counts up when pictures are made in another way
+MAKE = 2  # counts up when pictures are made in another way
 THREADS = 4  # reading, transforms and PNG all leave Python's lock alone
 EXACT_SECONDS = 600.0  # of a group's versions together, which the browser holds decoded: 0.2 GB
 

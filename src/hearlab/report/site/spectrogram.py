@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,19 @@ Floats = NDArray[np.float64]
 LOWEST, HIGHEST = 100.0, 10000.0  # Hz: where hearing aids work
 WINDOW = 0.046  # s: harmonics of a voice are seen apart, syllables too
 COLUMNS, ROWS = 900, 160
-FRAMES_PER_COLUMN = 6  # at most: a song of minutes is sampled, not read frame by frame
 RANGE = (-60.0, 5.0)  # dB that the colours span, relative to the signal's loudness
+DARKEST = "#000004"  # of the colours
+FINE, COARSE = 8, 2  # frames that begin in the length of one: wanted, and at least (else events would be missed)
+MOST_FRAMES = 6  # of a column, where COARSE does not ask for more
 FLOOR = 1e-12
-BATCH = 256  # frames that are transformed at a time
+BATCH = 256  # frames that are transformed at a time, about
 
 
 def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int = ROWS) -> Floats:
     """Levels in dB of bands between LOWEST and HIGHEST, equally wide in log frequency.
+
+    Column c of k is the signal from c / k to (c + 1) / k of its length: the mean of frames whose centres lie in it, at
+    equal distances. Outside of the signal is silence; what a frame has of it is left out of its mean power.
 
     Args:
         samples: shape (n,) or (n, channels); the powers of channels are averaged.
@@ -34,28 +40,33 @@ def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int
         -3 dB; rows above half the sample rate are at the floor of -120 dB.
     """
     signal = samples[:, None] if samples.ndim == 1 else samples
+    count, channels = signal.shape
     length = max(int(2 ** np.round(np.log2(WINDOW * rate))), 16)
-    if signal.shape[0] < length:
-        signal = np.pad(signal, ((0, length - signal.shape[0]), (0, 0)))
-    wanted = min(columns * FRAMES_PER_COLUMN, max((signal.shape[0] - length) // (length // 8), 1))
-    columns = min(columns, wanted)
-    starts = np.linspace(0, signal.shape[0] - length, wanted).astype(np.int64)
+    columns = min(columns, max(count * FINE // length, 1))
+    width = max(count, 1) / columns
+    each = max(min(math.ceil(width * FINE / length), MOST_FRAMES), math.ceil(width * COARSE / length))
+    centres = (np.arange(columns * each) + 0.5) * (width / each)
+    starts = np.floor(centres).astype(np.int64)  # in the padded signal, whose first length / 2 samples are silence
+    padded = np.zeros((channels, count + length + 1), dtype=np.float32)
+    padded[:, length // 2 : length // 2 + count] = signal.T
     window = np.hanning(length + 1)[:-1].astype(np.float32)
+    heard = np.concatenate([[0.0], np.cumsum(window.astype(np.float64) ** 2)])
+    inside = np.minimum(count + length // 2 - starts, length)
+    energies = heard[np.maximum(inside, 0)] - heard[np.maximum(length // 2 - starts, 0)]
     weights = _band_weights(length, rate, rows)
-    heard = np.empty((wanted, rows))
-    for first in range(0, wanted, BATCH):
-        own = starts[first : first + BATCH]
-        powers = np.zeros((own.size, length // 2 + 1), dtype=np.float32)
-        for channel in signal.T:
-            frames = np.lib.stride_tricks.sliding_window_view(channel, length)[own].astype(np.float32)
+    bands = np.empty((columns, rows))
+    step = max(BATCH // each, 1)
+    for first in range(0, columns, step):
+        own = slice(first * each, min(first + step, columns) * each)
+        powers = np.zeros((starts[own].size, length // 2 + 1), dtype=np.float32)
+        for channel in padded:
+            frames = np.lib.stride_tricks.sliding_window_view(channel, length)[starts[own]]
             spectra = np.fft.rfft(frames * window, axis=1)
             powers += spectra.real**2 + spectra.imag**2
-        heard[first : first + BATCH] = powers @ weights
-    first_frames = np.array([own[0] for own in np.array_split(np.arange(wanted), columns)])
-    counts = np.diff([*first_frames, wanted])
-    bands = np.add.reduceat(heard, first_frames, axis=0) / (signal.shape[1] * counts[:, None])
+        powers /= np.maximum(energies[own, None], FLOOR).astype(np.float32)
+        bands[first : first + step] = (powers @ weights).reshape(-1, each, rows).mean(axis=1)
     # Parseval for a windowed frame; the factor 2 is for the negative frequencies.
-    powers_in_time = 2 * bands.T[::-1] / (length * float(np.sum(window.astype(np.float64) ** 2)))
+    powers_in_time = 2 * bands.T[::-1] / (channels * length)
     decibels: Floats = 10 * np.log10(np.maximum(powers_in_time, FLOOR))
     return decibels
 

@@ -141,9 +141,9 @@
         const on = index === chosen[own];
         item.classList.toggle("chosen", on);
         item.querySelector("button").setAttribute("aria-pressed", String(on));
-        const seconds = page.groups[own].versions[index].seconds;
+        // All pictures of a group have one time axis: that of the longest version.
         const head = item.querySelector(".head");
-        if (head) head.style.left = `${Math.min(at / seconds, 1) * 100}%`;
+        if (head) head.style.left = `${Math.min(at / total, 1) * 100}%`;
       });
     });
     if (playing) requestAnimationFrame(draw);
@@ -172,7 +172,7 @@
     picture?.addEventListener("click", (event) => {
       const box = picture.getBoundingClientRect();
       select(index);
-      seek(((event.clientX - box.left) / box.width) * group().versions[index].seconds);
+      seek(Math.min(((event.clientX - box.left) / box.width) * duration(), group().versions[index].seconds));
     });
   });
   // A button that was clicked with the pointer lets go of the focus, so that the space bar plays and pauses.
