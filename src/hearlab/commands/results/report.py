@@ -52,6 +52,8 @@ def _report(options: argparse.Namespace) -> None:
     )
     for problem in site.problems:
         print(f"left out: {problem}", file=sys.stderr)
+    for line in site.missing:
+        print(f"not shown: {line}", file=sys.stderr)
     print(f"{site.index} ({site.pages} pages to listen; {site.measured} sounds measured now)")
     if options.open and not webbrowser.open(site.index.absolute().as_uri()):
         print("no browser was found: open that file yourself", file=sys.stderr)

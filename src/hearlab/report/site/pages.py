@@ -13,6 +13,7 @@ from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
 from hearlab.report.site.loudness import matching_gains
 from hearlab.report.site.results import MetricResults, TrackResults, difference
+from hearlab.report.site.shown_result import ScoredFiles
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
@@ -26,6 +27,8 @@ STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # s, between th
 LABELS = 8  # of a time axis, about
 FEATURED = 3
 NAMED = 4  # listeners in a line
+MISSING = 8  # sounds in a line
+NOT_SCORED = "not the sound that was scored"
 Address = Callable[[str], str | None]
 """The address of a scene's or song's page, None if it has none."""
 Cell = tuple[str, float | None]
@@ -106,10 +109,26 @@ def track_rows(results: TrackResults, address: Address) -> tuple[list[str], str,
 
 
 def listening_values(
-    results: TrackResults, unit: str, groups: Sequence[Group], shown: Sequence[str], sounds: Sounds, page: Path
+    results: TrackResults,
+    unit: str,
+    groups: Sequence[Group],
+    shown: Sequence[str],
+    sounds: Sounds,
+    page: Path,
+    scored: ScoredFiles,
 ) -> dict[str, Any]:
-    """All of a listening page; `shown` are the listeners whose versions and audiograms it has."""
-    made = [_group(results, unit, group, sounds, page) for group in groups]
+    """All of a listening page.
+
+    Args:
+        results: of the track.
+        unit: the scene or song.
+        groups: its versions.
+        shown: the listeners whose versions and audiograms it has.
+        sounds: as they were measured.
+        page: where it will be.
+        scored: the files that the scores are of.
+    """
+    made = [_group(results, unit, group, sounds, page, scored) for group in groups]
     made = [group for group in made if group["versions"]]
     columns, rows = score_rows(results, unit)
     data = {
@@ -134,6 +153,7 @@ def listening_values(
         "track_title": results.track.title,
         "facts": scene_facts(results.scenes.get(unit, {})),
         "groups": made,
+        "notes": _notes(groups, made),
         "columns": columns,
         "rows": rows,
         "audiograms": [
@@ -157,7 +177,22 @@ def listening_values(
     }
 
 
-def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path) -> dict[str, Any]:
+def _notes(groups: Sequence[Group], made: Sequence[dict[str, Any]]) -> list[str]:
+    """What is missing of a page, and what was not scored."""
+    if not made:
+        return ["The sounds are not here: dvc pull or dvc repro brings them."]
+    notes = []
+    gone = [f"{group.name}: {version.label}" for group in groups for version in group.missing]
+    if gone:
+        notes.append(f"Not here: {few(gone, MISSING)}. dvc pull or dvc repro brings what is missing.")
+    if any(version["altered"] for group in made for version in group["versions"]):
+        notes.append(f"What is marked “{NOT_SCORED}” was made again since: the scores here are of other sounds.")
+    return notes
+
+
+def _group(
+    results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path, scored: ScoredFiles
+) -> dict[str, Any]:
     known = [(version, sound) for version in group.versions if (sound := sounds.of(version)) is not None]
     gains = matching_gains([sound.loudness if sound.loudness is not None else -float("inf") for _, sound in known])
     versions: list[dict[str, Any]] = []
@@ -171,6 +206,11 @@ def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page:
                 "about": version.about,
                 "kind": version.kind,
                 "scores": _scores(results, unit, group, version),
+                "altered": version.kind != "other"
+                and any(
+                    scored.differs(part.path.as_posix(), md5)
+                    for part, md5 in zip(version.parts, sound.md5, strict=True)
+                ),
                 "loudness": sound.loudness,
                 "seconds": sound.seconds,
                 "files": files,

@@ -64,7 +64,7 @@ def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> N
 
 
 def _group(results: Results, track: TrackResults, name: str, listeners: list[str]) -> Group:
-    groups = version_groups(results, track.track, name, listeners)
+    groups = [group for group in version_groups(results, track.track, name, listeners) if group.versions]
     if not groups:
         raise InputError(name, "has no sounds here", advice="dvc pull or dvc repro brings them")
     kept = [version for version in groups[0].versions if not version.label.startswith(("Target in", "Interferers"))]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hearlab.audio import read_audio, resample
 from hearlab.cores import usable_cores
 from hearlab.errors import InputError
-from hearlab.files import atomic_path, read_json, write_json, write_text
+from hearlab.files import atomic_path, md5_of, read_json, write_json, write_text
 from hearlab.progress import UnitProgress
 from hearlab.report.site.loudness import loudness
 from hearlab.report.site.spectrogram import write_spectrogram
@@ -45,12 +45,14 @@ class Sound:
         seconds: how long it is.
         picture: file name of its spectrogram.
         peak: largest absolute sample.
+        md5: of each part's file.
     """
 
     loudness: float | None
     seconds: float
     picture: str
     peak: float
+    md5: tuple[str, ...] = ()
 
 
 class Sounds:
@@ -134,7 +136,7 @@ class Sounds:
         known = self._record.get(key)
         name = f"{key}.png"
         if known and (self.site / PICTURES / name).exists() and not self._copy_missing(version):
-            return Sound(**known)
+            return Sound(**{**known, "md5": tuple(known["md5"])})
         samples, rate = self._read(version)
         level = loudness(samples, rate)
         if not (self.site / PICTURES / name).exists():
@@ -143,7 +145,8 @@ class Sounds:
             self._copy(version, samples, rate)
         self.measured += 1
         peak = float(np.max(np.abs(samples), initial=0.0))
-        return Sound(level if np.isfinite(level) else None, samples.shape[0] / rate, name, peak)
+        md5 = tuple(md5_of(self.root / part.path) for part in version.parts)
+        return Sound(level if np.isfinite(level) else None, samples.shape[0] / rate, name, peak, md5)
 
     def _read(self, version: Version) -> tuple[NDArray[np.float64], int]:
         """Samples of shape (n, 2) and their rate; mono files of the two ears are put side by side."""

@@ -53,16 +53,17 @@ class Version:
 
 @dataclass(frozen=True)
 class Group:
-    """Versions of the same sound: a scene, a whole song, or a stem."""
+    """Versions of the same sound: a scene, a whole song, or a stem; `missing` are those whose files are not there."""
 
     name: str
     versions: tuple[Version, ...]
+    missing: tuple[Version, ...] = ()
 
 
 def version_groups(
     results: Results, track: Track, unit: str, listeners: Sequence[str], others: Sequence[Version] = ()
 ) -> list[Group]:
-    """The versions of a scene, or of a song and its stems, whose files are there.
+    """The versions of a scene, or of a song and its stems; those whose files are there can be heard.
 
     Args:
         results: where they lie.
@@ -75,11 +76,12 @@ def version_groups(
         groups = _scene_groups(results.files, results.params, unit, listeners, others)
     else:
         groups = _song_groups(results.root, results.files, results.params, unit, listeners)
-    there = [
-        Group(name, tuple(one for one in versions if all((results.root / part.path).is_file() for part in one.parts)))
-        for name, versions in groups
-    ]
-    return [group for group in there if group.versions]
+    found = []
+    for name, versions in groups:
+        there = [one for one in versions if all((results.root / part.path).is_file() for part in one.parts)]
+        gone = tuple(one for one in versions if one not in there)
+        found.append(Group(name, tuple(there), gone))
+    return found
 
 
 def _scene_groups(
