@@ -22,6 +22,7 @@ from hearlab.report.leaderboard.entries import load_entries
 from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
+from hearlab.report.site.hearing_loss import loss_of
 from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
@@ -69,6 +70,7 @@ def build_site(
     portable: bool = False,
     pages: int | None = None,
     only: Sequence[str] = (),
+    hearing_loss: bool = False,
 ) -> Site:
     """Write the site of the results in the workspace `root` into the folder `out`.
 
@@ -79,6 +81,7 @@ def build_site(
         portable: copy all sounds into the site, as FLAC.
         pages: listening pages of a track at most; default: PAGES.
         only: scenes and songs that get one, instead.
+        hearing_loss: let each scene and song be heard through the hearing losses of its listeners, too.
 
     Raises:
         InputError: there are no results, `out` is something else, `only` names nothing known.
@@ -94,7 +97,9 @@ def build_site(
             for unit in _units(one, pages, only):
                 listeners = _listeners(one, unit)
                 others = other_versions(results, unit, listeners, out) if one.track.cluster == "scene" else []
-                groups = version_groups(results, one.track, unit, listeners, others)
+                known = {name: loss_of(one.listeners[name]) for name in listeners if name in one.listeners}
+                losses = known if hearing_loss else None
+                groups = version_groups(results, one.track, unit, listeners, others, losses)
                 heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for _, groups in heard.values() for group in groups])

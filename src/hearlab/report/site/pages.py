@@ -17,7 +17,7 @@ from hearlab.report.site.shown_result import ScoredFiles
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
 from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
-from hearlab.scoring.groups import UNKNOWN, grade, interferer_types
+from hearlab.scoring.groups import UNKNOWN, four_frequency_average, grade, interferer_types
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import few
 
@@ -26,6 +26,7 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # s, between the labels of a time axis
 LABELS = 8  # of a time axis, about
 FEATURED = 3
+KEYS = "1234567890qwertyuiopasdfghjkzxcvn"  # of the versions of a group; b, l and m do something else
 NAMED = 4  # listeners in a line
 MISSING = 8  # sounds in a line
 NOT_SCORED = "not the sound that was scored"
@@ -140,7 +141,7 @@ def listening_values(
                 "name": group["name"],
                 "scripts": group["scripts"],
                 "versions": [
-                    {key: version[key] for key in ("label", "kind", "seconds", "files")}
+                    {key: version[key] for key in ("label", "kind", "key", "seconds", "files")}
                     for version in group["versions"]
                 ],
             }
@@ -166,10 +167,12 @@ def listening_values(
             for name in shown
             if name in results.listeners
         ],
+        "hearing": {name: grade_text(listener) for name, listener in results.listeners.items() if name in shown},
         "frequencies": [
             (f"{hertz / 1000:g} k" if hertz >= 1000 else str(hertz), round(100 * frequency_position(hertz), 1))
             for hertz in LABELLED
         ],
+        "through": any(version["kind"] == "loss" for group in made for version in group["versions"]),
         "lowest": LOWEST,
         "highest": HIGHEST,
         "range": RANGE[1] - RANGE[0],
@@ -194,7 +197,12 @@ def _group(
     results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path, scored: ScoredFiles
 ) -> dict[str, Any]:
     known = [(version, sound) for version in group.versions if (sound := sounds.of(version)) is not None]
-    gains = matching_gains([sound.loudness if sound.loudness is not None else -float("inf") for _, sound in known])
+    silent = -float("inf")
+    levels = [silent if version.loss or sound.loudness is None else sound.loudness for version, sound in known]
+    gains = matching_gains(levels)
+    # What is heard through a loss has the factor of the unprocessed sound: how much quieter it is, is its point.
+    whole = {version.parts: gain for (version, _), gain in zip(known, gains, strict=True) if not version.loss}
+    gains = [whole.get(version.beside, gain) for (version, _), gain in zip(known, gains, strict=True)]
     versions: list[dict[str, Any]] = []
     for (version, sound), gain in zip(known, gains, strict=True):
         files = sounds.urls(version, page)
@@ -205,6 +213,8 @@ def _group(
                 "label": version.label,
                 "about": version.about,
                 "kind": version.kind,
+                "listener": version.listener,
+                "key": KEYS[len(versions)] if len(versions) < len(KEYS) else "",
                 "scores": _scores(results, unit, group, version),
                 "altered": version.kind != "other"
                 and any(
@@ -298,9 +308,9 @@ def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def grade_text(listener: Listener) -> str:
-    """The WHO grade of a hearing loss in words; empty where the audiogram does not reach the frequencies."""
-    found = grade(listener)
-    return "" if found == UNKNOWN else "no hearing loss" if found == "none" else f"{found} hearing loss"
+    """The WHO grade of a hearing loss and what it is from; empty where the audiogram does not reach the frequencies."""
+    mean = four_frequency_average(listener)
+    return "" if mean is None else f"WHO grade {grade(listener)} (4-frequency average {mean:.0f} dB, better ear)"
 
 
 def audiogram_text(listener: Listener) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, md5_of, read_json, write_json, write_text
 from hearlab.progress import UnitProgress
+from hearlab.report.site.hearing_loss import NO_LOSS, heard_through
 from hearlab.report.site.loudness import loudness
 from hearlab.report.site.spectrogram import write_spectrogram
 from hearlab.report.site.versions import Group, Part, Version
@@ -102,7 +103,7 @@ class Sounds:
 
     def urls(self, version: Version, page: Path) -> list[dict[str, Any]]:
         """The files of a version for the player: address from `page`, factor, first second, ear."""
-        if self.portable:
+        if self.portable or version.loss:
             copy = self._copy_file(version)
             return [{"url": relative_url(copy, page), "name": copy.stem, "factor": 1.0, "start": 0.0, "ear": ""}]
         urls = [relative_url(self.root / part.path, page) for part in version.parts]
@@ -138,12 +139,18 @@ class Sounds:
         if known and (self.site / PICTURES / name).exists() and not self._copy_missing(version):
             return Sound(**{**known, "md5": tuple(known["md5"])})
         samples, rate = self._read(version)
-        level = loudness(samples, rate)
+        if version.loss:
+            level = loudness(*self._read(replace(version, parts=version.beside, loss=NO_LOSS)))
+            samples = heard_through(samples, rate, version.loss)
+        else:
+            level = loudness(samples, rate)
         if not (self.site / PICTURES / name).exists():
             write_spectrogram(self.site / PICTURES / name, samples, rate, level)
         if self._copy_missing(version):
             self._copy(version, samples, rate)
         self.measured += 1
+        if version.loss:
+            level = loudness(samples, rate)  # the picture is at that of the unprocessed sound
         peak = float(np.max(np.abs(samples), initial=0.0))
         md5 = tuple(md5_of(self.root / part.path) for part in version.parts)
         return Sound(level if np.isfinite(level) else None, samples.shape[0] / rate, name, peak, md5)
@@ -176,16 +183,18 @@ class Sounds:
         return self.site / SOUNDS / f"{self._key(version)}.flac"
 
     def _copy_missing(self, version: Version) -> bool:
-        return self.portable and not self._copy_file(version).exists()
+        return bool(self.portable or version.loss) and not self._copy_file(version).exists()
 
     def _copy(self, version: Version, samples: NDArray[np.float64], rate: int) -> None:
         with atomic_path(self._copy_file(version)) as temporary:
-            soundfile.write(temporary, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
+            # What a loss leaves can be 90 dB down.
+            subtype = "PCM_24" if version.loss else "PCM_16"
+            soundfile.write(temporary, np.clip(samples, -1, 1), rate, format="FLAC", subtype=subtype)
 
     def _key(self, version: Version) -> str:
         """Of the version's files as they are now."""
-        digest = hashlib.sha256(str(MAKE).encode())
-        for part in version.parts:
+        digest = hashlib.sha256(repr((MAKE, *version.loss)).encode())
+        for part in (*version.parts, *version.beside):
             about = (self.root / part.path).stat()
             parts = (
                 os.fspath(part.path),

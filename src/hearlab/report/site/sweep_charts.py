@@ -18,7 +18,7 @@ LABEL = 24  # columns of a value on an axis
 def shown_parameters(found: Sequence[Experiment], differing: Sequence[str]) -> list[str]:
     """Parameters that differ among the entries that have them.
 
-    That others lack one is an older form of params.yaml; but the system's own are named by the experiments that set them.
+    Others lack one where params.yaml is of an older form; the own parameters of a system stand where they are set.
     """
 
     def differs(name: str) -> bool:
@@ -74,11 +74,11 @@ def _parallel(entries: Sequence[Experiment], parameters: Sequence[str], score: s
     trace = {
         "type": "parcoords",
         "dimensions": [*axes, {"label": text(score), "values": values}],
-        "line": {"color": values, "colorscale": "Viridis", "showscale": True},
+        "line": {"color": values, "colorscale": "Viridis", "showscale": False},
         "labelangle": -20,
     }
     title = f"{score} of the experiments, by the parameters that differ"
-    return {"title": title, "data": [trace], "layout": {"showlegend": False}, "height": 440, "top": 110}
+    return {"title": title, "data": [trace], "layout": {"showlegend": False}, "height": 440, "top": 90}
 
 
 def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:

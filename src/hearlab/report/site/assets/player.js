@@ -199,10 +199,10 @@
     const range = target.matches?.("input[type=range]");
     if (target.matches?.("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
     if (event.key === " " && target.matches?.("button, summary, a, input[type=checkbox]")) return;
-    if (/^[1-9]$/.test(event.key)) {
-      if (state.labels) state.labels.key(Number(event.key));
-      else select(Number(event.key) - 1);
-    } else if (keys[event.key]) {
+    const place = state.labels ? -1 : group().versions.findIndex((version) => version.key === event.key);
+    if (state.labels && /^[1-9]$/.test(event.key)) state.labels.key(Number(event.key));
+    else if (place >= 0) select(place);
+    else if (keys[event.key]) {
       if (state.labels && (event.key === "b" || event.key === "m")) return;
       keys[event.key]();
     } else return;
