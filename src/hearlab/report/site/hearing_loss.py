@@ -1,7 +1,7 @@
 """How a sound is heard through a hearing loss, in the plainest form: attenuated by the audiogram's own thresholds.
 
-Nothing else of a hearing loss is in it: no recruitment, no broader filters, no lower resolution in time. Somebody with normal
-hearing hears how much is left at each frequency.
+Nothing else of a hearing loss is in it: no recruitment, no broader filters, no lower resolution in time. It lets
+somebody with normal hearing hear how much is left at each frequency.
 """
 
 from __future__ import annotations

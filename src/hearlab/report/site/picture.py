@@ -19,13 +19,13 @@ from hearlab.report.site.audiogram import LIGHT, draw_audiogram
 from hearlab.report.site.loudness import loudness
 from hearlab.report.site.pages import grade_text, scene_facts
 from hearlab.report.site.results import Results, TrackResults, read_results
-from hearlab.report.site.sounds import THREADS
 from hearlab.report.site.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import printable, shortened
 
 LISTENERS = 4  # in one picture
+THREADS = 4  # reading and transforms leave Python's lock alone
 NAME = 70  # columns of its heading for the name
 ROW, WIDTH = 1.35, 12.0  # inches
 DOTS = 110  # per inch
