@@ -13,8 +13,8 @@ from hearlab.audio import read_audio
 from hearlab.files import atomic_path
 from hearlab.lab.laboratory import Lab, Trial
 from hearlab.lab.signals import SceneSignals
-from hearlab.report.site.loudness import loudness
-from hearlab.report.site.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.text import printable, shortened
 
 TICKS = (250, 1000, 4000)  # Hz

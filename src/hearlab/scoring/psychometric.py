@@ -101,19 +101,19 @@ def psychometric_curve(
 
 def _fitted(design: Floats, y: Floats) -> tuple[Floats, Floats] | None:
     """Coefficients by Newton's method with halved steps, and the inverse of the information there."""
-    coefficients = np.zeros(2)
+    coefficients: Floats = np.zeros(2)
     best = _likelihood(design @ coefficients, y)
     for _ in range(STEPS):
-        mean = _logistic(design @ coefficients)
+        mean = _logistic(np.asarray(design @ coefficients))
         information = (design * (mean * (1 - mean))[:, None]).T @ design
         try:
-            bread: Floats = np.linalg.inv(information)
+            bread = np.asarray(np.linalg.inv(information), dtype=np.float64)
         except np.linalg.LinAlgError:
             return None
         step = bread @ (design.T @ (y - mean))
         while _likelihood(design @ (coefficients + step), y) < best - TOLERANCE and np.abs(step).max() > TOLERANCE:
             step = step / 2
-        coefficients = coefficients + step
+        coefficients = np.asarray(coefficients + step, dtype=np.float64)
         best = _likelihood(design @ coefficients, y)
         if np.abs(coefficients[1]) > STEEPEST:
             return None

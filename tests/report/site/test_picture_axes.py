@@ -15,7 +15,7 @@ from hearlab.report.site.audiogram import draw_audiogram
 from hearlab.report.site.picture import _draw_version as draw_version
 from hearlab.report.site.picture import _Measured as Measured
 from hearlab.report.site.picture import envelope
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, spectrogram
+from hearlab.report.site.sound.spectrogram import HIGHEST, LOWEST, spectrogram
 
 RATE, SECONDS, AT, HERTZ = 32000, 12.0, 9.385, 2500.0
 PIXEL = 1.5  # of the picture, and a half on each side

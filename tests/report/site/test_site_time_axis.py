@@ -14,7 +14,7 @@ from site_support import make_workspace, wav
 from hearlab.audio import write_wav
 from hearlab.datasets.layout import Workspace, enhanced_file, scene_file
 from hearlab.report.site.build import build_site
-from hearlab.report.site.spectrogram import frequency_position
+from hearlab.report.site.sound.spectrogram import frequency_position
 
 pytest.importorskip("selenium", reason="selenium is not installed: make test installs it")
 from selenium.webdriver.common.action_chains import ActionChains

@@ -22,12 +22,12 @@ from hearlab.report.leaderboard.entries import load_entries
 from hearlab.report.site.audiogram import audiogram_svg
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
-from hearlab.report.site.hearing_loss import loss_of
 from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.shown_result import ScoredFiles, shown_result
+from hearlab.report.site.sound.hearing_loss import loss_of
 from hearlab.report.site.sounds import Sounds
 from hearlab.report.site.sweep_charts import shown_parameters, sweep_charts
 from hearlab.report.site.versions import Group, version_groups

@@ -104,7 +104,14 @@ def _song_charts(results: TrackResults, one: MetricResults, address: Address) ->
         )
     by_stem = _chart("stems", f"{metric} of the stems", stems, "", f"{metric}, mean of both ears", unit=True)
     by_stem["layout"]["boxmode"] = "group"
-    by_stem["layout"]["yaxis"]["range"] = fitting_range([score for trace in stems for score in trace["y"]])
+    by_stem["layout"]["yaxis"]["range"] = fitting_range(
+        [
+            float(score)
+            for _, _, table in one.conditions
+            for column in (table.scores, *table.stems.values())
+            for score in column
+        ]
+    )
     yield by_stem
     by_song = _chart("songs", f"{metric} of the songs", songs, metric, "")
     by_song["layout"]["xaxis"].update(range=[0, 1])

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hearlab.audio import read_audio, resample
 from hearlab.errors import InputError
 from hearlab.files import md5_of
-from hearlab.report.site.hearing_loss import heard_through
-from hearlab.report.site.loudness import loudness
-from hearlab.report.site.spectrogram import write_spectrogram
+from hearlab.report.site.sound.hearing_loss import heard_through
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import write_spectrogram
 from hearlab.report.site.versions import Part
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
-from hearlab.report.site.loudness import matching_gains
 from hearlab.report.site.results import MetricResults, TrackResults, difference
 from hearlab.report.site.shown_result import ScoredFiles
+from hearlab.report.site.sound.loudness import matching_gains
+from hearlab.report.site.sound.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
 from hearlab.scoring.groups import UNKNOWN, four_frequency_average, grade, interferer_types
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED

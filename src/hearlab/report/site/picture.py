@@ -16,10 +16,10 @@ from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
 from hearlab.report.site.audiogram import LIGHT, draw_audiogram
-from hearlab.report.site.loudness import loudness
 from hearlab.report.site.pages import grade_text, scene_facts
 from hearlab.report.site.results import Results, TrackResults, read_results
-from hearlab.report.site.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import printable, shortened

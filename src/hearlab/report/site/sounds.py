@@ -87,7 +87,7 @@ class Sounds:
         # The copies that are compared with may lie where another machine does not see them.
         far = [one for one in waiting.values() if any(part.path.is_absolute() for part in one.parts)]
         units = [self._unit(one) for one in waiting.values() if one not in far]
-        progress = UnitProgress(STAGE, len(waiting), len(versions) - len(waiting)) if waiting else None
+        progress = UnitProgress(STAGE, len(waiting)) if waiting else None
         with scratch_folder(self.site, STAGING) as staging:
             code = units[0].code_identity() if units else ""
             arriving = outcomes(

@@ -11,8 +11,8 @@ from hearlab.datasets.song_lists import Segments, read_segments, read_songs
 from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.params import Params
-from hearlab.report.site.hearing_loss import NO_LOSS, Loss
 from hearlab.report.site.results import Results
+from hearlab.report.site.sound.hearing_loss import NO_LOSS, Loss
 from hearlab.scoring.tracks import Track
 
 
@@ -43,7 +43,7 @@ class Version:
         kind: 'unprocessed', 'enhanced', 'other' (the same of another experiment), 'loss' or 'reference'.
         parts: one stereo file, or a mono file for each ear.
         listener: whom it was made for, if for one.
-        loss: thresholds by which it is attenuated: see `hearlab.report.site.hearing_loss`.
+        loss: thresholds by which it is attenuated: see `hearlab.report.site.sound.hearing_loss`.
         beside: of such a version, the unprocessed sound: all are set to its level, so that a hearing aid's gain stays.
     """
 

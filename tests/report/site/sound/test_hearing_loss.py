@@ -11,7 +11,7 @@ from site_support import make_workspace, wav
 
 from hearlab.datasets.layout import Workspace, enhanced_file, scene_file
 from hearlab.report.site.build import build_site
-from hearlab.report.site.hearing_loss import attenuation, heard_through
+from hearlab.report.site.sound.hearing_loss import attenuation, heard_through
 
 RATE = 44100
 LEFT = ((250.0, 20.0), (1000.0, 40.0), (4000.0, 60.0))

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, ROWS, frequency_position, spectrogram, write_spectrogram
+from hearlab.report.site.sound.spectrogram import (
+    HIGHEST,
+    LOWEST,
+    ROWS,
+    frequency_position,
+    spectrogram,
+    write_spectrogram,
+)
 
 DECIBEL = 0.1  # edges of bands cut the window's main lobe
 CUT = 1.0  # dB: of a frame that is cut in half, a part of the energy lies outside of the picture's frequencies

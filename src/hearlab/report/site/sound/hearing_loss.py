@@ -49,6 +49,6 @@ def heard_through(samples: Array, rate: int, loss: Loss) -> Array:
 def _filtered(signal: Array, rate: int, ear: Ear) -> Array:
     half = round(SECONDS * rate)
     size = 8 * half
-    gains = 10 ** (-attenuation(ear, np.fft.rfftfreq(size, 1 / rate)) / 20)
+    gains = 10 ** (-attenuation(ear, np.asarray(np.fft.rfftfreq(size, 1 / rate), dtype=np.float64)) / 20)
     impulse = np.roll(np.fft.irfft(gains, size), half)[: 2 * half + 1] * np.hanning(2 * half + 3)[1:-1]
     return convolve(signal, impulse)[half : half + signal.size]

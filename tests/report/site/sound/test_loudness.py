@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import sosfilt
 
-from hearlab.report.site.loudness import k_weighting, loudness, matching_gains, weighted
+from hearlab.report.site.sound.loudness import k_weighting, loudness, matching_gains, weighted
 
 # Table 1 and 2 of ITU-R BS.1770-4 (48 kHz): the denominators and the shelf's numerator.
 PUBLISHED = (
