@@ -76,17 +76,18 @@ class Sounds:
     def measure(self, groups: Iterable[Group]) -> list[str]:
         """Measure all versions of `groups`, here or on Ray; gives what could not be read, one line each."""
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
-        waiting: dict[str, Version] = {}
+        waiting: dict[str, list[Version]] = {}  # two listeners can have the same hearing loss
         for version in versions:
             known = self._known(version)
             if known is None:
-                waiting[self._key(version)] = version
+                waiting.setdefault(self._key(version), []).append(version)
             else:
                 self._found[version] = known
         problems = []
         # The copies that are compared with may lie where another machine does not see them.
-        far = [one for one in waiting.values() if any(part.path.is_absolute() for part in one.parts)]
-        units = [self._unit(one) for one in waiting.values() if one not in far]
+        first = [own[0] for own in waiting.values()]
+        far = [one for one in first if any(part.path.is_absolute() for part in one.parts)]
+        units = [self._unit(one) for one in first if one not in far]
         progress = UnitProgress(STAGE, len(waiting)) if waiting else None
         with scratch_folder(self.site, STAGING) as staging:
             code = units[0].code_identity() if units else ""
@@ -100,7 +101,7 @@ class Sounds:
                 else:
                     self._take(unit, unit_folder(staging, unit.id))
                     found = {**outcome.result, "picture": f"{unit.id}.png", "md5": tuple(outcome.result["md5"])}
-                    self._found[waiting[unit.id]] = Sound(**found)
+                    self._found |= dict.fromkeys(waiting[unit.id], Sound(**found))
                     self.measured += 1
                 if progress:
                     progress.advance(failed=outcome.failure is not None)
