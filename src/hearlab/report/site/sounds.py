@@ -89,7 +89,7 @@ class Sounds:
         far = [one for one in first if any(part.path.is_absolute() for part in one.parts)]
         units = [self._unit(one) for one in first if one not in far]
         progress = UnitProgress(STAGE, len(waiting)) if waiting else None
-        with scratch_folder(self.site, STAGING) as staging:
+        with scratch_folder(self.site.absolute(), STAGING) as staging:  # workers have other working folders
             code = units[0].code_identity() if units else ""
             arriving = outcomes(
                 units, self.root, staging, STAGE, idle=lambda: None, code=lambda unit: code, progress=progress
