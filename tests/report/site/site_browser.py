@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, WIDE, TABLET, PHONE = (1280, 900), (1400, 900), (800, 1000), (360, 780)
 WAIT = 20.0  # s, on a busy machine
 
 

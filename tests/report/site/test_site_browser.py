@@ -20,10 +20,11 @@ pytest.importorskip("selenium", reason="selenium is not installed: make test ins
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from site_browser import DESKTOP, NO_BROWSER, PHONE, Browser
+from site_browser import DESKTOP, NO_BROWSER, PHONE, TABLET, WIDE, Browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
 IN_STEP = 0.05  # s: two buffers of Chromium's audio output on a busy machine; 0.000 where rates are equal, in quiet
+ROW = 60.0  # pixels: two lines of text
 HEARD_STILL = 0.08  # s: the same, and the time of the call itself
 
 
@@ -228,17 +229,21 @@ def test_every_control_has_a_name(browser: Browser, site: Path) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
 def test_pages_fit_the_screen(
     browser: Browser, site: Path, screenshots: Path, size: tuple[int, int], dark: bool
 ) -> None:
     browser.screen(*size, dark=dark)
-    name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+    name = f"{size[0]}-{'dark' if dark else 'light'}"
     song = f"songs/{file_name(HOSTILE_SONG)}"
-    for page in ("index.html", "speech.html", "music.html", "experiments.html", "scenes/S06001.html", song):
+    tables = ("index.html", "speech.html", "music.html", "leaderboard.html", "experiments.html")
+    for page in (*tables, "scenes/S06001.html", song):
         browser.open(site / page)
         for chart in browser.all(".chart"):
             browser.until(lambda chart=chart: chart.get_attribute("data-ready"))
+        if page == "leaderboard.html":
+            heights = [row.rect["height"] for row in browser.all(".board tbody tr")]
+            assert max(heights) <= ROW
         assert browser.run("document.documentElement.scrollWidth <= innerWidth"), page
         browser.picture(f"{name}-{Path(page).stem[:12]}", screenshots)
 
