@@ -33,7 +33,7 @@ endif
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
+.PHONY: install demo site docs test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
 demo: $(INSTALLED)
 	@sh tools/scm.sh
@@ -73,6 +73,11 @@ scores: $(INSTALLED)
 site: $(INSTALLED)
 	@hearlab report $(if $(OPEN),--open)
 
+# The documentation as pages in build/docs. Its notebooks run on the demo's results, so make demo comes first.
+docs: $(INSTALLED_DEV)
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
+	@echo "build/docs/index.html"
+
 # All runs in MLflow's user interface; PORT=5001 chooses another port.
 mlflow: $(INSTALLED)
 	@hearlab track --ui --port $(or $(PORT),5000)
@@ -100,6 +105,7 @@ help:
 	@echo "make install the environment in .venv alone"
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen (TORCH=cpu, TORCH=cuda)"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
+	@echo "make docs    write the documentation as pages, after make demo"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make soak    random actions against runs from nothing (MINUTES=60 SEED=7)"
 	@echo "make lint    format, lint, types, and the rules of docs/architecture.md"
@@ -119,4 +125,4 @@ $(INSTALLED): pyproject.toml constraints.txt $(STALE) | $(MOVED)
 	@"$(PYTHON)" tools/environment.py install pipeline,music
 
 $(INSTALLED_DEV): $(INSTALLED)
-	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev
+	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev,docs

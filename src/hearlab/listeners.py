@@ -33,6 +33,13 @@ class Audiogram:
 
     Raises:
         InputError: lengths differ, a value is not a finite number or no hearing level, frequencies do not ascend.
+
+    Examples:
+        >>> ear = Audiogram([20, 30, 60], [250, 1000, 4000])
+        >>> ear.at([500, 4000]).tolist()
+        [25.0, 60.0]
+        >>> ear.severity
+        'severe'
     """
 
     levels: NDArray[np.float64]
@@ -120,7 +127,13 @@ def _numbers(field: str, values: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """A listener: an id and the audiograms of the left and the right ear."""
+    """A listener: an id and the audiograms of the left and the right ear.
+
+    Examples:
+        >>> ear = Audiogram([20, 30, 60], [250, 1000, 4000])
+        >>> Listener("L0001", left=ear, right=ear).as_entry()["audiogram_cfs"]
+        [250.0, 1000.0, 4000.0]
+    """
 
     id: str
     left: Audiogram
@@ -165,6 +178,14 @@ def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
     Raises:
         InputError: the file or one of its fields is missing or wrong; a line for each fault names file, listener and
             field.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table = pathlib.Path(folder, "clinic.csv")
+        ...     _ = table.write_text("listener,ear,250,1000,4000\\nP1,left,20,30,60\\nP1,right,25,30,55\\n")
+        ...     load_listeners(table)["P1"].right.levels.tolist()
+        [25.0, 30.0, 55.0]
     """
     return parse_listeners(read_bytes(path, wanted="a file of listeners"), path)
 

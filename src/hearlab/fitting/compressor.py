@@ -106,6 +106,12 @@ class Compressor:
 
     Raises:
         InputError: a value is not a number or out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> loud = np.full(4410, 0.9)
+        >>> Compressor(44100, attack=5).apply(loud).round(2)[[0, -1]].tolist()
+        [0.9, 0.36]
     """
 
     def __init__(

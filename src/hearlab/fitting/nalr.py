@@ -57,6 +57,14 @@ class NalR:
 
     Raises:
         InputError: `taps` is not a positive even number or `rate` is too low.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> prescription = NalR(rate=44100)
+        >>> fir = prescription.filter(Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000]))
+        >>> prescription.apply(fir, np.ones((1000, 2))).shape
+        (1220, 2)
     """
 
     def __init__(self, taps: int = 220, rate: float = 44100, *, exact: bool = False) -> None:

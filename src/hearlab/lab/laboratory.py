@@ -74,7 +74,7 @@ class Lab:
 
     Functions run in the root of the workspace, as stages do, and go there while they run: use one thread.
 
-    Example:
+    Examples:
         >>> import hearlab
         >>> lab = hearlab.open(".")
         >>> lab.scenes[:2]
@@ -86,7 +86,14 @@ class Lab:
         {'haspi': 0.23841168}
         >>> lab.with_parameters("enhance.gain=6").score("S06001", "L0001")
         {'haspi': 0.28020325}
-        >>> lab.with_system(MyEnhancer()).trial("S06001", "L0001").scores  # a class of this notebook
+        >>> class Passing:  # a hearing aid that does nothing
+        ...     def speech(self, microphones, rate, listener):
+        ...         return microphones["CH1"]
+        ...     def music(self, stems, rate, listener):
+        ...         return stems
+        >>> lab.with_system(Passing()).score("S06001", "L0001") == lab.unprocessed("S06001", "L0001")
+        True
+        >>> lab.close()
     """
 
     def __init__(
@@ -351,6 +358,11 @@ def open_lab(path: str | os.PathLike[str] = ".", *overrides: str) -> Lab:
 
     Raises:
         InputError: there is no params.yaml, or a parameter is wrong.
+
+    Examples:
+        >>> lab = open_lab(".", "enhance.gain=3")
+        >>> lab.params.enhance.gain
+        3.0
     """
     root = Path(path).expanduser().resolve()
     content = overridden(root, overrides, command="hearlab.open")

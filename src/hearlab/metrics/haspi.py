@@ -95,6 +95,14 @@ def haspi(
         InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift, an
             audiogram that does not reach, less than 0.23 s of reference shared with the processed signal (the length
             of the slowest modulation filter; silence around it not counted), less than 0.1 s of it above threshold.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> round(haspi(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
+        0.53
     """
     kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
     pair = kept.beside(processed, processed_rate, audiogram)
@@ -124,6 +132,16 @@ def haspi_better_ear(
 
     Raises:
         InputError: as `haspi`, the ear named.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram, Listener
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000, 2))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> listener = Listener("L0001", left=ear, right=ear)
+        >>> result = haspi_better_ear(clean, clean + noise, 24000, listener, rng=unit_seed("S06001"))
+        >>> result.score == max(result.left.score, result.right.score)
+        True
     """
     pair = BinauralReference(reference, rate, level=level, basal_shift=basal_shift).beside(processed, rate, listener)
     return pair.better_ear(score_pair, random_state(rng))

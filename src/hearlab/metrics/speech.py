@@ -57,6 +57,15 @@ class SpeechReference:
 
     Raises:
         InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> reference = SpeechReference(clean, 24000)
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> [reference.beside(clean + gain * noise, 24000, ear).length for gain in (0.1, 1.0)]
+        [12000, 12000]
     """
 
     def __init__(
@@ -161,7 +170,16 @@ class SpeechPair:
 
 
 class BinauralReference:
-    """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`."""
+    """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram, Listener
+        >>> clean = 0.05 * np.random.RandomState(0).standard_normal((12000, 2))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> BinauralReference(clean, 24000).beside(clean, 24000, Listener("L0001", ear, ear)).left.length
+        12000
+    """
 
     def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0, basal_shift: float = 0.0) -> None:
         samples = validation.binaural("reference", reference)

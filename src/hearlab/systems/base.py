@@ -39,6 +39,16 @@ class EnhancementSystem(Protocol):
 
     There is one instance in each worker process, so that a network is loaded once. Arguments must not be changed in
     place.
+
+    Examples:
+        >>> class Passing:
+        ...     def __init__(self, gain=0.0):
+        ...         self.factor = 10 ** (gain / 20)
+        ...     def speech(self, microphones, rate, listener):
+        ...         return self.factor * microphones["CH1"]
+        ...     def music(self, stems, rate, listener):
+        ...         return {name: self.factor * samples for name, samples in stems.items()}
+        >>> system: EnhancementSystem = Passing(gain=6)
     """
 
     def __init__(self, **params: Any) -> None:
@@ -83,6 +93,10 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     Raises:
         ParameterError: the name is malformed, the module or class does not exist or cannot be imported, the class
             lacks a method, or its constructor refuses a parameter; the line names which.
+
+    Examples:
+        >>> load_system("hearlab.systems.baseline:Baseline", {"gain": 3})  # doctest: +ELLIPSIS
+        <hearlab.systems.baseline.Baseline object at ...>
     """
     system_class = _find_class(dotted)
     for method, arguments in METHODS.items():
@@ -256,6 +270,14 @@ def check_speech_output(output: Any, system: str, *, unit: str | None = None) ->
 
     Raises:
         InputError: the output is not an array of floats, has another shape, is empty, or has a NaN or infinity.
+
+    Examples:
+        >>> import numpy as np
+        >>> check_speech_output(np.zeros((44100, 2), dtype=np.float32), "my_lab.net:Mine").dtype
+        dtype('float64')
+        >>> check_speech_output(np.zeros((2, 44100)), "my_lab.net:Mine")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        hearlab.errors.InputError: my_lab.net:Mine.speech: returned the wrong shape...
     """
     return _checked(output, _place(system, "speech", unit))
 
@@ -267,6 +289,12 @@ def check_music_output(
 
     Raises:
         InputError: a stem is missing or unknown, or one is not as in `check_speech_output`, or lengths differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> stems = {"vocals": np.zeros((100, 2)), "drums": np.zeros((100, 2))}
+        >>> list(check_music_output(dict(reversed(stems.items())), stems, "my_lab.net:Mine"))
+        ['vocals', 'drums']
     """
     where = _place(system, "music", unit)
     if not isinstance(output, Mapping):
