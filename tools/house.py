@@ -61,7 +61,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     {"stages": "one module per DVC stage", "learning": "metrics with gradients"},
     {"report.leaderboard": "entries, verified", "report.doctor": "what is installed"},
     {"report.compare": "are two results different?", "report.plan": "what would run", "report.experiments": "lists"},
-    {"report.site": "the listening pages", "sweep": "many experiments"},
+    {"report.site": "the listening pages", "report.serve": "pages on a server", "sweep": "many experiments"},
     {"lab": "one pair at a time"},
     {"commands": "one module per command"},
     {"cli": "the hearlab command"},
