@@ -12,6 +12,7 @@ from typing import NoReturn
 from hearlab.commands import Commands
 
 PORT = 8017
+SITE_FOLDER = Path("report")  # that of hearlab report, whose pages find the sounds beside it
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +30,6 @@ def add(commands: Commands) -> None:
         help="an address of this machine at which others reach it, who can then hear all sounds and answer "
         "(default: 127.0.0.1, this machine alone)",
     )
-    parser.add_argument("--out", type=Path, default=Path("report"), metavar="FOLDER", help="default: report")
     parser.add_argument("--against", metavar="B", help="as of hearlab report")
     parser.add_argument("--scenes", type=int, metavar="N", help="as of hearlab report")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
@@ -52,14 +52,14 @@ def _serve(options: argparse.Namespace) -> int:
     if not 0 <= options.port <= 65535:
         raise InputError("--port", "is no port", found=options.port, wanted="0 to 65535")
     root = Path.cwd()
-    arguments = ["--out", str(options.out)]
+    arguments = ["--out", str(SITE_FOLDER)]
     if options.against is not None:
         arguments += ["--against", options.against]
     if options.scenes is not None:
         arguments += ["--scenes", str(options.scenes)]
     rebuilder = Rebuilder(root, arguments, _say)
     # The port is taken before the site is made: a taken one is known at once.
-    server = Server(root, options.out.absolute(), options.host, options.port, _say)
+    server = Server(root, root / SITE_FOLDER, options.host, options.port, _say)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         if not rebuilder.build():
