@@ -33,6 +33,7 @@ EXTRAS = {
     "remotes": (),
     "postgresql": (),
     "dev": ("pytest",),
+    "docs": (),
 }
 # A build backend without dependencies: an editable wheel whose command tells where things are taken from.
 BACKEND = f"""\

@@ -30,7 +30,7 @@ def needs_demo() -> None:
 
 def mkdocs(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(root / "src")}
-    command = (sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(out))
+    command = (sys.executable, "-m", "mkdocs", "build", "--site-dir", str(out))
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
 
 
@@ -60,6 +60,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_window_size(1280, 900)
     yield driver
     driver.quit()
 
