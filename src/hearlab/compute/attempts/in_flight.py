@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from hearlab.compute.execution import Failure, Outcome, execute
-from hearlab.compute.process import OneThread
+from hearlab.compute.process import OneThread, how_ended
 from hearlab.compute.units import Unit
 
 LONGEST = 4096  # bytes of a unit's name
@@ -87,7 +87,7 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
             outcome: Outcome = pipe.recv()
         except (EOFError, ConnectionError):
             child.join()
-            cause = f"its process died ({_how(child.exitcode)})"
+            cause = f"its process died ({how_ended(child.exitcode)})"
             self._end()
             return Outcome(failure=Failure(unit.id, cause, cause)), True
         return outcome, False
@@ -134,12 +134,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _how(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"{signal.Signals(-code).name}: {signal.strsignal(-code)}"
-    except ValueError:
-        return f"signal {-code}"

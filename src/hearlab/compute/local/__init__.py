@@ -1,0 +1,1 @@
+"""Units in worker processes of this machine."""
