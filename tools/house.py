@@ -49,7 +49,7 @@ FLOORS: tuple[Mapping[str, str], ...] = (
     },
     {"audio": "WAV, FLAC, levels", "listeners": "audiograms", "params": "params.yaml, validated"},
     {"fitting": "NAL-R, compressor", "versions": "git and DVC"},
-    {"compute": "units, memo, Ray", "datasets": "file layout, demo"},
+    {"compute": "units, memo, workers", "datasets": "file layout, demo"},
     {
         "ear": "the auditory model",
         "scenes": "build and render scenes",

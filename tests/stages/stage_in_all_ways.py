@@ -18,7 +18,7 @@ from fresh_processes import run
 
 from hearlab.compute import engine
 from hearlab.compute.attempts import outcomes
-from hearlab.compute.attempts.groups import Groups
+from hearlab.compute.workers.groups import Groups
 from hearlab.params import load_params
 from hearlab.stages import index_file, run_stage, stage_units
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from hearlab.compute import timings
 from hearlab.compute.attempts.failures import NAMED
-from hearlab.compute.attempts.groups import Groups
 from hearlab.compute.attempts.in_flight import Apart, InFlight
 from hearlab.compute.attempts.worth import Look, load_of_others, slowdown, worth_workers
 from hearlab.compute.execution import Outcome, execute, unit_folder
-from hearlab.compute.local.workers import Workers
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import Groups
+from hearlab.compute.workers.processes import Workers
 from hearlab.cores import usable_cores
 from hearlab.progress import UnitProgress
 from hearlab.text import few

@@ -19,12 +19,12 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hearlab.compute.attempts.groups import Groups
 from hearlab.compute.execution import Failure, Outcome, describe, unit_folder
 from hearlab.compute.process import RETRIES, died_so_often
 from hearlab.compute.ray.connection import connected
 from hearlab.compute.ray.worker import MARK, FileServer, Job, Reply, clear_scratch, this_node, work
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import Groups
 from hearlab.errors import InputError
 from hearlab.secrets import hide
 

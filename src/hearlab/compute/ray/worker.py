@@ -17,10 +17,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hearlab.compute.attempts.groups import in_turn, same_code
 from hearlab.compute.execution import Outcome, execute, unit_folder
 from hearlab.compute.ray.own_folder import own_folder
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import in_turn, same_code
 
 MARK = "workspace-mark"
 SCRATCH = "hearlab-scratch-"

@@ -1,4 +1,4 @@
-"""A worker process: `python -P -m hearlab.compute.local.worker HANDLE MODULE`.
+"""A worker process: `python -P -m hearlab.compute.workers.worker HANDLE MODULE`.
 
 It runs the groups of units that come over a socket, whose number is HANDLE, and sends what becomes of them. It imports
 MODULE, that of the first unit's function, before it says that it is ready.
@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from hearlab.compute.attempts.groups import in_turn, same_code
 from hearlab.compute.execution import Failure, Outcome, describe, execute, unit_folder
 from hearlab.compute.process import OneThread
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import in_turn, same_code
 
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02

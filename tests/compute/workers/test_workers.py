@@ -20,12 +20,12 @@ import pytest
 import hearlab
 from hearlab.compute.attempts import outcomes as where
 from hearlab.compute.attempts.failures import UnitsFailed
-from hearlab.compute.attempts.groups import GIVE_BACK_SECONDS, Groups
 from hearlab.compute.engine import run
 from hearlab.compute.execution import Outcome
-from hearlab.compute.local import workers as local
-from hearlab.compute.local.workers import Workers
 from hearlab.compute.units import Unit
+from hearlab.compute.workers import processes
+from hearlab.compute.workers.groups import GIVE_BACK_SECONDS, Groups
+from hearlab.compute.workers.processes import Workers
 from hearlab.errors import InputError
 
 INDEX = Path("units.json")
@@ -168,7 +168,7 @@ def test_files_and_their_digests_come_from_the_workers(tmp_path: Path, monkeypat
 
 
 def test_no_more_units_at_once_than_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "usable_memory", lambda: 1 << 30)
+    monkeypatch.setattr(processes, "usable_memory", lambda: 1 << 30)
     todo = [replace(unit, memory=600 << 20) for unit in units(timed, 12)]
     times = sorted(outcome.result for outcome in all_of(todo, tmp_path).values())
     assert all(one[1] <= other[0] for one, other in pairwise(times))

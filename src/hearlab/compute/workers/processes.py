@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.attempts.groups import GROUP_SECONDS, Groups
 from hearlab.compute.execution import Failure, Outcome, unit_folder
 from hearlab.compute.process import RETRIES, THREAD_VARIABLES, died_so_often, how_ended
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import GROUP_SECONDS, Groups
 from hearlab.cores import usable_memory
 from hearlab.errors import InputError
 
@@ -42,7 +42,7 @@ class _Worker:
         with ours, theirs:
             environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, "NUMBA_NUM_THREADS"), "1")}
             environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-            command = [sys.executable, "-P", "-m", "hearlab.compute.local.worker", str(theirs.fileno()), module]
+            command = [sys.executable, "-P", "-m", "hearlab.compute.workers.worker", str(theirs.fileno()), module]
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
             )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hearlab.compute.attempts.groups import GROUP_AT_MOST as UNITS_AT_MOST
-from hearlab.compute.attempts.groups import GROUP_SECONDS, SHARES, Groups, in_turn
 from hearlab.compute.units import GROUP_AT_MOST, Unit, grouped
+from hearlab.compute.workers.groups import GROUP_AT_MOST as UNITS_AT_MOST
+from hearlab.compute.workers.groups import GROUP_SECONDS, SHARES, Groups, in_turn
 
 
 def nothing(root: Path, out: Path) -> None:
@@ -98,8 +98,8 @@ def test_one_takes_the_next_unit_of_a_group() -> None:
 
 
 def test_a_worker_gives_back_what_it_has_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hearlab.compute.attempts.groups.GIVE_BACK_SECONDS", -1.0)
+    monkeypatch.setattr("hearlab.compute.workers.groups.GIVE_BACK_SECONDS", -1.0)
     units = [unit(str(k), None) for k in range(3)]
     assert list(in_turn(units, lambda unit: unit.id)) == ["0"]
-    monkeypatch.setattr("hearlab.compute.attempts.groups.GIVE_BACK_SECONDS", 1e9)
+    monkeypatch.setattr("hearlab.compute.workers.groups.GIVE_BACK_SECONDS", 1e9)
     assert list(in_turn(units, lambda unit: unit.id)) == ["0", "1", "2"]

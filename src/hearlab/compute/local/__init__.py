@@ -1,1 +1,0 @@
-"""Units in worker processes of this machine."""
