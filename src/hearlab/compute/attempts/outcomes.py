@@ -93,7 +93,7 @@ def outcomes(
             folder = unit_folder(staging, unit.id)
             note(unit.id)
             if deadly and in_flight:
-                outcome, died = apart.run(unit, root, folder)
+                outcome, died = apart.run(unit, root, staging)
                 in_flight.deadly += [unit.id] if died else []
                 _print(say, stage, unit, outcome)
             else:

@@ -24,6 +24,7 @@ from hearlab.compute.execution import Failure, Outcome, unit_folder
 from hearlab.compute.process import RETRIES, THREAD_VARIABLES, died_so_often, how_ended
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import GROUP_SECONDS, Groups
+from hearlab.compute.workers.worker import READY
 from hearlab.cores import usable_memory
 from hearlab.errors import InputError
 
@@ -34,8 +35,14 @@ MEMORY_PART = 0.7
 SAME_CODE = "run it again: what was finished is kept"
 
 
-class _Worker:
-    """One process, and the groups that it was sent and that are not done."""
+class WorkerProcess:
+    """One process, and the groups that it was sent and that are not done.
+
+    Args:
+        module: that it imports first.
+        root: the workspace.
+        staging: for the units' files.
+    """
 
     def __init__(self, module: str, root: Path, staging: Path) -> None:
         ours, theirs = socket.socketpair()
@@ -53,7 +60,8 @@ class _Worker:
             self.pipe.send((root, staging))
 
     def end(self, seconds: float) -> None:
-        """Wait for the end of the process, whose pipe is closed; kill it if it takes longer."""
+        """Let the process end, which sees that nobody is at the other end of the pipe; kill it if it takes longer."""
+        self.pipe.close()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -64,6 +72,13 @@ class _Worker:
     def memory(self) -> int:
         """Bytes that its groups need at most."""
         return max((unit.memory for group in self.groups for unit in group), default=0)
+
+
+def other_code(found: str | None) -> InputError:
+    """The error for a worker that refuses units."""
+    return InputError(
+        "a worker process", "has other code than the stage that started it", found=found, advice=SAME_CODE
+    )
 
 
 class Workers(contextlib.AbstractContextManager["Workers"]):
@@ -81,11 +96,11 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         self._groups, self._staging, self._code = groups, staging, code
         here = root == Path.cwd()  # messages then name files as the user knows them
         module = groups.first.function.__module__
-        self._start = partial(_Worker, module, Path() if here else root, staging)
+        self._start = partial(WorkerProcess, module, Path() if here else root, staging)
         self._memory = usable_memory() * MEMORY_PART
         self._deaths: Counter[str] = Counter()
         self._count = count
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self.served = False  # whether any of them has done a unit
 
     def __enter__(self) -> Workers:
@@ -119,7 +134,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         Raises:
             InputError: the code is not what it was, or a process ends before it is ready.
         """
-        pipes: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
+        pipes: dict[Any, WorkerProcess] = {worker.pipe: worker for worker in self._workers}
         heard = [pipes[pipe] for pipe in wait(list(pipes), seconds)]
         # Where something that a unit has started holds the socket, its process is gone all the same.
         silent = [worker for worker in self._workers if worker not in heard and worker.process.poll() is not None]
@@ -146,14 +161,12 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             if not came:
                 idle()
 
-    def _received(self, worker: _Worker, message: Any) -> Iterator[tuple[Unit, Outcome]]:
-        if message == "ready":
+    def _received(self, worker: WorkerProcess, message: Any) -> Iterator[tuple[Unit, Outcome]]:
+        if message == READY:
             worker.ready = True
             return
         if not isinstance(message, tuple):
-            raise InputError(
-                "a worker process", "has other code than the stage that started it", found=message, advice=SAME_CODE
-            )
+            raise other_code(message)
         outcomes, seconds = message
         group = worker.groups[0]
         done, worker.groups[0] = group[: len(outcomes)], group[len(outcomes) :]
@@ -164,7 +177,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         self._feed(worker)
         yield from zip(done, outcomes, strict=True)
 
-    def _feed(self, worker: _Worker) -> None:
+    def _feed(self, worker: WorkerProcess) -> None:
         """Give a worker a group; where groups are quick another one, which it finds when it has done the first."""
         while len(self._groups) and len(worker.groups) < (2 if worker.ready else 1):
             if worker.groups and (self._groups.seconds or 1.0) * len(worker.groups[0]) > 2 * GROUP_SECONDS:
@@ -177,7 +190,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             with contextlib.suppress(OSError):  # it has died, which is seen when it is listened to
                 worker.pipe.send((group, [self._code(unit) for unit in group]))
 
-    def _died(self, worker: _Worker) -> Iterator[tuple[Unit, Outcome]]:
+    def _died(self, worker: WorkerProcess) -> Iterator[tuple[Unit, Outcome]]:
         """Its units run again: where there were several in its hands, each alone, to see which of them ends it."""
         code = worker.process.wait()
         worker.pipe.close()

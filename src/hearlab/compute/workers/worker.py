@@ -28,6 +28,7 @@ from hearlab.compute.workers.groups import in_turn, same_code
 
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02
+READY = "ready"
 
 
 def main(handle: int, module: str) -> None:
@@ -42,7 +43,7 @@ def main(handle: int, module: str) -> None:
     with contextlib.suppress(ImportError):  # the unit itself will say so
         importlib.import_module(module)
     root, staging = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
-    pipe.send("ready")
+    pipe.send(READY)
     with OneThread() as threads:
         while True:
             try:
