@@ -69,7 +69,7 @@ def run_on_ray(
                         "num_cpus": 1,
                         "num_gpus": max(unit.gpus for unit in group),
                         "memory": max(unit.memory for unit in group),
-                        "max_retries": RETRIES,
+                        "max_retries": RETRIES if len(group) == 1 else 0,  # several are tried alone then
                     }
                     codes = [code(unit) for unit in group]
                     running[work.options(**options).remote(group, codes, job, server)] = group

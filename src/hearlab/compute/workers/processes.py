@@ -99,7 +99,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         self._start = partial(WorkerProcess, module, Path() if here else root, staging)
         self._memory = usable_memory() * MEMORY_PART
         self._deaths: Counter[str] = Counter()
-        self._count = count
+        self._count = max(1, min(count, int(self._memory // max(groups.first.memory, 1))))
         self._workers: list[WorkerProcess] = []
         self.served = False  # whether any of them has done a unit
 
