@@ -99,7 +99,13 @@ def test_all_units_run_once_in_the_workers(tmp_path: Path) -> None:
     assert os.getpid() not in processes
 
 
-@pytest.mark.parametrize(("kind", "how"), [("exit", "exit code 9"), ("kill", "SIGKILL: Killed; out of memory?")])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("exit", "exit code 9"),
+        pytest.param("kill", "SIGKILL: Killed; out of memory?", marks=pytest.mark.slow),
+    ],
+)
 def test_a_death_is_the_failure_of_its_unit_alone(
     kind: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,7 +257,14 @@ def runs(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, signum: signal.Signals) -> None:
     program = start(tmp_path)
     until = time.monotonic() + 60
