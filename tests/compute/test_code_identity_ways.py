@@ -336,6 +336,8 @@ REASONS = {
     "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
     "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",
     "hearlab.source files by computed names": "where the source is",
+    "hearlab.compute.workers.worker loads by name": "the module of the units' functions, before these come",
+    "hearlab.compute.workers.worker effect": "begins to serve, where it is the program",
     "hearlab.compute.ray.connection changes what is imported": "a switch of Ray",
     "hearlab.progress changes what is imported": "the progress line",
     "hearlab.scenes.pcm16 changes what is imported": "numpy.add",
