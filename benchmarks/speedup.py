@@ -1,4 +1,4 @@
-"""What workers gain: `python benchmarks/speedup.py [STAGE]` after `make demo`, at the root.
+"""What workers gain: `python benchmarks/speedup.py` after `make demo`, at the root.
 
 The demo's pairs are scored at several levels, so that there is enough work; in one process and with workers by turns,
 each time in a fresh process and a workspace of links. The least time of each counts.
@@ -26,27 +26,26 @@ from hearlab.kernels.arithmetic import fix
 from hearlab.params import load_params
 from hearlab.stages import stage_units
 
-# Of each stage the argument that makes new work of the same kind.
-ARGUMENTS = {"score_speech": "level", "score_music": "music_level"}
+STAGE = "score_speech"
 
 
-def units_at(stage: str, levels: Sequence[int]) -> list[Unit]:
+def units_at(levels: Sequence[int]) -> list[Unit]:
     """The stage's own units at every level."""
     return [
         dataclasses.replace(
             unit,
             id=f"{unit.id} {level}",
-            arguments={**unit.arguments, ARGUMENTS[stage]: level},
+            arguments={**unit.arguments, "level": level},
             group=f"{unit.group} {level}" if unit.group else None,
         )
         for level in levels
-        for unit in stage_units(stage, load_params())
+        for unit in stage_units(STAGE, load_params())
     ]
 
 
-def measure(stage: str, levels: int) -> None:
+def measure(levels: int) -> None:
     """Run the units in a fresh workspace; prints seconds by the clock and of all cores, and a hash of the results."""
-    units = units_at(stage, range(100, 100 - levels, -1))
+    units = units_at(range(100, 100 - levels, -1))
     with tempfile.TemporaryDirectory(prefix="hearlab-speedup-", dir=".") as folder:
         root = Path(folder).resolve()
         for name in sorted({name for unit in units for name in unit.inputs}):
@@ -56,7 +55,7 @@ def measure(stage: str, levels: int) -> None:
             except OSError:
                 shutil.copyfile(name, root / name)
         started = time.perf_counter()
-        results = run(stage, units, None, Path("units.json"), root=root)
+        results = run(STAGE, units, None, Path("units.json"), root=root)
         clock = time.perf_counter() - started
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     core = sum(one.ru_utime + one.ru_stime for one in used)
@@ -65,21 +64,20 @@ def measure(stage: str, levels: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", nargs="?", default="score_speech", choices=ARGUMENTS)
     parser.add_argument("--levels", type=int, default=8, help="how many levels (default: 8)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        measure(options.stage, options.levels)
+        measure(options.levels)
         return
     fix()
     found: dict[int, list[list[float]]] = {1: [], options.workers: []}
     hashes = set()
     for _ in range(options.repeats):
         for workers, measured in found.items():
-            command = [sys.executable, __file__, options.stage, f"--levels={options.levels}", "--once"]
+            command = [sys.executable, __file__, f"--levels={options.levels}", "--once"]
             environment = {**os.environ, "HEARLAB_WORKERS": str(workers)}
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
             clock, core, results, units = json.loads(done.stdout)
