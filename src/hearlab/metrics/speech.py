@@ -139,7 +139,7 @@ class SpeechPair:
     def _signal(self) -> Array:
         return to_model_rate(self.samples, self.rate)
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Number of samples at 24 kHz that both signals have."""
         return min(self.reference.signal.size, self._signal.size)
@@ -147,7 +147,11 @@ class SpeechPair:
     @property
     def processed(self) -> Hearing:
         """The processed signal, aligned with the reference, in the listener's ear."""
-        return self._processed if self.shared else self._heard()
+        if self.shared:
+            return self._processed
+        hearing = self._heard()
+        del self._signal  # of ten minutes it has 115 MB; who asks again has it made again
+        return hearing
 
     @cached_property
     def _processed(self) -> Hearing:
