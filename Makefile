@@ -16,6 +16,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+# Made when the loops of ear, metrics and hearing aid are compiled.
+COMPILED := $(VENV)/.compiled
+LOOPS := $(foreach room,ear fitting kernels metrics,$(wildcard src/hearlab/$(room)/*.py))
 # Python may be another since, the folder may have been moved, and another PyTorch may be wanted.
 ifneq ($(wildcard $(INSTALLED)),)
 STATE := $(shell TORCH='$(TORCH)' $(BIN)/python -I tools/environment.py state 2>/dev/null)
@@ -35,7 +38,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: install demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) $(COMPILED)
 	@sh tools/scm.sh
 	@dvc repro
 	@echo
@@ -46,7 +49,7 @@ demo: $(INSTALLED)
 
 install: $(INSTALLED)
 
-test: $(INSTALLED_DEV)
+test: $(INSTALLED_DEV) $(COMPILED)
 	@pytest -n 2 -m "not slow" tests
 
 test-slow: $(INSTALLED_DEV)
@@ -117,6 +120,9 @@ mend:
 $(INSTALLED): pyproject.toml constraints.txt $(STALE) | $(MOVED)
 	@test -n "$(PYTHON)" || { echo "HearLab needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" tools/environment.py install pipeline,music
+
+$(COMPILED): $(LOOPS) | $(INSTALLED)
+	@$(BIN)/python tools/kernels.py && touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev

@@ -84,7 +84,9 @@ def resample_rationally(signal: Array, up: int, down: int) -> Array:
 
 def matched_band_rms(signal: Array, kilohertz: int) -> float:
     """RMS of the part of a signal below 10.5 kHz, through a Chebyshev type 2 low-pass."""
-    return float(np.sqrt(_filtered_energy(signal, _matched_band(kilohertz)) / signal.size))
+    # One channel of several would be compiled for on its own.
+    energy = _filtered_energy(np.ascontiguousarray(signal), _matched_band(kilohertz))
+    return float(np.sqrt(energy / signal.size))
 
 
 @lru_cache(maxsize=8)

@@ -131,8 +131,9 @@ def haspi_better_ear(
 
 def score_pair(pair: SpeechPair, random: np.random.RandomState) -> HaspiResult:
     """HASPI v2 of reference and processed speech in one ear; see `haspi`."""
+    processed = pair.processed  # first: alignment takes most memory
     reference = pair.reference.kept(_ReferenceSide, pair.length)
-    envelopes = reference.ear.processed_envelopes(pair.processed, WINDOW_BEFORE)
+    envelopes = reference.ear.processed_envelopes(processed, WINDOW_BEFORE)
     cepstra = smoothed_cepstra(envelopes, reference.ear.samples).values[:, reference.kept]
     # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
     skip_normals(random, 2 * BANDS * reference.ear.samples)
