@@ -50,7 +50,8 @@ def _ear() -> None:
     ear = ReferenceEar(to_model_rate(sound, RATE), 65.0)
     smoothed_cepstra(ear.envelopes(WINDOW_BEFORE), ear.samples, loudness=True).loudness()
     loudness(sound[:3200].reshape(100, 32))
-    segment_covariances(*empty_rows(2, 4800), 4800)
+    rows = empty_rows(2, 4800)
+    segment_covariances(rows[0], rows[1], 4800)
     aid = NalR(rate=RATE)
     Compressor(RATE).apply(aid.apply(aid.filter(_audiogram()), sound))
 
