@@ -99,15 +99,17 @@ def _add_amplitudes(frames: Array, amplitudes: Array) -> None:
 @compiled
 def _projected(normals: Array, basis: Array) -> Array:
     """Sums over the bands of each frame, weighted by eight functions, shape (8 * frames,)."""
-    sums = np.empty(8 * (normals.size // BANDS))
-    for place in range(0, normals.size, BANDS):
+    bands = basis.size // 8
+    sums = np.empty(8 * (normals.size // bands))
+    for frame in range(normals.size // bands):
+        place = frame * bands
         one = two = three = four = broadcast(0.0)
-        for band in range(0, BANDS, 2):
+        for band in range(0, bands, 2):
             value, other = broadcast(normals[place + band]), broadcast(normals[place + band + 1])
             one = fma(value, load(basis, 8 * band), one)
             two = fma(value, load(basis, 8 * band + 4), two)
             three = fma(other, load(basis, 8 * band + 8), three)
             four = fma(other, load(basis, 8 * band + 12), four)
-        store(sums, place // 4, one + three)
-        store(sums, place // 4 + 4, two + four)
+        store(sums, 8 * frame, one + three)
+        store(sums, 8 * frame + 4, two + four)
     return sums
