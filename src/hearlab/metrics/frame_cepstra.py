@@ -49,24 +49,23 @@ class FrameCepstra:
 
 
 def dithered(cepstra: Array, random: np.random.RandomState, deviation: float) -> Array:
-    """Cepstra, shape (6, frames), of frames with noise in every band, without their means.
+    """Cepstra, shape (6, frames), of frames with noise in every band, without their means. In place.
 
     Args:
         cepstra: of the frames alone.
         random: gives a normal for each band of a frame, then those of the next frame.
         deviation: of the noise in dB.
     """
-    noisy = cepstra.copy()
     noise = NormalStream(random)
     normals = np.empty(TOGETHER * BANDS)
-    for start in range(0, noisy.shape[1], TOGETHER):
-        part = noisy[:, start : start + TOGETHER]
+    for start in range(0, cepstra.shape[1], TOGETHER):
+        part = cepstra[:, start : start + TOGETHER]
         drawn = normals[: part.shape[1] * BANDS]
         noise.fill(drawn)
         part += _projected(drawn, _padded_basis()).reshape(-1, 8)[:, :BASIS_FUNCTIONS].T * deviation
     noise.put_back(random)
-    noisy -= np.mean(noisy, axis=1, keepdims=True)
-    return noisy
+    cepstra -= np.mean(cepstra, axis=1, keepdims=True)
+    return cepstra
 
 
 @lru_cache(maxsize=1)

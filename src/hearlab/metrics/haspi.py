@@ -135,9 +135,10 @@ def score_pair(pair: SpeechPair, random: np.random.RandomState) -> HaspiResult:
     reference = pair.reference.kept(_ReferenceSide, pair.length)
     envelopes = reference.ear.processed_envelopes(processed, WINDOW_BEFORE)
     cepstra = smoothed_cepstra(envelopes, reference.ear.samples).values[:, reference.kept]
+    del processed, envelopes  # signals are long
     # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
     skip_normals(random, 2 * BANDS * reference.ear.samples)
-    reference_cepstra = dithered(reference.cepstra, random, DITHER_DB)
+    reference_cepstra = dithered(reference.cepstra.copy(), random, DITHER_DB)
     features = modulation_correlations(reference_cepstra, dithered(cepstra, random, DITHER_DB))
     return HaspiResult(intelligibility(features), features)
 
