@@ -56,25 +56,25 @@ def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, fl
     window = decay.size
     total = 0.0
     kept, found = np.empty(window), np.empty(window)
-    for channel in range(channels):
-        tails = np.zeros((2, window + 1))
-        gain, before = 1.0, 0
-        for start in range(0, samples, window):
-            count = min(window, samples - start)
-            part, sums = kept[:count], found[:count]
+    tails, before, gains = np.zeros((2, channels, window + 1)), 0, np.ones(channels)
+    # Channels lie between each other in memory, so a window of all of them comes before the next window.
+    for start in range(0, samples, window):
+        count = min(window, samples - start)
+        part, sums = kept[:count], found[:count]
+        for channel in range(channels):
             source, target = x[start : start + count, channel], out[start : start + count, channel]
             for index in range(count):
                 part[index] = source[index]
-            window_sums(part, tails[before], tails[1 - before], sums)
-            before = 1 - before
-            total += tails[before, 0]
-            gain = _gains_of_levels(sums, gain, decay, settings)
+            window_sums(part, tails[before, channel], tails[1 - before, channel], sums)
+            total += tails[1 - before, channel, 0]
+            gains[channel] = _gains_of_levels(sums, gains[channel], decay, settings)
             if factor != 0.0:
                 for index in range(count):
                     target[index] = part[index] * sums[index] * factor
             else:
                 for index in range(count):
                     target[index] = sums[index]
+        before = 1 - before
     return total
 
 
