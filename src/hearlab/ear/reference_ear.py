@@ -20,7 +20,7 @@ from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.rows import Row, delay
 
 # Up to this length, a minute, the compressed bands of a reference are kept for all processed signals (184 MB); those of
-# a longer one are computed again for each, which takes a fifth of the time of a score.
+# a longer one are computed again for each, which takes about a sixth of the time of a score.
 KEPT_SAMPLES = 60 * MODEL_RATE
 
 
