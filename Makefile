@@ -16,6 +16,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+# Made when the loops of ear, metrics and hearing aid are compiled.
+COMPILED := $(VENV)/.compiled
+LOOPS := $(foreach room,ear fitting kernels metrics,$(wildcard src/hearlab/$(room)/*.py))
 # Python may be another since, the folder may have been moved, and another PyTorch may be wanted.
 ifneq ($(wildcard $(INSTALLED)),)
 STATE := $(shell TORCH='$(TORCH)' $(BIN)/python -I tools/environment.py state 2>/dev/null)
@@ -33,9 +36,9 @@ endif
 # dvc and the stages that it calls are those of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install demo site test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
+.PHONY: install demo learn site docs test test-slow soak lint format scores mlflow bench bench-scaling peer fresh clean help mend again
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) $(COMPILED)
 	@sh tools/scm.sh
 	@dvc repro
 	@echo
@@ -46,7 +49,16 @@ demo: $(INSTALLED)
 
 install: $(INSTALLED)
 
-test: $(INSTALLED_DEV)
+# A hearing aid that is trained by HASPI, compared with the baseline of the last commit (docs/learning.md).
+learn: $(INSTALLED) $(COMPILED)
+	@dvc repro score_speech
+	@dvc exp run -S enhance.system=hearlab.systems.learned:Learned $(SET) score_speech
+	@echo
+	@hearlab compare HEAD workspace --metric haspi --by snr,severity
+	@echo
+	@hearlab report --against HEAD
+
+test: $(INSTALLED_DEV) $(COMPILED)
 	@pytest -n 2 -m "not slow" tests
 
 test-slow: $(INSTALLED_DEV)
@@ -72,6 +84,12 @@ scores: $(INSTALLED)
 # The pages to listen and look, from what is there; OPEN=1 opens them in the browser.
 site: $(INSTALLED)
 	@hearlab report $(if $(OPEN),--open)
+
+# The documentation as pages in build/docs. Its notebooks run on the demo's results, so make demo comes first. With --quiet
+# MkDocs counts no warnings, and strict would mean nothing.
+docs: $(INSTALLED_DEV)
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build
+	@echo "build/docs/index.html"
 
 # All runs in MLflow's user interface; PORT=5001 chooses another port.
 mlflow: $(INSTALLED)
@@ -99,7 +117,9 @@ clean:
 help:
 	@echo "make install the environment in .venv alone"
 	@echo "make demo    install, run the pipeline on the demo data set, write the pages to listen (TORCH=cpu, TORCH=cuda)"
+	@echo "make learn   train a hearing aid by HASPI on the demo, compare it with the baseline (SET='-S learn.loss=spectral')"
 	@echo "make site    write the pages to listen and look (OPEN=1: and open them)"
+	@echo "make docs    write the documentation as pages, after make demo"
 	@echo "make test    install, run the tests (make test-slow: the slow ones)"
 	@echo "make soak    random actions against runs from nothing (MINUTES=60 SEED=7)"
 	@echo "make lint    format, lint, types, and the rules of docs/architecture.md"
@@ -118,5 +138,8 @@ $(INSTALLED): pyproject.toml constraints.txt $(STALE) | $(MOVED)
 	@test -n "$(PYTHON)" || { echo "HearLab needs Python 3.11 or newer: install it, or make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" tools/environment.py install pipeline,music
 
+$(COMPILED): $(LOOPS) | $(INSTALLED)
+	@$(BIN)/python tools/kernels.py && touch $@
+
 $(INSTALLED_DEV): $(INSTALLED)
-	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev
+	@"$(PYTHON)" tools/environment.py install pipeline,music,remotes,postgresql,dev,docs

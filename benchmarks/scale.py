@@ -15,11 +15,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute import engine
+from hearlab.compute.attempts import outcomes
 from hearlab.compute.engine import run
 from hearlab.compute.units import Unit
 
@@ -59,23 +61,36 @@ def measured(costs: list[Cost]) -> Iterator[None]:
 OWN: list[Cost] = []
 
 
+def pause(seconds: float) -> None:
+    if seconds:
+        time.sleep(seconds)
+
+
 def render(root: Path, out: Path, *, scene: str, seconds: float) -> None:
     with measured(OWN):
-        time.sleep(seconds)
+        pause(seconds)
         for k in range(FILES_PER_SCENE):
             fill(out / f"{scene}_{k}.wav", f"{scene} {k}")
 
 
 def enhance(root: Path, out: Path, *, scene: str, listener: str, seconds: float) -> None:
     with measured(OWN):
-        time.sleep(seconds)
+        pause(seconds)
         fill(out / f"{scene}_{listener}.wav", f"{scene} {listener}")
 
 
 def score(root: Path, out: Path, *, scene: str, listener: str, seconds: float) -> dict[str, Any]:
     with measured(OWN):
-        time.sleep(seconds)
+        pause(seconds)
     return {"scene": scene, "listener": listener, "enhanced": 0.24920001, "unprocessed": 0.16150001}
+
+
+def nothing(root: Path, out: Path, *, number: int) -> None:
+    pass
+
+
+def nothing_units(count: int) -> list[Unit]:
+    return [Unit(f"U{number:06d}", nothing, {"number": number}) for number in range(count)]
 
 
 def scene_name(number: int) -> str:
@@ -202,24 +217,54 @@ def measure_in_process(root: Path, part: float) -> None:
         )
 
 
-def measure_on_ray(root: Path, count: int) -> None:
-    from hearlab.compute import engine
+class Elsewhere(contextlib.AbstractContextManager["Elsewhere"]):
+    """Has all units go to workers at once, and counts those that do."""
 
-    os.environ["HEARLAB_WORKERS"] = "2"
-    engine.RAY_START_SECONDS = -1.0  # at once
-    print("\non a local Ray with 2 workers; MB at the start, in the middle and at the end of a first run")
-    print(f"{'stage':10}{'units':>7}{'s':>9}{'units/s':>9}{'driver ms':>11}{'again s':>9}{'MB':>15}")
-    for stage in stages(1.0):
-        part = Stage(stage.name, stage.units, min(count, stage.count), stage.out)
-        with Memory() as memory:
-            first = run_stage(part, root)
-        again = run_stage(part, root)
-        # The driver's own CPU time limits how many cores it can feed.
-        print(
-            f"{part.name:10}{part.count:7}{first.clock:9.1f}{part.count / first.clock:9.0f}"
-            f"{first.processor / part.count * 1e3:11.2f}{again.clock:9.1f}{memory!s:>15}",
-            flush=True,
-        )
+    def __init__(self, where: str) -> None:
+        self._where, self._before = where, (outcomes._Choice.of, outcomes.QUICK_SECONDS, engine.outcomes)
+        self.count, self.began = 0, 0.0
+
+    def __enter__(self) -> Elsewhere:
+        outcomes._Choice.of = lambda *unused: self._where  # type: ignore[method-assign]
+        outcomes.QUICK_SECONDS = -1.0
+        engine.outcomes = self._outcomes
+        return self
+
+    def _outcomes(self, *arguments: Any, **options: Any) -> Generator[Any, None, None]:
+        for unit, outcome in self._before[2](*arguments, **options):
+            if not outcome.here:
+                self.began = self.began or time.perf_counter()
+                self.count += 1
+            yield unit, outcome
+
+    def __exit__(self, *unused: object) -> None:
+        outcomes._Choice.of, outcomes.QUICK_SECONDS, engine.outcomes = self._before  # type: ignore[method-assign]
+
+
+def measure_elsewhere(where: str, count: int) -> None:
+    """Units that do nothing, on more workers than there are cores: what is left is the driver's work."""
+    print(f"\n{where}, units without work; start: s to the first result; rate: after it; driver: ms of its core a unit")
+    print(f"{'stage':10}{'workers':>8}{'units':>7}{'start':>7}{'units/s':>9}{'driver':>8}{'again':>7}{'MB':>15}")
+    for name, units in (("nothing", nothing_units), ("score", score_units), ("enhance", enhance_units)):
+        for workers in (2, 4, 8):
+            with workspace() as root:
+                if name != "nothing":
+                    run_stage(Stage("render", render_units, count // PAIRS_PER_SCENE + 1, Path("rendered")), root)
+                if name == "score":
+                    run_stage(Stage("enhance", enhance_units, count, Path("enhanced")), root)
+                os.environ["HEARLAB_WORKERS"] = str(workers)
+                stage = Stage(name, units, count, Path("enhanced") if name == "enhance" else None)
+                began = time.perf_counter()
+                with Memory() as memory, Elsewhere(where) as there:
+                    first = run_stage(stage, root)
+                ended = time.perf_counter()
+                again = run_stage(stage, root)
+            rate = there.count / (ended - there.began)
+            print(
+                f"{name:10}{workers:8}{there.count:7}{there.began - began:7.1f}{rate:9.0f}"
+                f"{first.processor / count * 1e3:8.2f}{again.clock / count * 1e3:7.2f}{memory!s:>15}",
+                flush=True,
+            )
 
 
 @contextlib.contextmanager
@@ -238,13 +283,18 @@ def workspace() -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", type=float, default=1.0, help="part of the full evaluation (default: all of it)")
-    parser.add_argument("--ray", type=int, default=2000, help="units of each stage on Ray (default: 2000; 0: none)")
+    parser.add_argument("--workers", type=int, default=6000, help="units for worker processes (default: 6000; 0: none)")
+    parser.add_argument("--ray", type=int, default=6000, help="units of each stage on Ray (default: 6000; 0: none)")
     options = parser.parse_args()
-    with workspace() as root:
-        measure_in_process(root, options.part)
-    if options.ray:
+    if options.part:
         with workspace() as root:
-            measure_on_ray(root, options.ray)
+            measure_in_process(root, options.part)
+    os.environ["HEARLAB_WORKERS"] = "1"
+    for name in SECONDS:
+        SECONDS[name] = 0.0
+    for where, count in ((outcomes.WORKERS, options.workers), (outcomes.RAY, options.ray)):
+        if count:
+            measure_elsewhere(where, count)
 
 
 if __name__ == "__main__":

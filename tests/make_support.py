@@ -33,6 +33,7 @@ EXTRAS = {
     "remotes": (),
     "postgresql": (),
     "dev": ("pytest",),
+    "docs": (),
 }
 # A build backend without dependencies: an editable wheel whose command tells where things are taken from.
 BACKEND = f"""\
@@ -138,6 +139,7 @@ class Project:
 
     def assert_whole(self, output: str, torch: str = "2.13.0+cpu") -> None:
         origins = self.origins(output)
+        assert (self.folder / ".venv/bin/pip").is_file(), output  # else pip in an activated environment is another one
         assert origins["hearlab"][0] == self.folder / "src/hearlab/__init__.py", output
         for name, version in {"dvc": "3.60", "numpy": "2.1", "torch": torch}.items():
             assert (self.folder / ".venv").resolve() in origins[name][0].resolve().parents, output

@@ -37,6 +37,8 @@ def read(folder: Path, text: str | bytes, name: str = "clinic.csv") -> dict[str,
         "1000,500,250,ear,name\n30,20,10,l,A\n35,25,15,r,A\n",
         "name;L250;L500;L1000;R250;R500;R1000\nA;10,0;20;30;15;25;35\n",
         "Listener,250Hz left,500Hz left,1kHz left,250Hz right,500Hz right,1kHz right\nA,10,20,30,15,25,35\n",
+        BY_EAR.replace("250,500,1000", "0.25,0.5,1"),  # kHz
+        "name;L0,25;L0,5;L1;R0,25;R0,5;R1\nA;10,0;20;30;15;25;35\n",
         "listener,ear,125,250,500,1000\nA,left,,10,20,30\nA,right,,15,25,35\n",  # not measured
     ],
 )
@@ -75,6 +77,8 @@ def test_names_with_spaces_and_of_another_form_of_unicode(tmp_path: Path) -> Non
         (BY_EAR.replace("15,25", "999,25"), ["A.audiogram_levels_r: must be a list of finite numbers in dB HL"]),
         (BY_EAR.replace("A,", "../A,"), ["listener: is not a name"]),
         (BY_EAR.encode("utf-16"), ["is not UTF-8 text"]),
+        (BY_EAR.replace("250,500", "0.25,500"), ["has headings that are no frequency in Hz (found 0.25); write Hz"]),
+        (BY_EAR.replace("250", "0.25 Hz").replace("500", "0.5k"), ["no frequency in Hz (found 0.25 hz); write Hz"]),
     ],
 )
 def test_a_line_for_each_fault(tmp_path: Path, text: str | bytes, lines: list[str]) -> None:

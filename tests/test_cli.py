@@ -16,7 +16,7 @@ import soundfile
 
 import hearlab
 from hearlab.audio import resample
-from hearlab.cli import _parser, main
+from hearlab.cli import command_parser, main
 from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi, haspi_better_ear, hasqi_better_ear, unit_seed
 from hearlab.scoring.tracks import METRICS, TRACKS
@@ -206,7 +206,7 @@ def help_texts(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str
 
 def test_no_help_text_shows_a_doubled_percent_sign() -> None:
     """argparse formats the help of an argument, where it has to be doubled, and not the text above the arguments."""
-    texts = dict(help_texts(_parser(), "hearlab"))
+    texts = dict(help_texts(command_parser(), "hearlab"))
     assert {"hearlab", "hearlab compare", "hearlab leaderboard add"} <= texts.keys()
     assert [name for name, text in texts.items() if "%%" in text or "%(" in text] == []
     assert "95 % interval" in " ".join(texts["hearlab compare"].split())

@@ -1,4 +1,4 @@
-"""Cores that a process may use: of its affinity and of the quotas of its control groups."""
+"""Cores and memory that a process may use: by its affinity and by the limits of its control groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.compute.process import worker_count
-from hearlab.cores import usable_cores
+from hearlab.cores import usable_cores, usable_memory
 
 CPU = Path("/sys/fs/cgroup")
 V1 = "30 23 0:26 {root} /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct"
@@ -81,6 +81,18 @@ def test_what_cannot_be_read_limits_nothing(tmp_path: Path, text: str) -> None:
     assert usable_cores(tmp_path / "none") == AFFINE  # another system
     root = machine(tmp_path, V2.format(root="/"), "0::/job\nodd line\n", {"sys/fs/cgroup/job/cpu.max": text})
     assert usable_cores(root) == AFFINE
+
+
+def test_memory_is_that_of_the_machine_or_of_the_smallest_group(tmp_path: Path) -> None:
+    own = usable_memory(tmp_path / "none")
+    assert own > 1 << 28
+    second = {"sys/fs/cgroup/job/memory.max": "max\n", "sys/fs/cgroup/memory.max": "123456789\n"}
+    assert usable_memory(machine(tmp_path / "2", V2.format(root="/"), "0::/job\n", second)) == 123456789
+    mount = "31 23 0:27 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory"
+    first = {"sys/fs/cgroup/memory/job/memory.limit_in_bytes": "223456789\n"}
+    assert usable_memory(machine(tmp_path / "1", mount, "12:memory:/job\n", first)) == 223456789
+    unlimited = {"sys/fs/cgroup/memory/job/memory.limit_in_bytes": str((1 << 63) - 4096)}
+    assert usable_memory(machine(tmp_path / "3", mount, "12:memory:/job\n", unlimited)) == own
 
 
 def test_the_number_of_workers_is_that_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hearlab.listeners import load_listeners
 from hearlab.metrics import haspi_better_ear, unit_seed
 from hearlab.metrics.haaqi import haaqi_stem
 from own_recordings import TABLE, recordings, songs
-from pipeline_support import make_project, run
+from pipeline_support import make_project, pulled_clone, run, started
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +79,45 @@ def test_three_recordings_and_two_listeners(tmp_path: Path) -> None:
     run(project, "hearlab", "leaderboard", "add", "--team", "Us", "--name", "ours", "--track", "speech")
     entry = yaml.safe_load((project / "leaderboard/ours.yaml").read_text())
     assert (entry["dataset"], entry["split"], entry["units"]) == ("clinic", "own data", 6)
+
+
+def test_a_clone_an_experiment_in_the_queue_and_a_stranger(tmp_path: Path) -> None:
+    clone, own = pulled_clone(make_project(tmp_path / "project"), tmp_path), recordings(tmp_path / "own")
+    own["songs"] = songs(tmp_path / "own" / "songs")
+    before = {path: path.read_bytes() for path in (tmp_path / "own").rglob("*") if path.is_file()}
+    results = [path for path in (clone / "data/demo").rglob("*") if path.is_file()]
+    run(clone, "hearlab", "data", "import", "clinic", *(part for name in own for part in (f"--{name}", str(own[name]))))
+    # Not committed: nothing of the demo is lost, in a clone where DVC has made all of it.
+    weights = "separate.weights=data/demo/separator"  # of another data set: no output of this pipeline
+    run(clone, "dvc", "exp", "run", "-S", "dataset=clinic", "-S", weights, "-S", "evaluate.small_test=false")
+    assert not [path for path in results if not path.is_file()]
+    told = run(clone, "dvc", "exp", "run", "--temp", "-S", "enhance.gain=6", "score_speech", code=255)
+    assert "datasets/clinic: no such data set here; git add datasets/clinic params.yaml" in told
+    run(clone, "git", "add", "--all")
+    run(clone, "git", "commit", "--quiet", "--message", "Scores of own recordings")
+    run(clone, "dvc", "push")
+    run(clone, "dvc", "exp", "run", "--queue", "--name", "louder", "-S", "enhance.gain=6", "-S", "separate.overlap=0.2")
+    run(clone, "dvc", "exp", "run", "--run-all")
+    assert "enhance.gain 0 -> 6" in run(clone, "hearlab", "compare", "HEAD", "louder")
+    assert "nothing to do" in run(clone, "hearlab", "plan")
+    assert {path: path.read_bytes() for path in before} == before
+
+    # Somebody who has no recordings has the results, and can go on from the sounds that were made of them.
+    (tmp_path / "own").rename(tmp_path / "away")
+    stranger = tmp_path / "stranger"
+    run(tmp_path, "git", "clone", "--quiet", str(clone), str(stranger))
+    run(stranger, "dvc", "remote", "modify", "lab", "url", str(tmp_path / "remote"))
+    run(stranger, "dvc", "pull")
+    assert "6 scene-listener pairs" in run(stranger, "hearlab", "scores")
+    assert "nothing to do" in run(stranger, "hearlab", "plan")
+    run(stranger, "dvc", "exp", "run", "-S", "enhance.gain=3", "score_speech")
+    with (stranger / "src/hearlab/datasets/own/conversion.py").open("a") as file:
+        file.write("# of another day\n")
+    told = run(stranger, "dvc", "repro", code=255)
+    assert "Café one.wav: the recording cannot be read" in told
+    run(stranger, "dvc", "checkout")
+    run(stranger, "dvc", "commit", "--force", "prepare", "prepare_music")
+    assert started(run(stranger, "dvc", "repro", "score_speech")) == ["system"]
 
 
 def test_own_listeners_hear_a_subset_of_the_demo(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_another_separator_changes_the_music_only(project: Path) -> None:
     try:
         output = run(project, "dvc", "exp", "run", "-S", "separate.model=hdemucs", "-S", "separate.segment=4")
         ran = re.findall(r"Running stage '([\w@]+)'", output)
-        music = {"train_separator", "separate_music", "enhance_music", "score_music"}
+        music = {"train_separator", "separate_music", "fit_music", "enhance_music", "score_music"}
         assert set(ran) == {"check_params", "system", "track"} | music
         assert "haaqi.score" in run(project, "dvc", "metrics", "diff")
         assert json.loads((project / "metrics" / "music.json").read_text()) != before

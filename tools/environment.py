@@ -100,12 +100,19 @@ def packages_of(folder: Path) -> Path | None:
 
 def give_pip(folder: Path, packages: Path) -> None:
     """pip in an environment: Python's own, else by the pip of the system, which knows its own configuration."""
-    if version(packages, "pip") and _succeeds(folder / "bin/python", "-I", "-m", "pip", "--version"):
+    script = folder / "bin/pip"  # else `pip install` in the activated environment would be another one's
+    if (
+        version(packages, "pip")
+        and script.is_file()
+        and _succeeds(folder / "bin/python", "-I", "-m", "pip", "--version")
+    ):
         return
     for left in (packages / "pip", *packages.glob("pip-*.dist-info")):
         shutil.rmtree(left, ignore_errors=True)
     by_system = ("-m", "pip", "--python", folder / "bin/python", "install", "--quiet", "pip")
-    if not (_succeeds(folder / "bin/python", "-m", "ensurepip") or _succeeds(sys.executable, *by_system)):
+    if not (
+        _succeeds(folder / "bin/python", "-m", "ensurepip", "--default-pip") or _succeeds(sys.executable, *by_system)
+    ):
         package = f"python3.{sys.version_info.minor}-venv"
         raise Failed(
             f"{sys.executable} brings no pip: run `sudo apt install {package}` (Debian, Ubuntu), then make again"

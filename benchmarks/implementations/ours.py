@@ -226,11 +226,10 @@ def fitting(*, wav: str, listener: dict[str, Any], compressor: dict[str, float])
     prescription, dynamics = NalR(rate=rate), Compressor(rate, **compressor)
 
     def run() -> np.ndarray:
-        ears = [
-            dynamics.apply(prescription.apply(prescription.filter(audiogram), sound[:, ear]))
-            for ear, audiogram in enumerate((person.left, person.right))
-        ]
-        return np.stack(ears, axis=1)
+        fitted = np.empty((sound.shape[0] + prescription.taps, 2))
+        for ear, audiogram in enumerate((person.left, person.right)):
+            prescription.apply(prescription.filter(audiogram), sound[:, ear], out=fitted[:, ear])
+        return dynamics.apply(fitted, out=fitted)
 
     return Job(run, lambda samples: {"samples": samples})
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     fix()  # before numpy is imported
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
@@ -105,7 +105,8 @@ def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> 
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; the documentation is written from it, too."""
     parser = argparse.ArgumentParser(
         prog="hearlab", description=hearlab.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -33,6 +33,13 @@ class Audiogram:
 
     Raises:
         InputError: lengths differ, a value is not a finite number or no hearing level, frequencies do not ascend.
+
+    Examples:
+        >>> ear = Audiogram([20, 30, 60], [250, 1000, 4000])
+        >>> ear.at([500, 4000]).tolist()
+        [25.0, 60.0]
+        >>> ear.severity
+        'severe'
     """
 
     levels: NDArray[np.float64]
@@ -120,7 +127,13 @@ def _numbers(field: str, values: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """A listener: an id and the audiograms of the left and the right ear."""
+    """A listener: an id and the audiograms of the left and the right ear.
+
+    Examples:
+        >>> ear = Audiogram([20, 30, 60], [250, 1000, 4000])
+        >>> Listener("L0001", left=ear, right=ear).as_entry()["audiogram_cfs"]
+        [250.0, 1000.0, 4000.0]
+    """
 
     id: str
     left: Audiogram
@@ -148,6 +161,8 @@ FREQUENCY = re.compile(rf"(?P<alone>{_NUMBER}")
 BY_EAR = re.compile(
     rf"(?P<before>left|right|l|r)[ _-]?(?P<one>{_NUMBER}|(?P<two>{_NUMBER}[ _-]?(?P<after>left|right|l|r)", re.ASCII
 )
+# A heading below this without a unit is in kHz: no audiometer goes so low, and none gives so many kHz.
+LOWEST_HERTZ = 20.0
 # Frequencies in Hz of levels that are typed, by how many there are.
 TYPED_FREQUENCIES = {
     6: (250, 500, 1000, 2000, 4000, 6000),
@@ -165,6 +180,14 @@ def load_listeners(path: str | os.PathLike[str]) -> dict[str, Listener]:
     Raises:
         InputError: the file or one of its fields is missing or wrong; a line for each fault names file, listener and
             field.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table = pathlib.Path(folder, "clinic.csv")
+        ...     _ = table.write_text("listener,ear,250,1000,4000\\nP1,left,20,30,60\\nP1,right,25,30,55\\n")
+        ...     load_listeners(table)["P1"].right.levels.tolist()
+        [25.0, 30.0, 55.0]
     """
     return parse_listeners(read_bytes(path, wanted="a file of listeners"), path)
 
@@ -180,7 +203,8 @@ def table_entries(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any
     """The rows of a table of audiograms as entries of a listeners.json.
 
     Cells are separated by commas, semicolons or tabs; where it is not commas, decimals may have one. Columns that name
-    no listener, ear or frequency are left out. A frequency whose cells are empty in both ears of a listener is left out
+    no listener, ear or frequency are left out. Frequencies without a unit are in Hz, or in kHz if all are below 20. A
+    frequency whose cells are empty in both ears of a listener is left out
     for that listener.
 
     Raises:
@@ -193,7 +217,7 @@ def table_entries(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any
     lowered = [name.lower() for name in header]
     identity = next((lowered.index(name) for name in LISTENER_COLUMNS if name in lowered), None)
     ear = next((lowered.index(name) for name in EAR_COLUMNS if name in lowered), None)
-    columns = _level_columns(lowered, by_ear=ear is None)
+    columns = _level_columns(lowered, path, by_ear=ear is None)
     if identity is None or not columns:
         wanted = "listener, left_250, right_250, ... or listener, ear, 250, ..."
         raise InputError(path, "is no table of audiograms", found=", ".join(header)[:80], wanted=f"columns {wanted}")
@@ -252,18 +276,28 @@ def _entry(name: str, left: dict[float, float], right: dict[float, float]) -> di
     }
 
 
-def _level_columns(header: Sequence[str], *, by_ear: bool) -> dict[int, tuple[str, float]]:
+def _level_columns(
+    header: Sequence[str], path: str | os.PathLike[str], *, by_ear: bool
+) -> dict[int, tuple[str, float]]:
     """The columns that hold levels: place -> ear ('' where a column of its own names it) and frequency in Hz."""
     pattern = BY_EAR if by_ear else FREQUENCY
-    found = {}
+    found, low = {}, {}
     for place, name in enumerate(header):
-        match = pattern.fullmatch(name)
+        match = pattern.fullmatch(name.replace(",", "."))  # "0,25", where cells are not separated by commas
         if match:
             parts = match.groupdict()
             side = SIDES[parts.get("before") or parts["after"]] if by_ear else ""
             number = parts.get("one") or parts.get("two") or parts.get("alone") or ""
-            kilo = "k" in name.rpartition(number)[2]
-            found[place] = side, float(number) * (1000 if kilo else 1)
+            unit = name.rpartition(number)[2]
+            found[place] = side, float(number) * (1000 if "k" in unit else 1)
+            if found[place][1] < LOWEST_HERTZ:
+                low[place] = "hz" in unit
+    if len(low) == len(found) and not any(low.values()):
+        return {place: (side, frequency * 1000) for place, (side, frequency) in found.items()}
+    if low:
+        shown = ", ".join(header[place] for place in low)
+        advice = "write Hz in all headings, or say which are kHz, such as 0.5k"
+        raise InputError(path, "has headings that are no frequency in Hz", found=shown, advice=advice)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hearlab.compute import timings
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.engine import run
 from hearlab.compute.process import worker_count
@@ -88,88 +86,6 @@ def test_results_come_in_the_order_of_the_units(work: Work) -> None:
 def test_little_work_stays_in_this_process(work: Work) -> None:
     units = [Unit(str(n), process_id, {"wait": 0, "number": n}) for n in range(10)]
     assert work(units) == [os.getpid()] * 10
-
-
-@pytest.mark.slow
-def test_more_work_goes_to_ray(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("HEARLAB_WORKERS", "2")
-    monkeypatch.setattr(timings, "RAY_START_SECONDS", 0.01)
-    units = [Unit(str(n), process_id, {"wait": 0.3, "number": n}) for n in range(12)]
-    results = work(units)
-    assert results[:2] == [os.getpid()] * 2
-    assert len(set(results[2:])) == 2
-    assert os.getpid() not in results[2:]
-
-
-def deadly(root: Path, out: Path, *, number: int) -> int:
-    if number == 3:
-        os._exit(9)
-    sys.stdout.write(f"number {number}\n")
-    return number
-
-
-@pytest.mark.slow
-def test_a_dead_worker_is_the_failure_of_its_unit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of the one that killed it, and of no other in its group; what the others print comes from the workers."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("HEARLAB_WORKERS", "2")
-    monkeypatch.setattr(timings, "RAY_START_SECONDS", -1.0)
-    units = [Unit(f"S{n}", deadly, {"number": n}, group="all") for n in range(6)]
-    with pytest.raises(UnitsFailed, match=r"1 of 6 units failed\n  S3: its worker process died 4 times"):
-        run("test", units, None, INDEX, root=tmp_path)
-    shown = capsys.readouterr().err
-    assert "test: starting Ray with 2 workers" in shown
-    for n in (0, 1, 2, 4, 5):
-        assert f"test: S{n}: number {n}" in shown
-    (kept,) = json.loads((tmp_path / ".hearlab" / timings.RAY_FILE).read_text())
-    assert kept > 0
-
-
-RAY_IMPORTED_BEFORE = """
-import os, sys, time
-from pathlib import Path
-
-import ray
-from ray._raylet import AuthenticationTokenLoader
-
-AuthenticationTokenLoader.instance().has_token()  # what it finds is remembered
-
-from hearlab.compute import engine, timings
-from hearlab.compute.units import Unit
-
-
-def process_id(root, out, *, number):
-    time.sleep(0.3)
-    return os.getpid()
-
-
-if __name__ == "__main__":
-    import program
-
-    timings.RAY_START_SECONDS = 0.01
-    units = [Unit(str(n), program.process_id, {"number": n}) for n in range(12)]
-    results = engine.run("test", units, Path("out"), Path("units.json"))
-    print(len(set(results) - {os.getpid()}))
-"""
-
-
-@pytest.mark.slow
-def test_ray_starts_where_it_was_imported_before(tmp_path: Path) -> None:
-    """As by an enhancement system that uses Ray itself."""
-    (tmp_path / "program.py").write_text(RAY_IMPORTED_BEFORE)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    program = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env={**environment, "HEARLAB_WORKERS": "2", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert program.stdout == "2\n", program.stderr
 
 
 def test_a_failing_unit_does_not_stop_the_others(

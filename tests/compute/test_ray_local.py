@@ -1,4 +1,7 @@
-"""A Ray that a stage starts for itself: nobody else on the machine or the network gets at it."""
+"""A Ray that a stage starts for itself, for graphics processors.
+
+Units run there as elsewhere, and nobody else on the machine or the network gets at it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hearlab.compute.attempts import outcomes
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
+from hearlab.compute.units import Unit
 
 pytest.importorskip("ray", reason="ray is not installed: make test installs it")
 
@@ -95,3 +103,84 @@ def test_the_token_is_in_no_command_line_and_nothing_is_reported(found: dict[str
     assert set(reports.values()) == {"0"}
     assert reports.keys() >= {"gcs_server", "raylet"}
     assert found["left"] == []  # a cluster may be next
+
+
+# --- units that run there -------------------------------------------------------------------------------------------
+
+
+def process_id(root: Path, out: Path, *, number: int) -> int:
+    return os.getpid()
+
+
+def deadly(root: Path, out: Path, *, number: int) -> int:
+    if number == 3:
+        os._exit(9)
+    sys.stdout.write(f"number {number}\n")
+    return number
+
+
+@pytest.fixture
+def on_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    monkeypatch.setattr(outcomes._Choice, "of", lambda *unused: outcomes.RAY)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+def test_quick_units_travel_together_and_a_dead_worker_is_the_failure_of_its_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the one that killed it, and of no other in its group; what the others print comes from the workers."""
+    units = [Unit(f"S{n}", deadly, {"number": n}, group="all") for n in range(6)]
+    units += [Unit(f"T{n}", process_id, {"number": n}) for n in range(500)]
+    with pytest.raises(UnitsFailed, match=r"1 of 506 units failed\n  S3: its worker process died 4 times \(out of "):
+        run("test", units, None, Path("units.json"), root=tmp_path)
+    shown = capsys.readouterr().err
+    assert "test: starting Ray with 2 workers" in shown
+    for n in (0, 1, 2, 4, 5):
+        assert f"test: S{n}: number {n}" in shown
+
+
+IMPORTED_BEFORE = """
+import os
+from pathlib import Path
+
+import ray
+from ray._raylet import AuthenticationTokenLoader
+
+AuthenticationTokenLoader.instance().has_token()  # what it finds is remembered
+
+from hearlab.compute import engine
+from hearlab.compute.attempts import outcomes
+from hearlab.compute.units import Unit
+
+
+def process_id(root, out, *, number):
+    return os.getpid()
+
+
+if __name__ == "__main__":
+    import program
+
+    outcomes._Choice.of = lambda *unused: outcomes.RAY
+    units = [Unit(str(n), program.process_id, {"number": n}) for n in range(12)]
+    results = engine.run("test", units, Path("out"), Path("units.json"))
+    print(len(results), os.getpid() in results)
+"""
+
+
+@pytest.mark.slow
+def test_ray_starts_where_it_was_imported_before(tmp_path: Path) -> None:
+    """As by an enhancement system that uses Ray itself."""
+    (tmp_path / "program.py").write_text(IMPORTED_BEFORE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    program = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**environment, "HEARLAB_WORKERS": "2", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert program.stdout == "12 False\n", program.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hearlab.ear import reference_ear as reference_ear_module
 from hearlab.ear.alignment import BroadbandAlignment
 from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import AUDIOMETRIC_FREQUENCIES, loss_parameters, normal_hearing
@@ -83,6 +84,18 @@ def test_processed_signals_do_not_influence_each_other(speech):
     alone = processed_envelopes(reference_ear(speech), signal)
     np.testing.assert_array_equal(processed_envelopes(shared, signal), alone)
     np.testing.assert_array_equal(reference_envelopes(shared), before)
+
+
+def test_long_references_are_not_kept_and_sound_the_same(speech, monkeypatch):
+    signal = heard(speech, np.random.RandomState(1).standard_normal(N), normal_hearing())
+    kept = reference_ear(speech)
+    wanted = reference_envelopes(kept), processed_envelopes(kept, signal)
+    monkeypatch.setattr(reference_ear_module, "KEPT_SAMPLES", kept.samples - 1)
+    again = reference_ear(speech)
+    assert not again._hearing.kept_envelopes
+    for _ in range(2):
+        np.testing.assert_array_equal(reference_envelopes(again), wanted[0])
+        np.testing.assert_array_equal(processed_envelopes(again, signal), wanted[1])
 
 
 def test_level_is_what_an_rms_of_one_means(speech):

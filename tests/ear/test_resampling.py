@@ -78,4 +78,10 @@ def test_resampling_is_scipys(kilohertz, n):
 def test_matched_band_is_a_chebyshev_low_pass(kilohertz):
     signal = np.random.RandomState(0).standard_normal(3000)
     sections = cheby2(7, 30, 21 / kilohertz, output="sos")
-    assert matched_band_rms(signal, kilohertz) == pytest.approx(rms(sosfilt(sections, signal)), rel=1e-12)
+    wanted = rms(sosfilt(sections, signal))
+    # Two signals are filtered side by side, and the rest of the longer one alone.
+    for other in (signal[:1], signal[:-7], np.tile(signal, 2)):
+        found, beside = matched_band_rms((signal, kilohertz), (other, kilohertz))
+        assert found == pytest.approx(wanted, rel=1e-12)
+        assert beside == pytest.approx(rms(sosfilt(sections, other)), rel=1e-12, abs=1e-12)
+        assert matched_band_rms((other, kilohertz), (signal, kilohertz)) == [beside, found]

@@ -209,6 +209,18 @@ def test_nothing_is_remembered_or_changed() -> None:
     np.testing.assert_array_equal(x, kept)
 
 
+def test_compresses_in_place() -> None:
+    compressor = Compressor(RATE, **BASELINE)
+    for shape in ((9000,), (9000, 2)):
+        x = np.random.default_rng(5).standard_normal(shape)
+        wanted = compressor.apply(x)
+        assert compressor.apply(x, out=x) is x
+        np.testing.assert_array_equal(x, wanted)
+    for out in (np.empty(8999), np.empty(9000, dtype=np.float32), np.empty((9000, 2))[:, 0]):
+        with pytest.raises(InputError, match="compressor: out: wrong shape"):
+            compressor.apply(x[:, 0], out=out)
+
+
 def test_compiles_where_nothing_can_be_kept() -> None:
     names: dict[str, Any] = {}
     # numba finds no place for the compiled code of a function without a file.

@@ -224,5 +224,8 @@ def test_wrong_shapes() -> None:
     for x in (np.zeros((2, 2, 2)), np.zeros(0), np.zeros((0, 2)), np.float64(1)):
         with pytest.raises(InputError, match="NAL-R: x: wrong shape"):
             nalr.apply(fir, x)
+    for out in (np.zeros(220), np.zeros((230, 2)), np.zeros(230, dtype=np.float32)):
+        with pytest.raises(InputError, match="NAL-R: out: wrong shape"):
+            nalr.apply(fir, np.zeros(10), out=out)
     with pytest.raises(InputError, match=r"NAL-R: fir: wrong shape \(found \(141,\), wanted \(221,\)"):
         nalr.apply(np.zeros(141), np.zeros(10))

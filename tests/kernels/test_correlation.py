@@ -106,7 +106,7 @@ def test_correlations_at_all_lags(n):
     one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
     expected = np.correlate(one, two, "full")
     signals = one.astype(np.float32), two.astype(np.float32)
-    for found in (correlate_everywhere(*signals, *twiddle_factors()), _correlate_long(*signals)):
+    for found in (correlate_everywhere(*signals, *twiddle_factors()), _correlate_long(list(signals))):
         np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 
@@ -114,7 +114,7 @@ def test_correlations_at_all_lags(n):
 def test_long_blocks_give_correlations_at_all_lags(n):
     one, two = (x / np.linalg.norm(x) for x in (noise(n, 1), noise(n, 2)))
     expected = correlate(one, two, "full", method="fft")
-    found = _correlate_long(one.astype(np.float32), two.astype(np.float32))
+    found = _correlate_long([one.astype(np.float32), two.astype(np.float32)])
     np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hearlab.kernels.normals import NormalStream, draw_normals, skip_normals
+from hearlab.kernels.normals import NormalStream, skip_normals
 
 # The polynomial of the logarithm, a division, a root and a multiplication: a few units in the last place.
 ROUNDING = 1e-15
@@ -27,6 +27,12 @@ def assert_same_state(one: np.random.RandomState, two: np.random.RandomState) ->
     first, second = one.get_state(), two.get_state()
     np.testing.assert_array_equal(first[1], second[1])
     assert first[2:] == second[2:]
+
+
+def draw_normals(random: np.random.RandomState, normals: np.ndarray) -> None:
+    numbers = NormalStream(random)
+    numbers.fill(normals)
+    numbers.put_back(random)
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from hearlab.datasets.layout import STEMS
 from hearlab.errors import InputError, ParameterError
 from hearlab.lab import fixed
 from hearlab.lab.laboratory import Lab
+from hearlab.listeners import Listener
 from hearlab.systems.baseline import Baseline
 
 ENHANCED = Path("data/demo/enhanced")
@@ -126,6 +128,26 @@ def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:
 def test_unknown_names(lab: Lab, name: str, listener: str, line: str) -> None:
     with pytest.raises(InputError, match=line):
         lab.enhance(name, listener)
+
+
+class Silent(Baseline):
+    def speech(self, microphones: Any, rate: int, listener: Listener) -> Any:
+        return 0 * super().speech(microphones, rate, listener)
+
+
+def test_a_sound_that_cannot_be_scored_is_kept_and_named(finished: Path, lab: Lab) -> None:
+    kept = f".hearlab/try/{SCENE}_L1_HA-output.wav"
+    (finished / kept).unlink(missing_ok=True)
+    with pytest.raises(InputError) as error:
+        lab.with_system(Silent()).trial(SCENE, "L1")
+    assert str(error.value).startswith(f"{kept}: ")
+    assert "silent" in str(error.value)
+    assert not read_audio(finished / kept, silence=True)[0].any()
+
+
+def test_a_song_that_is_not_evaluated_can_be_tried(lab: Lab) -> None:
+    none_of_them = lab.with_parameters("evaluate.songs=[another]", "evaluate.small_test=true")
+    assert none_of_them.score(SONG, "L2") == lab.score(SONG, "L2")
 
 
 def test_what_is_no_output(lab: Lab) -> None:

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from hearlab.cli import main
-from hearlab.compute import engine
+from hearlab.compute.attempts import outcomes
 from hearlab.errors import InputError
 from hearlab.lab import pair_lists
 from hearlab.lab.pair_lists import score_list
@@ -229,14 +229,16 @@ def test_what_is_finished_at_ctrl_c_is_kept(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_numbers_on_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray")
+@pytest.mark.parametrize("where", [outcomes.WORKERS, outcomes.RAY])
+def test_the_same_numbers_in_workers(folder: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    if where == outcomes.RAY:
+        pytest.importorskip("ray")
     rows = [f"clean.wav,{name}.wav,{person},S{n}" for n in range(3) for name in ("a", "b") for person in ("L1", "L2")]
     listed(folder, *rows, "lost.wav,a.wav,L1,")
     assert run(folder) == 1
     here = scores(folder)
     (folder / "scores.csv").unlink()
-    monkeypatch.setattr(engine, "_worth_ray", lambda *arguments: True)
+    monkeypatch.setattr(outcomes._Choice, "of", lambda *arguments: where)
     monkeypatch.setenv("HEARLAB_WORKERS", "2")
     assert run(folder) == 1
     assert scores(folder) == here

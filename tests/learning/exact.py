@@ -50,12 +50,11 @@ def without_noise() -> Iterator[None]:
         yield
 
 
-class HeldDelays:
-    """Delays of bands of the first exact score, for all that follow `again`."""
+class Held:
+    """Delays of bands: what the first score finds, all that follow `again` are given."""
 
-    def __init__(self) -> None:
-        self._alignment = importlib.import_module("hearlab.ear.alignment")
-        self._search = self._alignment.near_lags
+    def __init__(self, module: str) -> None:
+        self._module, self._search = module, importlib.import_module(module).near_lags
         self._found: list[Any] = []
         self._replay: list[Any] = []
 
@@ -68,13 +67,11 @@ class HeldDelays:
     def again(self) -> None:
         self._replay[:] = self._found
 
-
-@contextmanager
-def held_delays() -> Iterator[HeldDelays]:
-    held = HeldDelays()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hearlab.ear.alignment.near_lags", held.near_lags)
-        yield held
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"{self._module}.near_lags", self.near_lags)
+            yield
 
 
 def tensors(*signals: np.ndarray, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from exact import LEVELS, LOSS, NAMES, OTHER_LOSS, differentiable, exact, pair, tensors
 
+from hearlab.errors import InputError
 from hearlab.learning import compiled, intelligibility, parallel, quality
 from hearlab.learning.batch import How, Metric, advance, score_batch
 from hearlab.learning.metrics import SilentItemWarning, haspi, haspi_better_ear, hasqi_better_ear
@@ -50,7 +51,7 @@ def test_items_are_scored_as_if_they_were_alone(name):
 def test_the_parallel_way_scores_padded_batches_alike(name):
     references, processed = (signals[:2, :7500] for signals in batch(name))
     found = []
-    for how in (How(compiled, 1), How(parallel, None), How(parallel, None, 16)):
+    for how in (How(compiled, True), How(compiled, False), How(parallel, False), How(parallel, False, 16)):
         own = processed.clone().requires_grad_()
         scores = score_batch(
             METRICS[name],
@@ -85,6 +86,55 @@ def test_groups_of_bands_change_nothing(name):
     for scores, gradient in found[1:]:
         assert torch.equal(scores, found[0][0])
         torch.testing.assert_close(gradient, found[0][1], rtol=1e-10, atol=1e-13)
+
+
+@pytest.fixture
+def threads():
+    """Sets PyTorch's number of threads, and what it was after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_threads_change_no_bit(name, threads):
+    references, processed = batch(name)
+    found = []
+    for count in (1, 2, 5):
+        threads(count)
+        own = processed.clone().requires_grad_()
+        options = {"level": LEVELS[name], "lengths": LENGTHS, "dither": [1, 2, 3]}
+        scores = differentiable(name)(references, own, RATE, LOSSES, **options)
+        (scores * torch.tensor([1.0, -2.0, 3.0])).sum().backward()
+        assert torch.get_num_threads() == count
+        found.append((scores.detach(), own.grad))
+    for scores, gradient in found[1:]:
+        assert torch.equal(scores, found[0][0])
+        assert torch.equal(gradient, found[0][1])
+
+
+def test_an_item_that_fails_in_a_thread_is_named_and_threads_are_as_before(threads):
+    references, processed = batch("haspi")
+    references[2, 3000:] = 0.0
+    threads(2)
+    with pytest.raises(InputError, match=r"^reference\[2\]: is too short"):
+        haspi(references, processed, RATE, LOSSES)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_score_has_a_gradient_where_one_is_wanted_alone():
+    references, processed = batch("haspi")
+    assert not haspi(references, processed, RATE, LOSSES).requires_grad
+    processed.requires_grad_()
+    with torch.no_grad():
+        assert not haspi(references, processed, RATE, LOSSES).requires_grad
+
+
+def test_mixed_precision_of_the_caller_is_not_that_of_the_metric():
+    references, processed = (signals.float() for signals in batch("haspi"))
+    wanted = haspi(references, processed, RATE, LOSSES)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(haspi(references, processed, RATE, LOSSES), wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)

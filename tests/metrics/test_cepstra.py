@@ -7,8 +7,15 @@ import pytest
 from scipy.signal import firwin
 from segments import noise, row, segments_of
 
-from hearlab.metrics.cepstra import audible_cepstra, cepstral_basis, correlations, smoothed_segments
-from hearlab.metrics.haaqi import modulation_correlation
+from hearlab.metrics import cepstra as module
+from hearlab.metrics.cepstra import (
+    audible_cepstra,
+    cepstral_basis,
+    correlations,
+    filtered_correlations,
+    smoothed_segments,
+)
+from hearlab.metrics.haaqi import modulation_correlation, modulation_filters
 from hearlab.metrics.hasqi import cepstral_correlation
 from hearlab.metrics.loudness import loudness
 
@@ -80,3 +87,10 @@ def test_correlations_are_absolute_and_0_without_energy():
     found = correlations(np.stack([one, other]))
     np.testing.assert_allclose(found[:2], [1, 0], atol=1e-12)
     assert 0 < found[2] < 0.3
+
+
+def test_long_signals_are_filtered_one_function_at_a_time(monkeypatch):
+    pair = np.random.RandomState(0).standard_normal((2, 5, 700))
+    wanted = filtered_correlations(pair, modulation_filters())
+    monkeypatch.setattr(module, "MOST_FRAMES", 699)
+    np.testing.assert_array_equal(filtered_correlations(pair, modulation_filters()), wanted)

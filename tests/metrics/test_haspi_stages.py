@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from hearlab.metrics.cepstra import cepstral_basis
+from hearlab.metrics.frame_cepstra import TOGETHER, dithered
 from hearlab.metrics.haspi import (
     FRAME_RATE,
     MODULATION_RATES,
     WINDOW_BEFORE,
-    cepstrum,
     intelligibility,
     modulation_correlations,
     modulation_filter_lengths,
     modulation_filters,
-    smoothed_frames,
+    smoothed,
+    smoothed_cepstra,
 )
+from hearlab.metrics.loudness import loudness
 
 
 @pytest.mark.parametrize("n", [52, 1000, 1001, 1008, 1009])
@@ -25,16 +27,22 @@ def test_smoothing_is_a_convolution_read_at_every_ninth_sample(n):
     window = np.sin(np.pi * np.arange(1, 53) / 53) ** 2
     expected = [np.convolve(band, window / window.sum())[26 : 26 + n : 9] for band in envelopes.astype(np.float64)]
     rows = np.pad(envelopes, ((0, 0), (WINDOW_BEFORE, 60)))
-    np.testing.assert_allclose(smoothed_frames(rows, n), np.transpose(expected), atol=1e-12)
+    found = [smoothed(row, n) for row in rows]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    cepstra = smoothed_cepstra(rows, n, loudness=True)
+    frames = np.transpose(expected)
+    np.testing.assert_allclose(cepstra.values.T, frames @ cepstral_basis(), atol=1e-12)
+    np.testing.assert_allclose(cepstra.loudness(), loudness(frames), atol=1e-12)
 
 
-def test_cepstrum_is_dithered_and_without_mean():
-    frames = 30 + np.random.RandomState(0).random_sample((4000, 32))
-    found = cepstrum(frames, np.random.RandomState(1))
-    np.testing.assert_allclose(np.mean(found, axis=1), 0, atol=1e-10)
-    clean = (frames @ cepstral_basis()).T
-    clean -= np.mean(clean, axis=1, keepdims=True)
-    assert np.std(found - clean) == pytest.approx(0.1, rel=0.05)
+@pytest.mark.parametrize("count", [1, TOGETHER, 4000])
+def test_cepstra_are_those_of_dithered_frames_and_without_mean(count):
+    frames = 30 + np.random.RandomState(0).random_sample((count, 32))
+    random, published = np.random.RandomState(1), np.random.RandomState(1)
+    found = dithered((frames @ cepstral_basis()).T, random, 0.1)
+    wanted = ((frames + 0.1 * published.standard_normal((count, 32))) @ cepstral_basis()).T
+    np.testing.assert_allclose(found, wanted - np.mean(wanted, axis=1, keepdims=True), atol=1e-12)
+    assert random.standard_normal() == published.standard_normal()
 
 
 def test_modulation_filter_lengths():

@@ -37,7 +37,7 @@ def test_older_revisions_evaluate_all() -> None:
         ({}, None, None),
         ({"scenes": ["S1", "S2"]}, "scenes S1, S2", None),
         ({"scenes": {"draw": 5, "seed": 3}}, "5 scenes drawn (seed 3)", None),
-        ({"songs": {"draw": 1}}, None, "1 songs drawn (seed 0)"),
+        ({"songs": {"draw": 1}}, None, "1 song drawn (seed 0)"),
         ({"listeners": "listeners/a.csv"}, "listeners of listeners/a.csv", "listeners of listeners/a.csv"),
         ({"listeners": ["A", "B", "C", "D"]}, "listeners A, B, C and 1 more", "listeners A, B, C and 1 more"),
         ({"songs": ["x"], "listeners": ["A"]}, "listeners A", "songs x, listeners A"),

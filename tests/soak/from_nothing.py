@@ -31,7 +31,11 @@ GROUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         ("enhance", "scenes", "render"),
     ),
     "speech": (("system", "enhance_speech", "score_speech"), (CLARITY, LAB), ("separate",)),
-    "music": (("system", "enhance_music", "score_music"), (CADENZA, "data/weights", LAB), ("scenes", "render")),
+    "music": (
+        ("system", "fit_music", "enhance_music", "score_music"),
+        (CADENZA, "data/weights", LAB),
+        ("scenes", "render"),
+    ),
 }
 BEFORE = {"speech": "scenes", "music": "songs"}
 OF_MUSIC = re.compile("music|separat|haaqi")  # in the names of the music track's outputs

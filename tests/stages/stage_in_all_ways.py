@@ -16,9 +16,11 @@ from typing import Any
 
 from fresh_processes import run
 
-from hearlab.compute import engine, timings
+from hearlab.compute import engine
+from hearlab.compute.attempts import outcomes
+from hearlab.compute.workers.groups import Groups
 from hearlab.params import load_params
-from hearlab.stages import index_file, run_stage, stage_units
+from hearlab.stages import index_file, module_name, run_stage, stage_units
 
 STAGES = (
     ("render_scenes", "dev"),
@@ -26,6 +28,7 @@ STAGES = (
     ("score_speech",),
     ("train_separator",),
     ("separate_music",),
+    ("fit_music",),
     ("enhance_music",),
     ("score_music",),
 )
@@ -34,7 +37,7 @@ PAIRS = Path("data/demo/inputs/clarity_data/metadata/scenes_listeners.dev.json")
 
 def out(name: str, *arguments: str) -> Path | None:
     """Where the units of a stage write."""
-    folder = getattr(importlib.import_module(f"hearlab.stages.{name}"), "folder", None)
+    folder = getattr(importlib.import_module(module_name(name)), "folder", None)
     return folder(load_params(), *arguments) if folder else None
 
 
@@ -66,19 +69,25 @@ def in_all_ways(folder: Path, name: str, *arguments: str) -> None:
         engine.outcomes = none_left  # type: ignore[assignment]
         run_stage(name, arguments)
 
-    def on_ray() -> None:
+    def elsewhere(where: str) -> None:
+        def rest(self: object, groups: Groups) -> str | None:
+            return None if groups.first.light else where
+
         def not_here(*unused: object) -> None:
-            raise AssertionError("not on Ray")
+            raise AssertionError("not elsewhere")
 
         os.environ["HEARLAB_WORKERS"] = "2"
-        timings.RAY_START_SECONDS, engine._run_here = -1.0, not_here  # type: ignore[assignment]
+        outcomes.QUICK_SECONDS, outcomes._Choice.of = -1.0, rest  # type: ignore[method-assign]
+        if where == outcomes.RAY:
+            outcomes._run_here = not_here  # type: ignore[assignment]
         run_stage(name, arguments)
 
     for unit in units:
         run(folder / "alone", partial(some, [unit], Path("one.json")))
     run(folder / "alone", all_are_known)
     run(folder / "reversed", partial(some, units[::-1], index))
-    run(folder / "ray", on_ray)
+    run(folder / "workers", partial(elsewhere, outcomes.WORKERS))
+    run(folder / "ray", partial(elsewhere, outcomes.RAY))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,13 @@ from hearlab.datasets.own.importing import import_data
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import md5_of
 from hearlab.lab.materials import Materials
+from hearlab.listeners import load_listeners
 from hearlab.params import Params, load_params
 from hearlab.stages import run_stage, stage_units
+from hearlab.stages.enhance_speech import enhanced, read_microphones
 from hearlab.stages.prepare import check_unedited
 from hearlab.stages.score_speech import scene_reference
+from hearlab.stages.separate_music import link_home_weights
 from own_recordings import recordings, songs
 
 INPUTS = Path("data/clinic/inputs")
@@ -98,6 +102,7 @@ def test_a_recording_that_changed_since_it_was_imported(imported: dict[str, Path
     assert len(lines) == 2
     assert any("two.flac: the recording has changed since it was imported; import it again" in line for line in lines)
     assert any("Café one.wav: the recording cannot be read" in line for line in lines)
+    assert any("in a clone without the recordings `dvc checkout` brings" in line for line in lines)
 
 
 def test_targets_set_the_level_of_the_references(
@@ -211,3 +216,67 @@ def test_an_edit_after_a_failed_prepare_is_not_lost(imported: dict[str, Path]) -
     with pytest.raises(InputError, match=r"listeners.json: was changed by hand"):
         run_stage("prepare")
     assert listeners.read_text() == content
+
+
+class Beam:
+    """A system that takes two pairs of microphones."""
+
+    def speech(self, microphones: dict[str, Any], rate: int, listener: object) -> Any:
+        return microphones["CH1"] + microphones["CH2"]
+
+    def music(self, stems: dict[str, Any], rate: int, listener: object) -> dict[str, Any]:
+        return stems
+
+
+class Misspelt(Beam):
+    def speech(self, microphones: dict[str, Any], rate: int, listener: object) -> Any:
+        return microphones["CH4"]
+
+
+def test_a_system_that_wants_other_microphones(imported: dict[str, Path]) -> None:
+    prepare()
+    scenes = Path("data/clinic/rendered/dev")
+    microphones = read_microphones(scenes, "two", [1])
+    person = load_listeners("datasets/clinic/listeners.json")["Zoë"]
+    with pytest.raises(InputError) as error:
+        enhanced(Beam(), "lab:Beam", microphones, "two", person, scenes.as_posix())
+    line = (
+        "data/clinic/rendered/dev: two has no microphones CH2, which lab:Beam asks for (found CH1, wanted CH2); import "
+    )
+    assert str(error.value).startswith(line)
+    with pytest.raises(KeyError, match="CH4"):  # a mistake of the system's own
+        enhanced(Misspelt(), "lab:Misspelt", microphones, "two", person, scenes.as_posix())
+
+
+def test_a_description_that_git_does_not_know_is_told_by_check_params(imported: dict[str, Path]) -> None:
+    run_stage("check_params")
+    os.rename("datasets/clinic", "away")
+    with pytest.raises(
+        InputError, match=r"datasets/clinic: no such data set here; git add datasets/clinic params\.yaml"
+    ):
+        run_stage("check_params")
+
+
+def test_an_experiment_in_a_folder_of_its_own_finds_the_weights_of_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, place = tmp_path / "home", tmp_path / "experiment"
+    for path in (home / "params.yaml", home / "data/demo/separator/bass.pth", home / "data/weights/bass-1.pth"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    (place / "data/weights").mkdir(parents=True)
+    (place / "data/weights/own.pth").write_text("stays")
+    (home / "data/weights/own.pth").write_text("another")
+    monkeypatch.chdir(place)
+    link_home_weights(Path("data/weights"))  # no experiment of DVC's
+    assert [path.name for path in Path("data/weights").iterdir()] == ["own.pth"]
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    for weights in ("data/demo/separator", "data/weights", "data/weights/bass-1.pth", "data/none"):
+        link_home_weights(Path(weights))
+    assert Path("data/demo/separator/bass.pth").read_text() == "bass.pth"
+    assert Path("data/weights/bass-1.pth").samefile(home / "data/weights/bass-1.pth")
+    assert Path("data/weights/own.pth").read_text() == "stays"
+    assert not Path("data/none").exists()
+    monkeypatch.chdir(home)
+    link_home_weights(Path("data/weights"))
+    assert not [path for path in Path("data").rglob("*") if path.is_symlink()]

@@ -25,6 +25,8 @@ SMALL = {
     **TRAINING,
     **{f"datasets.demo.splits.{split}.{what}": 2 for split in ("train", "dev") for what in ("rooms", "scenes")},
     "evaluate.speech_metrics": ["haspi", "hasqi"],
+    "enhance.system": "hearlab.systems.fitted:Fitted",  # else fit_music has nothing to do
+    "enhance.params": {"steps": 2, "crop": 1.0, "excerpt": 2.0},
 }
 METRICS = Path("metrics")
 
@@ -62,18 +64,18 @@ def test_a_unit_s_bytes_do_not_depend_on_what_runs_beside_it(
     made = [index] if folder is None else [index, folder]
     wanted = hashes(together, *made)
     assert len(wanted) > 1 or folder is None
-    ways = [tmp_path / way for way in ("alone", "reversed", "ray")]
+    ways = [tmp_path / way for way in ("alone", "reversed", "workers", "ray")]
     for way in ways:
         shutil.copytree(together, way, ignore=shutil.ignore_patterns(".hearlab"))
         for place in (*made, METRICS):
             shutil.rmtree(way / place) if (way / place).is_dir() else (way / place).unlink()
     in_fresh_processes(str(tmp_path), *stage)
-    assert [hashes(way, *made) for way in ways] == [wanted] * 3
-    for way in (ways[0], ways[2]):
+    assert [hashes(way, *made) for way in ways] == [wanted] * len(ways)
+    for way in (ways[0], *ways[2:]):
         name, recorded = "@".join(stage), json.loads((together / MACHINES).read_text())
         assert json.loads((way / MACHINES).read_text()) == {name: recorded[name]}
         (way / MACHINES).unlink()
     tables = {path.name for path in (ways[0] / METRICS).rglob("*") if path.is_file()}
-    for way in (ways[0], ways[2]):  # made of all results in their order
+    for way in (ways[0], *ways[2:]):  # made of all results in their order
         assert all((way / name).read_bytes() == (together / name).read_bytes() for name in hashes(way, METRICS))
     assert bool(tables) == (folder is None)

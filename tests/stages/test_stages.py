@@ -15,7 +15,7 @@ from hearlab.compute.code.definitions import Reached
 from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
 from hearlab.scoring.tracks import METRICS, TRACKS
-from hearlab.stages import STAGES, run_stage, stage_units
+from hearlab.stages import STAGES, module_name, run_stage, stage_units
 from hearlab.stages.score_speech import write_results
 
 Make = Callable[..., Path]
@@ -54,7 +54,7 @@ def test_every_stage_of_dvc_yaml_exists() -> None:
     text = (Path(__file__).resolve().parents[2] / "dvc.yaml").read_text()
     for name in STAGES:
         assert f"cmd: hearlab stage {name}" in text
-        module = importlib.import_module(f"hearlab.stages.{name}")
+        module = importlib.import_module(module_name(name))
         # Either a list of units, or one piece.
         assert callable(getattr(module, "units", None)) is not callable(getattr(module, "run", None))
 

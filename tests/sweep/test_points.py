@@ -42,6 +42,22 @@ def test_wrong_changes(override: str) -> None:
         grid([override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["enhance.gain=range(0,1e9)"], "makes too many experiments (found 1000000000, wanted at most 10000)"),
+        (["enhance.gain=range(0,-1e9,-0.5)"], "makes too many experiments (found 2000000000"),
+        (["seed=range(200)", "enhance.gain=range(0,10,0.1)"], "makes too many experiments (found 200 x 100"),
+        (["seed=range(0,9,0)"], "cannot be read (found a range with a step of 0"),
+        (["seed=1", "seed=2"], "gives seed two values (found seed=1 and seed=2, wanted one of them)"),
+    ],
+)
+def test_grids_that_are_refused_before_they_are_made(overrides: list[str], line: str) -> None:
+    with pytest.raises(ParameterError) as error:
+        grid(overrides)
+    assert f"-S: {line}" in str(error.value)
+
+
 def test_points_are_checked_before_any_of_them_runs(project: Path) -> None:
     with pytest.raises(ParameterError, match=r"params\.yaml: enhance\.gain: "):
         points(project, grid(["enhance.gain=3,loud"]))

@@ -216,8 +216,24 @@ def test_a_killed_worker_is_the_failure_of_its_experiment_alone(project: Project
     assert project.begun() == {"3": 1, "6": 1}
     assert list(project.experiments().values()) == [pytest.approx(0.76)]
     psutil.wait_procs(stages, timeout=DEADLINE)
-    for left in (project.folder / ".dvc/tmp/exps/standalone").glob("tmp*"):
-        shutil.rmtree(left)
+    home = project.folder / ".dvc/tmp/exps/standalone"
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in home.iterdir() if path.name != "run")  # DVC's own notes
+
+    assert kept() == [f"hearlab-{worker.pid}"]
+    # The next sweep removes it; a folder in which something runs, and those of others, stay.
+    (home / "tmp-of-dvc").mkdir()
+    (home / "hearlab-0x" / "tmp").mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], cwd=home / "hearlab-0x" / "tmp", stdin=subprocess.PIPE
+    ) as it:
+        assert project.sweep("-S", "enhance.gain=6").startswith("1 experiment, 1 of them known already")
+        assert kept() == ["hearlab-0x", "tmp-of-dvc"]
+        it.communicate()
+    (home / "tmp-of-dvc").rmdir()
+    project.sweep("-S", "enhance.gain=6")
+    assert kept() == []
 
 
 @pytest.mark.slow

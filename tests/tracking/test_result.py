@@ -113,7 +113,7 @@ def test_a_subset_is_a_tag(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("evaluate:\n", "evaluate:\n  listeners: [L1]\n  scenes: {draw: 1}\n"))
     found = {name: text for name, text in tags(current_result(root)).items() if name.startswith("hearlab.subset")}
     assert found == {
-        "hearlab.subset.speech": "1 scenes drawn (seed 0), listeners L1",
+        "hearlab.subset.speech": "1 scene drawn (seed 0), listeners L1",
         "hearlab.subset.music": "listeners L1",
     }
 

@@ -84,3 +84,22 @@ def test_a_file_that_changed_afterwards_is_read(root: Path, monkeypatch: pytest.
 
 def test_no_dvc_repository(tmp_path: Path) -> None:
     assert not dvc_state.note_md5(tmp_path, {"a": "0" * 32})
+    assert dvc_state.keep_linked(tmp_path, "data") == 0
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_dvc_does_not_remove_what_it_has_forgotten_to_have_linked(root: Path, keep: bool) -> None:
+    """Else the line in `hearlab data import` is of no use."""
+    for name in ("data/one", "other/two"):
+        (root / name).mkdir(parents=True)
+        (root / name / "x").write_text(name)
+        dvc(root, "add", "--quiet", name)
+        shutil.rmtree(root / name)
+    dvc(root, "checkout", "--quiet")
+    if keep:
+        assert dvc_state.keep_linked(root, "data") == 1
+    for name in ("data/one.dvc", "other/two.dvc"):
+        (root / name).unlink()  # no output any more, as with another data set
+    dvc(root, "checkout", "--quiet")
+    assert (root / "data/one").exists() is keep
+    assert not (root / "other/two").exists()

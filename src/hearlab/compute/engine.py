@@ -1,7 +1,7 @@
 """Runs the units of a stage: what is done already is put into place, the rest is run and kept.
 
-Little work runs in this process. When measured unit times say that more cores would end sooner, the rest goes to Ray
-(a local one, or the cluster that RAY_ADDRESS names). Results do not depend on the order of units, on the number of
+Little work runs in this process. When measured unit times say that more cores would end sooner, the rest goes to worker
+processes, or to the Ray cluster that RAY_ADDRESS names. Results do not depend on the order of units, on the number of
 workers, or on where they ran. A failing unit does not stop the others: failures are listed at the end.
 """
 
@@ -10,34 +10,26 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import statistics
-import time
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hearlab.compute import timings
-from hearlab.compute.attempts.failures import NAMED, UnitsFailed, hopeless
-from hearlab.compute.attempts.in_flight import Apart, InFlight
-from hearlab.compute.attempts.ray_worth import load_of_others, slowdown, worth_ray
+from hearlab.compute.attempts.failures import UnitsFailed, hopeless
+from hearlab.compute.attempts.in_flight import InFlight
+from hearlab.compute.attempts.outcomes import outcomes
 from hearlab.compute.entries import Entry
-from hearlab.compute.execution import Failure, Outcome, execute, unit_folder
+from hearlab.compute.execution import Failure, Outcome, unit_folder
 from hearlab.compute.memo import Memo
-from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.unchanged import CodeWatch, changed, check_inputs, place
 from hearlab.compute.units import Unit
-from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
-from hearlab.text import few
 from hearlab.versions import dvc_state
 
-# How many units tell how long the others will take.
-LATEST_UNITS = 5
 # A warning that concerns every scene is shown this often and counted afterwards.
 REPEATED_WARNINGS = 3
 
@@ -117,6 +109,7 @@ class _Run:
         self.last_shown: dict[str, str] = {}
         self.in_flight = InFlight(memo.folder, stage)
         self.seconds: list[float] = []
+        self.codes: dict[Any, Unit] = {}  # of units since the last commit, one for each code
         self.ran: set[str] = set()
 
     def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
@@ -170,7 +163,7 @@ class _Run:
             code=self.code.identity,
             progress=self.progress,
             in_flight=self.in_flight,
-            ray_start=timings.RayStart(self.memo.folder),
+            start=timings.WorkersStart(self.memo.folder),
         )
 
     def _done_before(self) -> list[Unit]:
@@ -179,6 +172,7 @@ class _Run:
         pending = []
         for unit in self.units:
             code = self.code.identity(unit)
+            self.identities.latest.clear()
             try:
                 self.keys[unit.id] = unit.key(self.identities, code)
             except InputError as error:
@@ -187,7 +181,7 @@ class _Run:
             promise = self.stage, unit.id, "" if self.out is None else self.out.as_posix(), unit.outputs
             entry = None if ignore else self.memo.find(self.keys[unit.id][0], promise)
             if entry is None:
-                self.places[unit.id] = [place(os.path.join(self.root, name)) for name in unit.inputs]
+                self.places[unit.id] = [self.identities.latest[name] for name in unit.inputs]
                 known = {"key": self.keys[unit.id][0]} if unit.resumes and not ignore else {}
                 pending.append(replace(unit, arguments={**unit.arguments, **known}))
                 continue
@@ -226,20 +220,21 @@ class _Run:
                 self.progress.message(f"{self.stage}: {unit.id}: warning: {text}")
         staged = unit_folder(self.staging, unit.id)
         if outcome.failure is not None:
-            shutil.rmtree(staged, ignore_errors=True)
+            if unit.outputs:
+                shutil.rmtree(staged, ignore_errors=True)
             self._fail(outcome.failure)
             return
         key, inputs = self.keys[unit.id]
-        self.code.check(unit)
         try:
             self._check_inputs(unit)
-            files = self.memo.store.stored_files(staged, unit.outputs, unit.id, self.root, unit.inputs)
+            files = self.memo.store.stored_files(staged, unit.outputs, unit.id, self.root, unit.inputs, outcome.digests)
         except InputError as error:
             self._fail(Failure(unit.id, str(error), str(error)))
             return
         out = "" if self.out is None else self.out.as_posix()
         entry = Entry(key, self.stage, unit.id, out, inputs, files, outcome.result)
         self.memo.keep(entry, staged)
+        self.codes[unit.function, unit.code] = unit
         self.results[unit.id] = entry.result
         self.ran.add(unit.id)
         if not unit.light:
@@ -249,7 +244,17 @@ class _Run:
             self._commit()
 
     def _commit(self) -> None:
+        try:
+            for unit in self.codes.values():
+                self.code.check(unit)  # a look at each file of it: not for each unit, which may take less
+        except InputError:
+            self.memo.give_up()
+            raise
+        finally:
+            self.codes.clear()
         for entry, staged in self.memo.commit():
+            if not entry.files:
+                continue
             try:
                 os.rmdir(staged)  # its files have gone to the store
             except OSError:
@@ -261,9 +266,6 @@ class _Run:
         for name, was in zip(unit.inputs, self.places[unit.id], strict=True):
             if place(os.path.join(self.root, name)) != was:
                 raise changed(name, "while the unit ran")
-        check_inputs(
-            dict(zip(unit.inputs, self.keys[unit.id][1], strict=True)), self.identities.of, "while the unit ran"
-        )
 
     def _note_md5(self) -> None:
         if self.out is None or self.memo.cache is None:
@@ -275,104 +277,3 @@ class _Run:
     def _fail(self, failure: Failure) -> None:
         self.failures[failure.id] = failure
         self.progress.advance(failed=True)
-
-
-def outcomes(
-    units: Sequence[Unit],
-    root: Path,
-    staging: Path,
-    stage: str,
-    *,
-    idle: Callable[[], None],
-    code: Callable[[Unit], str] = Unit.code_identity,
-    progress: UnitProgress | None = None,
-    in_flight: InFlight | None = None,
-    ray_start: timings.RayStart | None = None,
-) -> Generator[tuple[Unit, Outcome], None, None]:
-    """Run units, here or on Ray, and give their outcomes as they come; files are then in their staging folders.
-
-    Args:
-        idle: called when there was nothing to give for a while.
-        code: gives the identity of a unit's code.
-        progress: the line above which messages and what units print are shown.
-        in_flight: notes which unit runs in this process.
-        ray_start: how long Ray takes to start here.
-    """
-    pending = deque(units)
-    workers = worker_count()
-    times: deque[float] = deque(maxlen=LATEST_UNITS)
-    say = progress.message if progress else _nothing
-    ray_start = ray_start or timings.RayStart(None)
-    deadly = [unit for unit in units if in_flight and unit.id in in_flight.died]
-    if deadly:
-        names = few([unit.id for unit in deadly], NAMED)
-        say(f"{stage}: an earlier run ended without a word in {names}: now units run in a process of their own")
-        pending = deque([*deadly, *(unit for unit in units if unit not in deadly)])
-    with (
-        OneThread() as threads,
-        Apart() as apart,
-        in_flight.noted() if in_flight else contextlib.nullcontext(_nothing) as note,
-    ):
-        while pending and not _worth_ray(pending, times, workers, ray_start.seconds):
-            unit = pending.popleft()
-            started = time.monotonic()
-            folder = unit_folder(staging, unit.id)
-            note(unit.id)
-            if deadly and in_flight:
-                outcome, died = apart.run(unit, root, folder)
-                in_flight.deadly += [unit.id] if died else []
-                _print(say, stage, unit, outcome)
-            else:
-                outcome = _run_here(unit, root, folder, threads, partial(_say_of, say, stage, unit))
-            note("")
-            if len(pending) < len(units) - 1:  # the first one loads and compiles things
-                times.append(time.monotonic() - started)
-            yield unit, outcome
-    if not pending:
-        return
-    private_ray_token()
-    where = "the Ray cluster" if os.environ.get("RAY_ADDRESS") else f"Ray with {workers} workers"
-    say(f"{stage}: starting {where}")
-    from hearlab.compute.ray.driver import run_on_ray
-
-    started, others, first = time.monotonic(), load_of_others(), True
-    for unit, outcome in run_on_ray(tuple(pending), root, staging, stage, workers=workers, idle=idle, code=code):
-        if first and progress:
-            progress.count_from_here()
-        if first and not os.environ.get("RAY_ADDRESS"):
-            took = time.monotonic() - started - outcome.core
-            ray_start.note(took / slowdown(usable_cores(), others))
-        first = False
-        _print(say, stage, unit, outcome)
-        yield unit, outcome
-
-
-def _nothing(text: str) -> None:
-    """Say nothing."""
-
-
-def _say_of(say: Callable[[str], None], stage: str, unit: Unit, line: str) -> None:
-    say(f"{stage}: {unit.id}: {line}")
-
-
-def _print(say: Callable[[str], None], stage: str, unit: Unit, outcome: Outcome) -> None:
-    for line in outcome.printed:
-        _say_of(say, stage, unit, line)
-
-
-def _worth_ray(pending: Sequence[Unit], times: Sequence[float], workers: int, start: float) -> bool:
-    """Whether the units that are left are better done by Ray."""
-    if pending[0].light:
-        return False
-    if os.environ.get("RAY_ADDRESS") and len(pending) > 1:
-        return True
-    # What more cores would save, by the latest units' own times.
-    typical = statistics.median(times) if times else 0.0
-    return worth_ray(typical * len(pending), min(workers, len(pending)), usable_cores(), load_of_others(), start)
-
-
-def _run_here(unit: Unit, root: Path, folder: Path, threads: OneThread, tell: Callable[[str], None]) -> Outcome:
-    if root == Path.cwd():
-        root = Path()  # messages then name files as the user knows them
-    threads.limit()
-    return replace(execute(unit, root, folder, tell), here=True)

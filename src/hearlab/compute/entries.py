@@ -78,8 +78,16 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
-        fields = {**vars(self), "files": [vars(file) for file in self.files]}
+        fields = self._fields()
         return {**fields, CHECK: checksum(fields)}
+
+    def line(self) -> str:
+        """`to_json` as one line of JSON, which is made once."""
+        text = one_line(self._fields())
+        return f'{text[:-1]},"{CHECK}":"{_check(text)}"}}'
+
+    def _fields(self) -> dict[str, Any]:
+        return {**vars(self), "files": [vars(file) for file in self.files]}
 
 
 _ENTRY = TypeAdapter(Entry)
@@ -87,7 +95,11 @@ _ENTRY = TypeAdapter(Entry)
 
 def checksum(fields: Mapping[str, Any]) -> str:
     """What an entry's field `check` holds, from the others in their order: against accidents, not against a forger."""
-    return hashlib.sha256(one_line(fields).encode()).hexdigest()[:16]
+    return _check(one_line(fields))
+
+
+def _check(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def sealed(record: Any) -> bool:
@@ -125,7 +137,7 @@ class Entries(Mapping[str, Entry]):
 
     def note(self, entry: Entry) -> None:
         """Add an entry, or replace that of the same key."""
-        self._lines[entry.key] = one_line(entry.to_json()).encode()
+        self._lines[entry.key] = entry.line().encode()
 
     def drop(self, key: str) -> bool:
         """Remove an entry; whether it was there."""

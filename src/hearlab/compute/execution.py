@@ -8,21 +8,27 @@ import io
 import logging
 import os
 import re
+import secrets
+import shutil
+import stat
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.notes import stamp
 from hearlab.compute.unchanged import covered
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
-from hearlab.files import synced_later
+from hearlab.files import md5_of, synced_later
 
 # Of what a unit prints: so many lines, of so many letters.
 MOST_LINES, LONGEST_LINE = 200, 500
+# The folder of this process's units that write no files.
+_NOTHING = f"nothing-{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Failure:
 class Outcome:
     """What became of a unit: its result or its failure, the warnings on the way, and the core time in seconds.
 
-    `warnings` are templates with their texts; `printed` are lines that the unit's code has printed.
+    `warnings` are templates with their texts; `printed` are lines that the unit's code has printed. `seconds` are those
+    of the clock. `digests` are of what it wrote, by name: the `stamp` of a file and the md5 of its bytes.
     """
 
     result: Any = None
@@ -47,6 +54,8 @@ class Outcome:
     core: float = 0.0
     printed: tuple[str, ...] = ()
     here: bool = False  # in the process that lists the units, whose core time is measured as a whole
+    seconds: float = 0.0
+    digests: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class _Collector(logging.Handler):
@@ -103,11 +112,17 @@ class _Printed(io.TextIOBase):
             self._tell(line)
 
 
-def execute(unit: Unit, root: Path, out: Path, tell: Callable[[str], None] | None = None) -> Outcome:
+def execute(
+    unit: Unit, root: Path, out: Path, tell: Callable[[str], None] | None = None, *, digests: bool = False
+) -> Outcome:
     """Run a unit in this process: inputs below `root`, outputs into the folder `out`.
 
-    `tell` gets each line that it prints at once; without it they are part of the outcome.
+    `tell` gets each line that it prints at once; without it they are part of the outcome. With `digests` this process
+    reads what the unit wrote, and not the one that keeps it.
     """
+    began = time.monotonic()
+    if not unit.outputs:
+        out = out.with_name(_NOTHING)  # one for all: a disk at work takes ms to make and to remove a folder
     out.mkdir(parents=True, exist_ok=True)
     collector = _Collector()
     logger = logging.getLogger("hearlab")
@@ -135,7 +150,29 @@ def execute(unit: Unit, root: Path, out: Path, tell: Callable[[str], None] | Non
         logger.removeHandler(collector)
         printed.end()
     core = time.process_time() - started
-    return Outcome(result, failure, tuple(collector.records), core, tuple(printed.lines))
+    if not unit.outputs:
+        _emptied(out)
+    found = _digests(out, unit.outputs) if digests and failure is None else {}
+    warnings, lines = tuple(collector.records), tuple(printed.lines)
+    return Outcome(result, failure, warnings, core, lines, seconds=time.monotonic() - began, digests=found)
+
+
+def _emptied(folder: Path) -> None:
+    for name in os.listdir(folder):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _digests(out: Path, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Of files that are no links, which may be to inputs of known bytes."""
+    found = {}
+    for name in names:
+        path = os.path.join(out, name)
+        with contextlib.suppress(OSError):
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+                found[name] = stamp(status), md5_of(path)
+    return found
 
 
 def _exited(error: SystemExit) -> str:

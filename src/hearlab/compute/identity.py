@@ -50,6 +50,7 @@ class Identities:
         self._cache = None if store is None else os.path.realpath(store.folder)
         self._records = records or {}
         self._may_read = may_read
+        self.latest: dict[str, tuple[int, int, int]] = {}  # files that were asked for, as `unchanged.place` has them
 
     def of(self, name: str) -> str:
         """md5 of the file `name`, a path relative to the workspace.
@@ -62,6 +63,7 @@ class Identities:
             status = os.stat(path)
         except FileNotFoundError:
             raise InputError(path, "no such file", wanted="an input of this stage") from None
+        self.latest[name] = status.st_size, status.st_mtime_ns, status.st_ino
         known = self._notes.md5(name, status)
         if known is not None:
             return known

@@ -163,6 +163,10 @@ class Memo:
         """Take a finished unit, whose files are in the folder `staged`, to the next `commit`."""
         self._kept.append((entry, staged))
 
+    def give_up(self) -> None:
+        """Forget what was taken since the last `commit`."""
+        self._kept.clear()
+
     @property
     def commit_due(self) -> bool:
         """Whether the last commit was long enough ago."""

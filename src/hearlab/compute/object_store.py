@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hearlab.compute.entries import StoredFile
@@ -108,7 +108,13 @@ class ObjectStore:
             Path(path).unlink(missing_ok=True)
 
     def stored_files(
-        self, folder: Path, names: Iterable[str], where: str, root: Path, inputs: Iterable[str] = ()
+        self,
+        folder: Path,
+        names: Iterable[str],
+        where: str,
+        root: Path,
+        inputs: Iterable[str] = (),
+        digests: Mapping[str, tuple[str, str]] | None = None,
     ) -> tuple[StoredFile, ...]:
         """Identity and size of what a unit wrote into `folder`.
 
@@ -119,6 +125,7 @@ class ObjectStore:
             root: the workspace.
             inputs: what the unit read, relative to `root`; a written file that is a link to one of them, which is as
                 it was when it was read, is not read again.
+            digests: what a worker has read: the `stamp` of a file and the md5 of its bytes.
 
         Raises:
             InputError: a file that the unit promised is missing.
@@ -133,7 +140,9 @@ class ObjectStore:
                     for file in inputs:
                         read = os.stat(os.path.join(root, file))
                         known[read.st_dev, read.st_ino] = self._notes.md5(file, read)
-                md5 = known.get((status.st_dev, status.st_ino)) or md5_of(path)
+                was, read_there = (digests or {}).get(name, ("", ""))
+                md5 = known.get((status.st_dev, status.st_ino)) or (read_there if was == stamp(status) else None)
+                md5 = md5 or md5_of(path)
             except (FileNotFoundError, IsADirectoryError):
                 raise InputError(where, "did not write a file that it promised", found=None, wanted=name) from None
             self._staged[path] = status

@@ -17,6 +17,8 @@ from hearlab.errors import ParameterError
 
 # Read by numeric libraries when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
+RETRIES = 3
 
 
 def worker_count() -> int:
@@ -27,6 +29,21 @@ def worker_count() -> int:
     if not text.isdigit() or int(text) < 1:
         raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of workers")
     return int(text)
+
+
+def how_ended(code: int | None) -> str:
+    """How a process ended, by its exit code."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"{signal.Signals(-code).name}: {signal.strsignal(-code)}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def died_so_often(how: str) -> str:
+    """The cause of a unit's failure whose workers have died each time that it was tried."""
+    return f"its worker process died {RETRIES + 1} times ({how}); set HEARLAB_WORKERS lower, or to 1 to see where"
 
 
 @contextlib.contextmanager

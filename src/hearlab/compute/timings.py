@@ -26,9 +26,9 @@ from hearlab.files import md5_of, write_text
 
 FILE = "timings.jsonl"
 UNITS_FILE = "unit-times.json"
-RAY_FILE = "ray-start.json"
-# Measured on two cores: a local Ray takes 7 to 10 s to start and end, with its helpers and the workers' imports.
-RAY_START_SECONDS = 10.0
+START_FILE = "workers-start.json"
+# Measured on two cores: from the start of worker processes to the first unit that one of them has done.
+START_SECONDS = 2.0
 STARTS_KEPT = 5
 
 Seconds = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
@@ -171,15 +171,15 @@ def unit_seconds(folder: Path) -> dict[str, float]:
     return {}
 
 
-class RayStart:
-    """How long a local Ray takes here from its start to the first result of a worker, on an idle machine.
+class WorkersStart:
+    """How long workers take here from their start to the first result of one of them, on an idle machine.
 
     Args:
         folder: the memo's folder; None where nothing is kept.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._path = folder / RAY_FILE if folder else None
+        self._path = folder / START_FILE if folder else None
         self._measured = self._read()
 
     def _read(self) -> list[float]:
@@ -191,7 +191,7 @@ class RayStart:
     @property
     def seconds(self) -> float:
         """The median of the latest starts here; where there were none, what was measured elsewhere."""
-        return statistics.median(self._measured) if self._measured else RAY_START_SECONDS
+        return statistics.median(self._measured) if self._measured else START_SECONDS
 
     def note(self, seconds: float) -> None:
         """Keep what a start took."""

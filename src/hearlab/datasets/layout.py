@@ -6,6 +6,8 @@ stages make is beside them, because DVC wants each folder to belong to one stage
     data/<data set>/inputs/clarity_data/...          prepare
     data/<data set>/scene_lists/{rooms,scenes}.*.json  build_scenes
     data/<data set>/rendered/<split>/<scene>_*.wav    render_scenes (or links to the package's <split>/scenes)
+    data/<data set>/rendered/learning/<scene>_*.wav   learning_scenes
+    data/<data set>/enhancer/enhancer.pth            train_enhancer
     data/<data set>/enhanced/<scene>_<listener>_HA-output.wav  enhance_speech
     data/<data set>/inputs/cadenza_data/...          prepare_music
     data/<data set>/separator/<stem>.pth             train_separator
@@ -137,6 +139,10 @@ class Workspace:
 
     def rendered(self, split: str) -> Path:
         return self.root / "rendered" / split
+
+    @property
+    def enhancer(self) -> Path:
+        return self.root / "enhancer"
 
     @property
     def enhanced(self) -> Path:

@@ -139,7 +139,7 @@ def compress(channels: Channels, how: Compression, envelopes: Array32, motions: 
     """
     n = channels.signals[0].size
     waves, turns = carrier(channels.bands)
-    beside, beside_turns = carrier(channels.bands, channels.basal_shift)
+    beside, beside_turns = carrier(channels.bands, channels.basal_shift) if channels.basal_shift else (waves, turns)
     units = np.repeat(how.units, 2)
     _, scan = _gain_low_pass()
     energies = np.zeros(2)

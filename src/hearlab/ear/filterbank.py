@@ -87,7 +87,7 @@ def filter_gains(poles: Array) -> Array:
     return 8 * (1 - poles) ** 4 / (1 + 2 * poles) ** 2
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # more than a score asks for in turn: fewer would be made again each time
 def carrier(bands: tuple[int, int], basal_shift: float = 0.0) -> tuple[Array, Array]:
     """Carriers of two channels, and the turn between two blocks.
 

@@ -16,7 +16,12 @@ from hearlab.ear.alignment import align_rows
 from hearlab.ear.filterbank import compensating_delays
 from hearlab.ear.hearing import Hearing, TwoRows
 from hearlab.ear.loss import LossParameters, normal_hearing
+from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.rows import Row, delay
+
+# Up to this length, a minute, the compressed bands of a reference are kept for all processed signals (184 MB); those of
+# a longer one are computed again for each, which takes about a sixth of the time of a score.
+KEPT_SAMPLES = 60 * MODEL_RATE
 
 
 class ReferenceEar:
@@ -35,8 +40,9 @@ class ReferenceEar:
         self.samples = reference.size
         self._level = level
         self._hearing = Hearing(reference, normal_hearing(), level, basal_shift)
-        self._hearing.keep(motions=False)
-        self._hearing.release()
+        if self.samples <= KEPT_SAMPLES:
+            self._hearing.keep(motions=False)
+            self._hearing.release()
         # Both sides are compensated with the delays of the reference's filters, as published.
         self._late = compensating_delays(self._hearing.bandwidths)
 
@@ -50,7 +56,8 @@ class ReferenceEar:
 
     def processed_envelopes(self, processed: Hearing, before: int = 0) -> Iterator[Row]:
         """Envelopes of a processed signal of the same length, aligned with the reference; otherwise as `envelopes`."""
-        pairs = zip(self._hearing.kept_envelopes, processed.envelopes(), strict=True)
+        references = self._hearing.kept_envelopes or self._hearing.envelopes()
+        pairs = zip(references, processed.envelopes(), strict=True)
         for number, (reference, rows) in enumerate(pairs):
             align_rows(reference, rows, self.samples)
             yield from self._firing(number, rows, processed.loss, before)

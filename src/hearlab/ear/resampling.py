@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from hearlab.arrays import Array
@@ -57,7 +59,7 @@ def to_model_rate(signal: Array, rate: float) -> Array:
     if source < target:
         before, after = rms(signal), rms(resampled)
     else:
-        before, after = matched_band_rms(signal, source), matched_band_rms(resampled, target)
+        before, after = matched_band_rms((signal, source), (resampled, target))
     # A signal so faint that its square is zero has no RMS to match.
     return resampled * (before / after) if after > 0 else resampled
 
@@ -82,9 +84,18 @@ def resample_rationally(signal: Array, up: int, down: int) -> Array:
     return resampled
 
 
-def matched_band_rms(signal: Array, kilohertz: int) -> float:
-    """RMS of the part of a signal below 10.5 kHz, through a Chebyshev type 2 low-pass."""
-    return float(np.sqrt(_filtered_energy(signal, _matched_band(kilohertz)) / signal.size))
+def matched_band_rms(*signals: tuple[Array, int]) -> list[float]:
+    """RMS of the parts of two signals below 10.5 kHz, through Chebyshev type 2 low-passes.
+
+    Args:
+        signals: each with its rate in kHz.
+    """
+    arguments: list[Array] = []
+    for signal, kilohertz in signals:
+        # One channel of several would be compiled for on its own.
+        arguments += [np.ascontiguousarray(signal), _matched_band(kilohertz)]
+    energies = _filtered_energies(*arguments)
+    return [float(np.sqrt(energy / signal.size)) for energy, (signal, _) in zip(energies, signals, strict=True)]
 
 
 @lru_cache(maxsize=8)
@@ -141,22 +152,39 @@ def _matched_band(kilohertz: int) -> Array:
 
 
 @compiled
-def _filtered_energy(signal: Array, sections: Array) -> float:
-    """Energy of a signal after four sections of second order.
+def _filtered_energies(signal: Array, sections: Array, other: Array, other_sections: Array) -> tuple[float, float]:
+    """Energies of two signals, each after four sections of second order.
 
-    Each lane of a register is a section and works on what the one before put out a sample ago.
+    Each lane of a register is a section and works on what the one before put out a sample ago. As a step waits for the
+    one before, two signals take no longer than one.
     """
-    b0, b1, b2 = load(sections, 0), load(sections, 4), load(sections, 8)
-    a1, a2 = load(sections, 12), load(sections, 16)
     out = first = second = energy = broadcast(0.0)
-    for t in range(signal.size + 3):
-        value = shift_in_one(broadcast(signal[t] if t < signal.size else 0.0), out)
-        out = fma(b0, value, first)
-        first = fma(a1, out, fma(b1, value, second))
-        second = fma(a2, out, b2 * value)
-        energy = fma(out, out, energy)
-        if t % BLOCK == 0:
-            first, second = flush_tiny(first), flush_tiny(second)
-    energies = np.empty(4)
+    out_2 = first_2 = second_2 = energy_2 = broadcast(0.0)
+    both = min(signal.size, other.size)
+    for t in range(both):
+        out, first, second, energy = _section_step(t, signal[t], sections, out, first, second, energy)
+        out_2, first_2, second_2, energy_2 = _section_step(
+            t, other[t], other_sections, out_2, first_2, second_2, energy_2
+        )
+    for t in range(both, signal.size + 3):
+        value = signal[t] if t < signal.size else 0.0
+        out, first, second, energy = _section_step(t, value, sections, out, first, second, energy)
+    for t in range(both, other.size + 3):
+        value = other[t] if t < other.size else 0.0
+        out_2, first_2, second_2, energy_2 = _section_step(t, value, other_sections, out_2, first_2, second_2, energy_2)
+    energies = np.empty(8)
     store(energies, 0, energy)
-    return energies[3]
+    store(energies, 4, energy_2)
+    return energies[3], energies[7]
+
+
+@register_jitable
+def _section_step(t: int, sample: float, sections: Array, out: Any, first: Any, second: Any, energy: Any) -> Any:
+    """One sample more: the output, both states, and the energy."""
+    value = shift_in_one(broadcast(sample), out)
+    out = fma(load(sections, 0), value, first)
+    first = fma(load(sections, 12), out, fma(load(sections, 4), value, second))
+    second = fma(load(sections, 16), out, load(sections, 8) * value)
+    if t % BLOCK == 0:
+        first, second = flush_tiny(first), flush_tiny(second)
+    return out, first, second, fma(out, out, energy)

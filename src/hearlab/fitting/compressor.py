@@ -40,11 +40,11 @@ def window_sums(part: Array, before: Array, tails: Array, sums: Array) -> None:
 
 @compiled
 def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, float, float], factor: float) -> float:
-    """Gains of a signal times its samples and `factor`, or the gains alone if that is 0.
+    """Gains of each channel times its samples and `factor`, or the gains alone if that is 0.
 
     Args:
-        x: samples, shape (n,).
-        out: output, shape (n,).
+        x: samples, shape (n, channels).
+        out: output, of the same shape; may be `x`.
         decay: (1 - release)^(i + 1) for each sample i of a window.
         settings: threshold, attenuation, and the fraction of its distance that the gain moves in a sample at attack
             and at release.
@@ -52,39 +52,66 @@ def _follow(x: Array, out: Array, decay: Array, settings: tuple[float, float, fl
     Returns:
         the sum of all squares: not finite if a sample is not.
     """
+    samples, channels = x.shape
+    window = decay.size
+    total = 0.0
+    kept, found = np.empty(window), np.empty(window)
+    tails, before, gains = np.zeros((2, channels, window + 1)), 0, np.ones(channels)
+    # Channels lie between each other in memory, so a window of all of them comes before the next window.
+    for start in range(0, samples, window):
+        count = min(window, samples - start)
+        part, sums = kept[:count], found[:count]
+        for channel in range(channels):
+            source, target = x[start : start + count, channel], out[start : start + count, channel]
+            for index in range(count):
+                part[index] = source[index]
+            window_sums(part, tails[before, channel], tails[1 - before, channel], sums)
+            total += tails[1 - before, channel, 0]
+            gains[channel] = _gains_of_levels(sums, gains[channel], decay, settings)
+            if factor != 0.0:
+                for index in range(count):
+                    target[index] = part[index] * sums[index] * factor
+            else:
+                for index in range(count):
+                    target[index] = sums[index]
+        before = 1 - before
+    return total
+
+
+@compiled
+def _gains_of_levels(sums: Array, gain: float, decay: Array, settings: tuple[float, float, float, float]) -> float:
+    """The sums of squares of a window become its gains, in place.
+
+    Args:
+        sums: shape (n,).
+        gain: the one before the window.
+        decay, settings: as of `_follow`.
+
+    Returns:
+        the last gain.
+    """
     threshold, attenuation, attack, release = settings
     window = decay.size
     # The sum of squares in a window below which the level is certainly not above the threshold.
     quiet = window * (threshold * threshold - POWER_FLOOR) * (1.0 - 1e-12)
-    tails, sums = np.zeros((2, window + 1)), np.empty(window)
-    gain, total, before = 1.0, 0.0, 0
-    for start in range(0, x.size, window):
-        part, gains = x[start : start + window], out[start : start + window]
-        window_sums(part, tails[before], tails[1 - before], sums)
-        before = 1 - before
-        total += tails[before, 0]
-        loud = 0
-        for index in range(part.size):
-            loud += sums[index] > quiet
-        if loud == 0:
-            # The gain's distance to 1 shrinks by the same factor in each sample: no sample waits for the one before.
-            distance = 1.0 - gain
-            for index in range(part.size):
-                gains[index] = 1.0 - distance * decay[index]
-            gain = gains[part.size - 1]
+    loud = 0
+    for index in range(sums.size):
+        loud += sums[index] > quiet
+    if loud == 0:
+        # The gain's distance to 1 shrinks by the same factor in each sample: no sample waits for the one before.
+        distance = 1.0 - gain
+        for index in range(sums.size):
+            sums[index] = 1.0 - distance * decay[index]
+        return sums[sums.size - 1]
+    for index in range(sums.size):
+        level = np.sqrt(sums[index] / window + POWER_FLOOR)
+        if level > threshold:
+            target = level * attenuation + (1.0 - attenuation) * threshold
+            gain = gain * (1.0 - attack) + target * attack
         else:
-            for index in range(part.size):
-                level = np.sqrt(sums[index] / window + POWER_FLOOR)
-                if level > threshold:
-                    target = level * attenuation + (1.0 - attenuation) * threshold
-                    gain = gain * (1.0 - attack) + target * attack
-                else:
-                    gain = release + gain * (1.0 - release)
-                gains[index] = gain
-        if factor != 0.0:
-            for index in range(part.size):
-                gains[index] = part[index] * gains[index] * factor
-    return total
+            gain = release + gain * (1.0 - release)
+        sums[index] = gain
+    return gain
 
 
 class Compressor:
@@ -106,6 +133,12 @@ class Compressor:
 
     Raises:
         InputError: a value is not a number or out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> loud = np.full(4410, 0.9)
+        >>> Compressor(44100, attack=5).apply(loud).round(2)[[0, -1]].tolist()
+        [0.9, 0.36]
     """
 
     def __init__(
@@ -150,29 +183,34 @@ class Compressor:
         """
         return self._run(x, 0.0)
 
-    def apply(self, x: Array) -> Array:
+    def apply(self, x: Array, out: Array | None = None) -> Array:
         """Compress samples (n,), or (n, channels) with each channel on its own; the same shape comes back.
 
-        Raises:
-            InputError: another number of axes, or a sample that is not finite.
-        """
-        return self._run(x, self.makeup_gain)
+        Args:
+            x: the samples.
+            out: takes the result, if given, and is returned: a contiguous array of float64; it may be `x` itself.
 
-    def _run(self, x: Array, factor: float) -> Array:
-        x = np.asarray(x, dtype=np.float64)
+        Raises:
+            InputError: another number of axes, a sample that is not finite, or an `out` of another kind.
+        """
+        return self._run(x, self.makeup_gain, out)
+
+    def _run(self, x: Array, factor: float, out: Array | None = None) -> Array:
+        x = np.ascontiguousarray(x, dtype=np.float64) if np.ndim(x) else np.asarray(x)
         if x.ndim not in (1, 2):
             raise InputError("compressor", "wrong shape", field="x", found=x.shape, wanted="(n,) or (n, channels)")
-        keep_freed_memory()
-        followed: Array = np.empty(x.shape)
-        if x.ndim == 2:
-            for channel in range(x.shape[1]):
-                followed[:, channel] = self._run(x[:, channel], factor)
-            return followed
-        total = _follow(np.ascontiguousarray(x), followed, self._decay, self._settings, factor)
+        if out is None:
+            keep_freed_memory()
+            out = np.empty(x.shape)
+        elif out.shape != x.shape or out.dtype != np.float64 or not out.flags.c_contiguous:
+            found, wanted = f"{out.shape} {out.dtype}", f"{x.shape} float64, contiguous"
+            raise InputError("compressor", "wrong shape", field="out", found=found, wanted=wanted)
+        columns = x.shape if x.ndim == 2 else (x.size, 1)
+        total = _follow(x.reshape(columns), out.reshape(columns), self._decay, self._settings, factor)
         # A sample that is finite may have a square that is not.
         if not math.isfinite(total) and not np.all(np.isfinite(x)):
             raise InputError("compressor", "has samples that are not finite", field="x")
-        return followed
+        return out
 
 
 def _number(

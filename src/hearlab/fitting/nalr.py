@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hearlab.arrays import Array, Spectrum
 from hearlab.errors import InputError
 from hearlab.fitting.fir import convolve
+from hearlab.kernels.retained_memory import keep_freed_memory
 from hearlab.listeners import Audiogram
 
 # Audiometric frequencies of the prescription in Hz, and the constant k of each in dB.
@@ -57,6 +58,14 @@ class NalR:
 
     Raises:
         InputError: `taps` is not a positive even number or `rate` is too low.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> prescription = NalR(rate=44100)
+        >>> fir = prescription.filter(Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000]))
+        >>> prescription.apply(fir, np.ones((1000, 2))).shape
+        (1220, 2)
     """
 
     def __init__(self, taps: int = 220, rate: float = 44100, *, exact: bool = False) -> None:
@@ -98,15 +107,17 @@ class NalR:
         gain_db = np.interp(nyquist * positions, FREQUENCIES, gain)
         return frequency_sampled_fir(10 ** (gain_db / 20))
 
-    def apply(self, fir: Array, x: Array) -> Array:
+    def apply(self, fir: Array, x: Array, out: Array | None = None) -> Array:
         """Full convolution along axis 0: `taps` samples longer than `x`, as the published hearing aid is.
 
         Args:
             fir: a filter of `filter()`.
             x: samples (n,) or (n, channels), n > 0.
+            out: takes the result, if given, and is returned: float64, (n + taps,) or (n + taps, channels), and not in
+                the memory of `x`.
 
         Raises:
-            InputError: the filter has another length, or `x` another shape.
+            InputError: the filter has another length, or `x` or `out` another shape.
         """
         fir, x = np.asarray(fir, dtype=np.float64), np.asarray(x, dtype=np.float64)
         if fir.shape != (self.taps + 1,):
@@ -115,9 +126,18 @@ class NalR:
             )
         if x.ndim not in (1, 2) or x.size == 0:
             raise InputError("NAL-R", "wrong shape", field="x", found=x.shape, wanted="(n,) or (n, channels), n > 0")
+        shape = (x.shape[0] + self.taps, *x.shape[1:])
+        if out is None:
+            keep_freed_memory()
+            out = np.empty(shape)
+        elif out.shape != shape or out.dtype != np.float64:
+            found = f"{out.shape} {out.dtype}"
+            raise InputError("NAL-R", "wrong shape", field="out", found=found, wanted=f"{shape} float64")
         if x.ndim == 1:
-            return convolve(x, fir)
-        return np.stack([convolve(channel, fir) for channel in x.T], axis=1)
+            return convolve(x, fir, out)
+        for channel in range(x.shape[1]):
+            convolve(x[:, channel], fir, out[:, channel])
+        return out
 
 
 def exact_fir(gain: Array, taps: int, rate: float) -> Array:

@@ -42,7 +42,7 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
         return 1 - n
     centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
     correlation = (
-        correlate_everywhere(*centred, *twiddle_factors()) if n <= MOST_BY_BLOCKS else _correlate_long(*centred)
+        correlate_everywhere(*centred, *twiddle_factors()) if n <= MOST_BY_BLOCKS else _correlate_long(centred)
     )
     np.abs(correlation, out=correlation)
     candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
@@ -85,17 +85,20 @@ def near_lags(references: Sequence[Array32], signals: Sequence[Array32], first: 
     return lags
 
 
-def _correlate_long(reference: Array32, signal: Array32) -> Array32:
-    """As `correlate_everywhere`, by a library's transforms of a few long blocks.
+def _correlate_long(pair: list[Array32]) -> Array32:
+    """As `correlate_everywhere`, by a library's transforms of a few long blocks. The pair is taken out of its list.
 
     Whole transforms would be as fast, but the library keeps their tables: 130 MB for a song of five minutes.
     """
-    n = reference.size
+    n = pair[0].size
     block = max(LONG_BLOCK, 1 << (-(-n // MOST_LONG_BLOCKS) - 1).bit_length())
     blocks = -(-n // block)
-    one, other = (
-        [np.fft.rfft(x[start : start + block], 2 * block) for start in range(0, n, block)] for x in (reference, signal)
-    )
+    spectra = []
+    while pair:
+        x = pair.pop(0)
+        spectra.append([np.fft.rfft(x[start : start + block], 2 * block) for start in range(0, n, block)])
+        del x  # songs are long
+    one, other = spectra
     for spectrum in other:
         np.conjugate(spectrum, out=spectrum)
     correlation = np.zeros(2 * blocks * block, dtype=np.float32)

@@ -100,13 +100,6 @@ def skip_normals(random: np.random.RandomState, count: int) -> None:
     stream.put_back(random)
 
 
-def draw_normals(random: np.random.RandomState, normals: Array) -> None:
-    """Fill an array, shape (n,), with standard normals of a RandomState."""
-    stream = NormalStream(random)
-    stream.fill(normals)
-    stream.put_back(random)
-
-
 @compiled
 def _renew(key: NDArray[np.uint32]) -> None:
     """The next state of the twister."""

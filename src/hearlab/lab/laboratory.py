@@ -38,9 +38,9 @@ from hearlab.systems.base import (
     EnhancementSystem,
     check_music_output,
     check_speech_output,
-    is_baseline,
+    is_fitted,
+    is_own_of_hearlab,
     shared_system,
-    system_arguments,
 )
 from hearlab.versions.overrides import overridden
 
@@ -74,7 +74,7 @@ class Lab:
 
     Functions run in the root of the workspace, as stages do, and go there while they run: use one thread.
 
-    Example:
+    Examples:
         >>> import hearlab
         >>> lab = hearlab.open(".")
         >>> lab.scenes[:2]
@@ -86,7 +86,14 @@ class Lab:
         {'haspi': 0.23841168}
         >>> lab.with_parameters("enhance.gain=6").score("S06001", "L0001")
         {'haspi': 0.28020325}
-        >>> lab.with_system(MyEnhancer()).trial("S06001", "L0001").scores  # a class of this notebook
+        >>> class Passing:  # a hearing aid that does nothing
+        ...     def speech(self, microphones, rate, listener):
+        ...         return microphones["CH1"]
+        ...     def music(self, stems, rate, listener):
+        ...         return stems
+        >>> lab.with_system(Passing()).score("S06001", "L0001") == lab.unprocessed("S06001", "L0001")
+        True
+        >>> lab.close()
     """
 
     def __init__(
@@ -158,7 +165,9 @@ class Lab:
         if self._system is not None:
             return self._system
         with self._at_root(), in_own_code(self._system_name):
-            return shared_system(**system_arguments(self.params.enhance))
+            fitted = is_fitted(self.params.enhance.system)
+            arguments = enhance_music.arguments_of_system if fitted else enhance_speech.loaded_arguments
+            return shared_system(**arguments(self.params))
 
     def enhance(self, name: str, listener: str) -> Any:
         """What the system makes of a scene or song for a listener, checked, before it is written with 16 bits.
@@ -223,12 +232,19 @@ class Lab:
             # In a folder of its own until it is scored: two trials at a time do not mix.
             with tempfile.TemporaryDirectory(prefix=".trial-", dir=TRIALS) as folder:
                 sound = self._run_system(material, person, Path(folder)).relative_to(folder)
-                scores = self._scored(material, person, Path(folder))
+                failed: InputError | None = None
+                scores: dict[str, float] = {}
+                try:
+                    scores = self._scored(material, person, Path(folder))
+                except InputError as error:
+                    failed = error
                 for path in sorted(Path(folder).rglob("*")):
                     if path.is_file():
                         kept = TRIALS / path.relative_to(folder)
                         kept.parent.mkdir(parents=True, exist_ok=True)
                         os.replace(path, kept)
+                if failed is not None:  # the sound is kept, and the line names where it is now
+                    raise _of_kept(failed, Path(folder)) from None
             seconds = time.monotonic() - started
             return Trial(material.track.name, material.name, person.id, scores, TRIALS / sound, seconds)
 
@@ -287,11 +303,12 @@ class Lab:
                 return enhance_music.enhanced(system, name, stems, material.name, person)
             channels = enhance_speech.channels_of(material.name, files_of_scenes(self.params).get(material.name, []))
             microphones = enhance_speech.read_microphones(self._rendered, material.name, channels)
-            return enhance_speech.enhanced(system, name, microphones, material.name, person)
+            folder = self._rendered.as_posix()
+            return enhance_speech.enhanced(system, name, microphones, material.name, person, folder)
 
     def _run_system(self, material: Material, person: Listener, out: Path) -> Path:
         """Enhance a pair into the folder `out`; gives the file of what is heard."""
-        if self._system is None and is_baseline(self.params.enhance.system):
+        if self._system is None and is_own_of_hearlab(self.params.enhance.system):
             unit = self.materials.enhance_unit(material, person)
             self._beside.call(_name_of(unit), out.absolute(), unit.arguments)
             names = [name for name in unit.outputs if material.song is None or name.endswith("_remix.flac")]
@@ -331,6 +348,15 @@ def _remove_left_over() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def _of_kept(error: InputError, folder: Path) -> InputError:
+    """An error of a file of a trial's own folder, as one of the same file in TRIALS."""
+    where = error.where
+    for name in (os.fspath(folder.absolute()), os.fspath(folder)):
+        where = where.replace(name, os.fspath(TRIALS))
+    details = {"field": error.field, "found": error.found, "wanted": error.wanted, "advice": error.advice}
+    return InputError(where, error.problem, **details)
+
+
 def _name_of(unit: Unit) -> str:
     return f"{unit.function.__module__}:{unit.function.__qualname__}"
 
@@ -351,6 +377,11 @@ def open_lab(path: str | os.PathLike[str] = ".", *overrides: str) -> Lab:
 
     Raises:
         InputError: there is no params.yaml, or a parameter is wrong.
+
+    Examples:
+        >>> lab = open_lab(".", "enhance.gain=3")
+        >>> lab.params.enhance.gain
+        3.0
     """
     root = Path(path).expanduser().resolve()
     content = overridden(root, overrides, command="hearlab.open")

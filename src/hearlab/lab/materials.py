@@ -31,16 +31,19 @@ class Material:
 
 
 class Materials:
-    """The scenes and songs that parameters choose."""
+    """The scenes and songs of the splits that parameters choose."""
 
     def __init__(self, params: Params) -> None:
         self._params = params
+        # A song can be tried whether or not it is one of those that are evaluated.
+        every = params.evaluate.model_copy(update={"songs": None, "small_test": False})
+        self._all_songs = params.model_copy(update={"evaluate": every})
 
     @cached_property
     def songs(self) -> dict[str, Song]:
         """Those that are listed, by their names; none where the music is not here."""
         try:
-            return {song.name: song for song in songs_to_evaluate(self._params)}
+            return {song.name: song for song in songs_to_evaluate(self._all_songs)}
         except InputError:
             return {}
 
@@ -91,20 +94,22 @@ class Materials:
         """The pipeline's unit that enhances a pair."""
         if material.song is None:
             return enhance_speech.pair_unit(self._params, material.name, person, self._files(material))
-        cut = song_segments(self._params).get(material.name)
+        cut = song_segments(self._all_songs).get(material.name)
         return enhance_music.pair_unit(self._params, material.song, person, cut)
 
     def baseline_unit(self, material: Material, person: Listener) -> Unit:
         """The unit that enhances a pair with the published baseline, whatever the parameters say of it."""
         unit = self.enhance_unit(material, person)
         published = {"system": BASELINE, "constructor": "{}"} | ({"soft_clip": True} if material.song else {})
-        arguments = {name: value for name, value in unit.arguments.items() if name != "files"}
+        arguments = {
+            name: value for name, value in unit.arguments.items() if name not in ("files", "filters", "weights")
+        }
         return replace(unit, arguments={**arguments, **published}, code=(BASELINE,), native=False)
 
     def score_unit(self, material: Material, person: Listener) -> Unit:
         """The pipeline's unit that scores a pair; of speech the enhanced signal only."""
         if material.song is not None:
-            cut = song_segments(self._params).get(material.name)
+            cut = song_segments(self._all_songs).get(material.name)
             return score_music.pair_unit(self._params, material.song, person, cut)
         unit = score_speech.pair_unit(self._params, material.name, person, self._files(material))
         conditions = {ENHANCED: unit.arguments["conditions"][ENHANCED]}

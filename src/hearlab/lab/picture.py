@@ -13,8 +13,8 @@ from hearlab.audio import read_audio
 from hearlab.files import atomic_path
 from hearlab.lab.laboratory import Lab, Trial
 from hearlab.lab.signals import SceneSignals
-from hearlab.report.site.loudness import loudness
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.text import printable, shortened
 
 TICKS = (250, 1000, 4000)  # Hz
@@ -61,6 +61,7 @@ def _spectrogram(axis: Any, label: str, samples: Array, rate: int) -> None:
     low, high = RANGE
     image = np.asarray(levels)[::-1]
     axis.imshow(image, aspect="auto", origin="lower", extent=extent, cmap="magma", vmin=low, vmax=high)
+    axis.set_facecolor(DARKEST)
     axis.set_yticks([math.log(tick / LOWEST) / math.log(HIGHEST / LOWEST) for tick in TICKS], list(map(str, TICKS)))
     axis.set_ylabel("Hz")
     heard = f"{level:.1f} LUFS" if math.isfinite(level) else "silent"

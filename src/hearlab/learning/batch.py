@@ -16,7 +16,7 @@ from hearlab.ear.paired_ears import amplify
 from hearlab.kernels.retained_memory import keep_freed_memory
 from hearlab.learning import compiled, parallel, signals
 from hearlab.learning.dither import Dither, Drawn, dithers
-from hearlab.learning.library import torch
+from hearlab.learning.library import once_differentiable, side_by_side, torch
 from hearlab.learning.linear import to_model_rate
 from hearlab.learning.operators import Operators
 from hearlab.listeners import Audiogram
@@ -55,31 +55,95 @@ class How:
 
     Attributes:
         operators: of the ear.
-        items_at_once: number of items, None for all.
+        apart: whether each item is computed on its own, its gradient at once, items side by side in threads. Else the
+            whole batch is one graph.
         bands_at_once: see `hearlab.learning.segments.in_groups`.
     """
 
     operators: Operators
-    items_at_once: int | None
+    apart: bool
     bands_at_once: int | None = None
 
 
 def best_way(device: torch.device, bands_at_once: int | None) -> How:
-    """Compiled loops on the CPU, which gain nothing by several items at once; all items in parallel elsewhere."""
+    """Compiled loops on the CPU, which leave other threads alone; all items in parallel elsewhere."""
     bands = signals.band_groups(bands_at_once)
-    return How(compiled, 1, bands) if device.type == "cpu" else How(parallel, None, bands)
+    return How(compiled, True, bands) if device.type == "cpu" else How(parallel, False, bands)
 
 
 @dataclass(frozen=True, eq=False)
-class _Item:
-    """A pair at 24 kHz, aligned, without the silence around the reference."""
+class _Pair:
+    """What is heard in one ear, at 24 kHz, aligned, without the silence around the reference."""
 
     number: int
     reference: Tensor
     processed: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What is known of a batch; of the ears of all items, one item after the other, where there is one for each.
+
+    Attributes:
+        reference: shape (items, n), or (items, n, 2) of two ears.
+        own: numbers of samples of the items.
+        levels: shape (items * ears,).
+        losses: in dB HL, shape (items * ears, 6).
+    """
+
+    metric: Metric
+    how: How
+    reference: Tensor
+    rate: float
+    ears: int
+    own: list[int]
     losses: Array
-    level: float
-    dither: Dither
+    levels: Array
+    delays: list[int | None]
+    noises: list[Dither]
+
+    def scores(self, items: Sequence[int], rows: Sequence[Tensor]) -> list[Tensor | None]:
+        """The scores of the ears of some items, None for those that are silent.
+
+        Args:
+            rows: the processed signals of the items, of their own lengths, (n,) or (n, 2).
+        """
+        pairs = [self._pair(item, ear, row) for item, row in zip(items, rows, strict=True) for ear in range(self.ears)]
+        heard = [pair for pair in pairs if pair is not None]
+        # One stream of drawn noise serves both ears in turn.
+        step = 1 if any(isinstance(self.noises[one.number], Drawn) for one in heard) else max(len(heard), 1)
+        found: dict[int, Tensor | None] = {}
+        for start in range(0, len(heard), step):
+            part = heard[start : start + step]
+            numbers = [one.number for one in part]
+            scores = self.metric.scores(
+                self.how.operators,
+                [one.reference for one in part],
+                [one.processed for one in part],
+                [loss_parameters(self.losses[number]) for number in numbers],
+                self.levels[numbers],
+                [self.noises[number] for number in numbers],
+                rows[0].dtype,
+                self.how.bands_at_once,
+                **self.metric.options,
+            )
+            found.update(zip(numbers, scores, strict=True))
+        return [found.get(item * self.ears + ear) for item in items for ear in range(self.ears)]
+
+    def _pair(self, item: int, ear: int, row: Tensor) -> _Pair | None:
+        number = item * self.ears + ear
+        name = f"[{item}]" if self.ears == 1 else f"[{item}], {validation.EARS[ear]} ear"
+        reference = self.reference[item, : self.own[item]]
+        clean, heard = (signal if self.ears == 1 else signal[:, ear] for signal in (reference, row))
+        pair = _aligned(self.how.operators, clean.detach().double(), heard.double(), self.rate, self.delays[number])
+        if pair is None:
+            return None
+        clean, heard = pair
+        self.metric.check_length(f"reference{name}", clean.shape[-1])
+        if self.metric.amplified:
+            audiogram = Audiogram(tuple(self.losses[number]), AUDIOMETRIC_FREQUENCIES)
+            clean = torch.from_numpy(amplify(clean.cpu().numpy(), audiogram)).to(clean)
+        return _Pair(number, clean, heard)
 
 
 def score_batch(
@@ -118,55 +182,68 @@ def score_batch(
     noises = dithers(dither, items, ears)
     how = how or best_way(processed.device, bands_at_once)
     keep_freed_memory()
-    found: list[Tensor | None] = [None] * (items * ears)
-    pending: list[_Item] = []
-    for number in range(items * ears):
-        item, ear = divmod(number, ears)
-        name = f"[{item}]" if ears == 1 else f"[{item}], {validation.EARS[ear]} ear"
-        rows = [tensor[item, : own[item]] for tensor in (reference, processed)]
-        clean, heard = (row if ears == 1 else row[:, ear] for row in rows)
-        pair = _aligned(how.operators, clean.detach().double(), heard.double(), rate, delays[number])
-        if pair is not None:
-            clean, heard = pair
-            metric.check_length(f"reference{name}", clean.shape[-1])
-            if metric.amplified:
-                audiogram = Audiogram(tuple(losses[number]), AUDIOMETRIC_FREQUENCIES)
-                clean = torch.from_numpy(amplify(clean.cpu().numpy(), audiogram)).to(clean)
-            pending.append(_Item(number, clean, heard, losses[number], levels[number], noises[number]))
-    # One stream serves both ears in turn.
-    drawn = any(isinstance(noise, Drawn) for noise in noises)
-    step = 1 if drawn else how.items_at_once or max(len(pending), 1)
-    for start in range(0, len(pending), step):
-        part = pending[start : start + step]
-        scores = metric.scores(
-            how.operators,
-            [one.reference for one in part],
-            [one.processed for one in part],
-            [loss_parameters(one.losses) for one in part],
-            np.array([one.level for one in part]),
-            [one.dither for one in part],
-            processed.dtype,
-            how.bands_at_once,
-            **metric.options,
-        )
-        for one, score in zip(part, scores, strict=True):
-            found[one.number] = score
-    return _together(found, processed, ears)
-
-
-def _together(found: Sequence[Tensor | None], processed: Tensor, ears: int) -> Tensor:
-    """Scores as one tensor; 0 without a gradient for those there are none of, with a warning."""
-    silent = [number for number, score in enumerate(found) if score is None]
-    if silent:
+    batch = _Batch(metric, how, reference, rate, ears, own, losses, levels, delays, noises)
+    with torch.autocast(processed.device.type, enabled=False):
+        if how.apart:
+            scores, silent = _Apart.apply(processed, batch)
+        else:
+            found = batch.scores(range(items), [processed[item, : own[item]] for item in range(items)])
+            scores, silent = _together(found, processed), [score is None for score in found]
+    if any(silent):
         names = ", ".join(
-            str(number // ears) + (f" ({validation.EARS[number % ears]} ear)" if ears > 1 else "") for number in silent
+            str(number // ears) + (f" ({validation.EARS[number % ears]} ear)" if ears > 1 else "")
+            for number in np.flatnonzero(silent)
         )
         text = f"silent, or below the threshold of hearing, so the score is 0 without a gradient: items {names}"
-        warnings.warn(text, SilentItemWarning, stacklevel=4)
+        warnings.warn(text, SilentItemWarning, stacklevel=3)
+    return scores if ears == 1 else scores.unflatten(0, (-1, ears))
+
+
+class _Apart(torch.autograd.Function):
+    """Scores of the ears of all items, (items * ears,), and which of them are silent.
+
+    The gradient of an item is computed right after its score and kept until the backward pass asks for it: memory is
+    that of the items which are in work, and the way back runs in as many threads as the way there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, processed: Tensor, batch: _Batch) -> tuple[Tensor, list[bool]]:
+        wanted = ctx.needs_input_grad[0]
+
+        def work(item: int) -> tuple[list[Tensor | None], Tensor | None]:
+            row = processed[item, : batch.own[item]].detach()
+            with torch.set_grad_enabled(wanted):
+                found = batch.scores([item], [row.requires_grad_(wanted)])
+                heard = [score for score in found if score is not None]
+                slope = None
+                if wanted and heard:
+                    # An ear's score hangs on its own channel alone.
+                    (slope,) = torch.autograd.grad(torch.stack(heard).sum(), row)
+            return [None if score is None else score.detach() for score in found], slope
+
+        results = side_by_side(work, processed.shape[0])
+        ctx.slopes, ctx.ears = [slope for _, slope in results], batch.ears
+        ctx.shape, ctx.dtype = processed.shape, processed.dtype
+        scores = [score for found, _ in results for score in found]
+        return _together(scores, processed), [score is None for score in scores]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        result = torch.zeros(ctx.shape, dtype=ctx.dtype)
+        for item, slope in enumerate(ctx.slopes):
+            if slope is not None:
+                factors = gradients[0][item * ctx.ears : (item + 1) * ctx.ears]
+                result[item, : slope.shape[0]] = slope * (factors if ctx.ears > 1 else factors[0])
+        return result, None
+
+
+def _together(found: Sequence[Tensor | None], processed: Tensor) -> Tensor:
+    """Scores as one tensor; 0 without a gradient for those there are none of."""
     # Nothing depends on this, but it belongs to the graph: a batch of silent items alone has a gradient of zero, too.
     nothing = (processed.flatten()[:1] * 0).sum().double()
     scores = torch.stack([nothing if score is None else nothing + score.to(nothing.device) for score in found])
-    return (scores if ears == 1 else scores.unflatten(0, (-1, ears))).to(processed.dtype)
+    return scores.to(processed.dtype)
 
 
 def _aligned(

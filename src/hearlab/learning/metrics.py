@@ -72,6 +72,13 @@ def haspi(
     Raises:
         InputError: tensors of a wrong shape, type or device, numbers that are not finite, a wrong rate, level, number
             of audiograms, lengths, seeds or delays; less than 0.23 s of reference without the silence around it.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> haspi(clean, clean + noise, 24000, [[20, 20, 30, 40, 50, 60]]).shape
+        torch.Size([1])
     """
     return score_batch(
         _HASPI,
@@ -112,6 +119,13 @@ def haspi_better_ear(
 
     Raises:
         InputError: as `haspi`, the ear named.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, 2, dtype=torch.float64, generator=drawn)
+        >>> haspi_better_ear(clean, clean + noise, 24000, [[[20, 20, 30, 40, 50, 60]] * 2]).shape
+        torch.Size([1])
     """
     scores = score_batch(
         _HASPI,
@@ -155,6 +169,13 @@ def hasqi(
 
     Raises:
         InputError: as `haspi`; an unknown `equalisation`; less than 16 ms of reference without the silence around it.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> hasqi(clean, clean + noise, 24000, [[20, 20, 30, 40, 50, 60]]).shape
+        torch.Size([1])
     """
     return score_batch(
         _quality(quality.SPEECH, equalisation),
@@ -182,7 +203,15 @@ def hasqi_better_ear(
     delay: Any = None,
     bands_at_once: int | None = None,
 ) -> Tensor:
-    """HASQI v2 of the better ear of each item; arguments as of `haspi_better_ear`, the dither as of `hasqi`."""
+    """HASQI v2 of the better ear of each item; arguments as of `haspi_better_ear`, the dither as of `hasqi`.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, 2, dtype=torch.float64, generator=drawn)
+        >>> hasqi_better_ear(clean, clean + noise, 24000, [[[20, 20, 30, 40, 50, 60]] * 2]).shape
+        torch.Size([1])
+    """
     scores = score_batch(
         _quality(quality.SPEECH, AMPLIFY),
         reference,
@@ -216,6 +245,13 @@ def haaqi(
 
     Arguments, result and errors are those of `hasqi`. An item whose reference is silent has the score 0, where the
     exact metric says 1 if the processed signal is silent, too.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> haaqi(clean, clean + noise, 24000, [[20, 20, 30, 40, 50, 60]]).shape
+        torch.Size([1])
     """
     return score_batch(
         _quality(quality.MUSIC, equalisation),
@@ -275,18 +311,48 @@ class _Loss(torch.nn.Module):
 
 
 class HaspiLoss(_Loss):
-    """1 - `haspi`, averaged over the batch; `HaspiLoss(rate, level=65.0, bands_at_once=None)`."""
+    """1 - `haspi`, averaged over the batch; `HaspiLoss(rate, level=65.0, bands_at_once=None)`.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> gain = torch.ones((), dtype=torch.float64, requires_grad=True)
+        >>> HaspiLoss(24000)(clean, gain * (clean + noise), [[20, 20, 30, 40, 50, 60]]).backward()
+        >>> bool(gain.grad.isfinite())
+        True
+    """
 
     metric = staticmethod(haspi)
 
 
 class HasqiLoss(_Loss):
-    """1 - `hasqi`, averaged over the batch; `HasqiLoss(rate, level=65.0, equalisation=1, bands_at_once=None)`."""
+    """1 - `hasqi`, averaged over the batch; `HasqiLoss(rate, level=65.0, equalisation=1, bands_at_once=None)`.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> gain = torch.ones((), dtype=torch.float64, requires_grad=True)
+        >>> HasqiLoss(24000)(clean, gain * (clean + noise), [[20, 20, 30, 40, 50, 60]]).backward()
+        >>> bool(gain.grad.isfinite())
+        True
+    """
 
     metric = staticmethod(hasqi)
 
 
 class HaaqiLoss(_Loss):
-    """1 - `haaqi`, averaged over the batch; `HaaqiLoss(rate, level=65.0, equalisation=1, bands_at_once=None)`."""
+    """1 - `haaqi`, averaged over the batch; `HaaqiLoss(rate, level=65.0, equalisation=1, bands_at_once=None)`.
+
+    Examples:
+        >>> import torch
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> clean, noise = 0.05 * torch.randn(2, 1, 12000, dtype=torch.float64, generator=drawn)
+        >>> gain = torch.ones((), dtype=torch.float64, requires_grad=True)
+        >>> HaaqiLoss(24000)(clean, gain * (clean + noise), [[20, 20, 30, 40, 50, 60]]).backward()
+        >>> bool(gain.grad.isfinite())
+        True
+    """
 
     metric = staticmethod(haaqi)

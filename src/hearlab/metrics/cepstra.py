@@ -22,6 +22,9 @@ BASIS_FUNCTIONS = 6
 # Frames of the reference whose loudness, averaged over bands, is not above this are left out; dB above threshold.
 SILENCE_DB = 2.5
 
+# Frames of half a minute of speech in which all functions are filtered together.
+MOST_FRAMES = 100_000
+
 # Energies below this count as none.
 TINY = 1e-30
 
@@ -99,6 +102,9 @@ def correlations(pair: Array) -> Array:
 
 def filtered_correlations(pair: Array, filters: list[Array]) -> list[Array]:
     """`correlations` in each modulation band; `filters` are symmetric, with an odd number of taps."""
+    if pair.shape[1] > 1 and pair.shape[-1] > MOST_FRAMES:  # one function after the other takes less memory
+        alone = [filtered_correlations(pair[:, [k]], filters) for k in range(pair.shape[1])]
+        return [np.concatenate(found) for found in zip(*alone, strict=True)]
     frames = pair.shape[-1]
     size = fast_length(frames + max(taps.size for taps in filters) - 1)
     spectra = np.fft.rfft(pair, size)

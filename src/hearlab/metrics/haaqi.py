@@ -104,6 +104,14 @@ def haaqi(
             audiogram that does not reach, less than 16 ms of reference shared with the processed signal (silence
             around it not counted). A silent reference is scored; one that is silent only as long as a
             shorter processed signal lasts is refused.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> round(haaqi(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
+        0.15
     """
     signals = (reference, reference_rate), (processed, processed_rate)
     return _score(signals, audiogram, equalisation, level, basal_shift, rng, to_model_rate)
@@ -137,6 +145,14 @@ def haaqi_stem(
 
     Raises:
         InputError: as `haaqi`; an unknown `music_level`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> round(haaqi_stem(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
+        0.17
     """
     if music_level not in MUSIC_LEVELS:
         raise InputError("music_level", "is unknown", found=repr(music_level)[:80], wanted=" or ".join(MUSIC_LEVELS))

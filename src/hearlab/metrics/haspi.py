@@ -23,11 +23,11 @@ from hearlab.ear.reference_ear import ReferenceEar
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.errors import InputError
 from hearlab.kernels.frames import windowed_sums
-from hearlab.kernels.normals import draw_normals, skip_normals
+from hearlab.kernels.normals import skip_normals
 from hearlab.kernels.rows import Row
 from hearlab.listeners import Audiogram, Listener
-from hearlab.metrics.cepstra import SILENCE_DB, cepstral_basis, filtered_correlations
-from hearlab.metrics.loudness import loudness
+from hearlab.metrics.cepstra import SILENCE_DB, filtered_correlations
+from hearlab.metrics.frame_cepstra import FrameCepstra, dithered
 from hearlab.metrics.seeds import Rng, random_state
 from hearlab.metrics.speech import BetterEarResult, BinauralReference, SpeechPair, SpeechReference
 
@@ -95,6 +95,14 @@ def haspi(
         InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift, an
             audiogram that does not reach, less than 0.23 s of reference shared with the processed signal (the length
             of the slowest modulation filter; silence around it not counted), less than 0.1 s of it above threshold.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> round(haspi(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
+        0.53
     """
     kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
     pair = kept.beside(processed, processed_rate, audiogram)
@@ -124,6 +132,16 @@ def haspi_better_ear(
 
     Raises:
         InputError: as `haspi`, the ear named.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram, Listener
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000, 2))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> listener = Listener("L0001", left=ear, right=ear)
+        >>> result = haspi_better_ear(clean, clean + noise, 24000, listener, rng=unit_seed("S06001"))
+        >>> result.score == max(result.left.score, result.right.score)
+        True
     """
     pair = BinauralReference(reference, rate, level=level, basal_shift=basal_shift).beside(processed, rate, listener)
     return pair.better_ear(score_pair, random_state(rng))
@@ -131,14 +149,15 @@ def haspi_better_ear(
 
 def score_pair(pair: SpeechPair, random: np.random.RandomState) -> HaspiResult:
     """HASPI v2 of reference and processed speech in one ear; see `haspi`."""
+    processed = pair.processed  # first: alignment takes most memory
     reference = pair.reference.kept(_ReferenceSide, pair.length)
-    envelopes = reference.ear.processed_envelopes(pair.processed, WINDOW_BEFORE)
-    frames = smoothed_frames(envelopes, reference.ear.samples)[reference.kept]
+    envelopes = reference.ear.processed_envelopes(processed, WINDOW_BEFORE)
+    cepstra = smoothed_cepstra(envelopes, reference.ear.samples).values[:, reference.kept]
+    del processed, envelopes  # signals are long
     # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
     skip_normals(random, 2 * BANDS * reference.ear.samples)
-    reference_cepstrum = cepstrum(reference.frames, random)
-    processed_cepstrum = cepstrum(frames, random)
-    features = modulation_correlations(reference_cepstrum, processed_cepstrum)
+    reference_cepstra = dithered(reference.cepstra.copy(), random, DITHER_DB)
+    features = modulation_correlations(reference_cepstra, dithered(cepstra, random, DITHER_DB))
     return HaspiResult(intelligibility(features), features)
 
 
@@ -156,8 +175,8 @@ class _ReferenceSide:
                 found=f"{shared:.3f} s shared with the processed signal, without the silence around it",
                 wanted=f"{shortest:.2f} s, the length of the slowest modulation filter",
             )
-        frames = smoothed_frames(self.ear.envelopes(WINDOW_BEFORE), self.ear.samples)
-        self.kept = np.flatnonzero(loudness(frames) > SILENCE_DB)
+        cepstra = smoothed_cepstra(self.ear.envelopes(WINDOW_BEFORE), self.ear.samples, loudness=True)
+        self.kept = np.flatnonzero(cepstra.loudness() > SILENCE_DB)
         audible = self.kept.size * FRAME_STEP / MODEL_RATE
         if audible < LEAST_SPEECH_S:
             raise InputError(
@@ -167,33 +186,37 @@ class _ReferenceSide:
                 wanted=f"{LEAST_SPEECH_S} s",
                 advice="check `level`, the dB SPL of an RMS of 1",
             )
-        self.frames = frames[self.kept]
+        self.cepstra = cepstra.values[:, self.kept]
 
 
-def smoothed_frames(envelopes: Iterable[Row], samples: int) -> Array:
-    """Low-pass envelopes and read every ninth sample.
+def smoothed_cepstra(envelopes: Iterable[Row], samples: int, *, loudness: bool = False) -> FrameCepstra:
+    """The cepstra of low-pass envelopes at every ninth sample.
 
     Args:
-        envelopes: 32 of them at 24 kHz, each with WINDOW_BEFORE zeros before it and as many after it.
+        envelopes: 32 of them, see `smoothed`.
         samples: number n of samples of an envelope.
-
-    Returns:
-        shape (ceil(n / 9), 32).
+        loudness: whether the loudness of frames is wanted, too.
     """
+    cepstra = FrameCepstra(-(-samples // FRAME_STEP), loudness=loudness)
+    for band, envelope in enumerate(envelopes):
+        cepstra.add(band, smoothed(envelope, samples))
+    return cepstra
+
+
+def smoothed(envelope: Row, samples: int) -> Array:
+    """A low-pass envelope at every ninth sample, shape (ceil(n / 9),).
+
+    Args:
+        envelope: at 24 kHz, with WINDOW_BEFORE zeros before it and as many after it.
+        samples: number n of its samples.
+    """
+    return windowed_sums(envelope, _smoothing_window(), FRAME_STEP, -(-samples // FRAME_STEP))
+
+
+@lru_cache(maxsize=1)
+def _smoothing_window() -> Array:
     window = np.hanning(SMOOTHING_TAPS + 2)[1:-1]
-    window /= np.sum(window)
-    count = -(-samples // FRAME_STEP)
-    return np.stack([windowed_sums(envelope, window, FRAME_STEP, count) for envelope in envelopes], axis=1)
-
-
-def cepstrum(frames: Array, random: np.random.RandomState) -> Array:
-    """Dither frames, fit the basis functions and take out the mean: (frames, 32) to (6, frames)."""
-    dithered = np.empty(frames.shape)
-    draw_normals(random, dithered.ravel())
-    dithered *= DITHER_DB
-    dithered += frames
-    coefficients = cepstral_basis().T @ dithered.T
-    return coefficients - np.mean(coefficients, axis=1, keepdims=True)
+    return window / np.sum(window)
 
 
 def modulation_filter_lengths() -> list[int]:

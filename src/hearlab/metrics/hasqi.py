@@ -77,6 +77,14 @@ def hasqi(
         InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or
             `equalisation`, an audiogram that does not reach, less than 16 ms of reference shared with the processed
             signal (silence around it not counted).
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> round(hasqi(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
+        0.03
     """
     kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
     pair = kept.beside(processed, processed_rate, audiogram)
@@ -107,6 +115,16 @@ def hasqi_better_ear(
 
     Raises:
         InputError: as `hasqi`, the ear named.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram, Listener
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000, 2))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> listener = Listener("L0001", left=ear, right=ear)
+        >>> result = hasqi_better_ear(clean, clean + noise, 24000, listener, rng=1)
+        >>> result.score == max(result.left.score, result.right.score)
+        True
     """
     pair = BinauralReference(reference, rate, level=level, basal_shift=basal_shift).beside(processed, rate, listener)
     return pair.better_ear(score_pair, random_state(rng))

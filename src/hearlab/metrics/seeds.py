@@ -16,6 +16,10 @@ def unit_seed(name: str) -> int:
     """Seed of a unit of work: the last eight decimal digits of the MD5 of its name, as published for CEC2 and CAD1.
 
     `unit_seed("S06001")` is 50854399.
+
+    Examples:
+        >>> unit_seed("S06001")
+        50854399
     """
     return int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), 16) % 10**8
 

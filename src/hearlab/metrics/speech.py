@@ -57,6 +57,15 @@ class SpeechReference:
 
     Raises:
         InputError: wrong shape, integers, silence, samples that are no finite numbers, a wrong rate, level or shift.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram
+        >>> clean, noise = 0.05 * np.random.RandomState(0).standard_normal((2, 12000))
+        >>> reference = SpeechReference(clean, 24000)
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> [reference.beside(clean + gain * noise, 24000, ear).length for gain in (0.1, 1.0)]
+        [12000, 12000]
     """
 
     def __init__(
@@ -139,7 +148,7 @@ class SpeechPair:
     def _signal(self) -> Array:
         return to_model_rate(self.samples, self.rate)
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Number of samples at 24 kHz that both signals have."""
         return min(self.reference.signal.size, self._signal.size)
@@ -147,7 +156,11 @@ class SpeechPair:
     @property
     def processed(self) -> Hearing:
         """The processed signal, aligned with the reference, in the listener's ear."""
-        return self._processed if self.shared else self._heard()
+        if self.shared:
+            return self._processed
+        hearing = self._heard()
+        del self._signal  # of ten minutes it has 115 MB; who asks again has it made again
+        return hearing
 
     @cached_property
     def _processed(self) -> Hearing:
@@ -161,7 +174,16 @@ class SpeechPair:
 
 
 class BinauralReference:
-    """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`."""
+    """Clean speech in both ears, shape (n, 2), left ear first; see `SpeechReference`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from hearlab.listeners import Audiogram, Listener
+        >>> clean = 0.05 * np.random.RandomState(0).standard_normal((12000, 2))
+        >>> ear = Audiogram([20, 20, 30, 40, 50, 60], [250, 500, 1000, 2000, 4000, 6000])
+        >>> BinauralReference(clean, 24000).beside(clean, 24000, Listener("L0001", ear, ear)).left.length
+        12000
+    """
 
     def __init__(self, reference: ArrayLike, rate: float, *, level: float = 100.0, basal_shift: float = 0.0) -> None:
         samples = validation.binaural("reference", reference)

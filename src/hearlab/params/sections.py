@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from hearlab.names import name_fault
+from hearlab.learners import LEARNED, TRAINED, named_weights
+from hearlab.params.learn import Learn
 from hearlab.params.subsets import Draw, chosen_listeners, chosen_names
-from hearlab.ranges import SIGNAL_LEVELS, SNRS
+from hearlab.params.values import (
+    DEVICE,
+    Count,
+    Degrees,
+    DistinctNames,
+    Factor,
+    Name,
+    Names,
+    NonNegative,
+    Positive,
+    SceneIndex,
+    Section,
+    Selection,
+    Share,
+    Snr,
+    SplitName,
+)
+from hearlab.ranges import SIGNAL_LEVELS
 from hearlab.separators import SEPARATORS
 
-# Weights of separators: those of the stage train_separator, and the folder of the published ones.
-TRAINED = "trained"
+# Weights of separators are those of the stage train_separator, or in the folder of the published ones.
 PUBLISHED_WEIGHTS = "data/weights"
 # Splits whose rendered scenes the packages hold.
 PACKAGED_SPLITS = ("train", "dev", "eval")
@@ -24,48 +41,6 @@ OWN_SPLITS = {"split": ("dev",), "song_split": ("valid",)}
 UNKNOWN_NAME = "unknown_name"  # type of the error for a name that depends on another value
 # Stages that check the unpacked packages and put them under DVC; the demo's data they make.
 PREPARING = ("prepare", "prepare_music")
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise PydanticCustomError("repeated_name", "Input should be names that differ")
-    return names
-
-
-def _safe(name: str) -> str:
-    fault = name_fault(name)
-    if fault is not None:
-        raise PydanticCustomError("unsafe_name", f"Input should be a name: {fault}")
-    return name
-
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-SceneIndex = Annotated[int, Field(ge=0, le=99999)]
-Selection = Literal["SEQUENTIAL", "RANDOM"]
-Snr = Annotated[float, Field(ge=SNRS[0], le=SNRS[1])]
-Degrees = Annotated[float, Field(ge=-180, le=180)]
-Factor = Annotated[float, Field(gt=0, le=100)]
-Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
-DistinctNames = Annotated[Names, AfterValidator(_distinct)]
-SplitName = Annotated[str, AfterValidator(_safe)]
-
-
-class Section(BaseModel):
-    """A section whose keys and values are checked; a `..._range`, and `gains`, must not descend."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> Section:
-        for name, value in self:
-            is_range = (name.endswith("_range") or name == "gains") and isinstance(value, tuple) and len(value) == 2
-            if is_range and value[0] > value[1]:
-                raise ValueError(f"{name}: the first value must not exceed the second, found {list(value)}")
-        return self
 
 
 def _known_separator(name: str) -> str:
@@ -185,7 +160,7 @@ class Separate(Section):
 
     model: Annotated[str, AfterValidator(_known_separator)]
     weights: Name
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    device: Annotated[str, Field(pattern=DEVICE)]
     segment: Positive
     overlap: NonNegative
     train: Train
@@ -286,6 +261,7 @@ class Params(Section):
     render: Render
     separate: Separate
     enhance: Enhance
+    learn: Learn
     evaluate: Evaluate
     datasets: DataSets
 
@@ -307,6 +283,16 @@ class Params(Section):
         if self.separate.weights != "auto":
             return self.separate.weights
         return automatic_weights(self.separate.model, self.dataset)
+
+    @property
+    def trains_enhancer(self) -> bool:
+        """Whether the hearing aid is trained here: it is one that learns, and no weights of it are named."""
+        return self.enhance.system == LEARNED and self.learn.weights == TRAINED
+
+    @property
+    def system_params(self) -> dict[str, Any]:
+        """What the parameters give the constructor of the system: `enhance.params`, and weights that are named."""
+        return named_weights(self.enhance.system, self.learn.weights, self.enhance.params)
 
     def scene_source(self, split: str) -> Literal["rendered", "packaged"]:
         """Where the microphone files of a split come from; scenes that no package holds are always rendered."""

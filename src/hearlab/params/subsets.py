@@ -116,7 +116,9 @@ def subset_text(values: Mapping[str, Any], cluster: str) -> str | None:
     if isinstance(chosen := values.get(name), list | tuple):
         parts.append(f"{cluster}s {few(list(chosen), SHOWN)}")
     elif f"{name}.draw" in values:
-        parts.append(f"{values[f'{name}.draw']} {cluster}s drawn (seed {values.get(f'{name}.seed', 0)})")
+        count = values[f"{name}.draw"]
+        seed = values.get(f"{name}.seed", 0)
+        parts.append(f"{count} {cluster}{'' if count == 1 else 's'} drawn (seed {seed})")
     people = values.get("evaluate.listeners")
     if isinstance(people, str):
         parts.append(f"listeners of {people}")

@@ -56,6 +56,11 @@ def build_scenes(
     Raises:
         InputError: a key of the configuration or a field of a room or recording is missing or wrong, there is no
             room or target, or no interferer is long enough; the line says which.
+
+    Examples:
+        >>> build_scenes({"random_seed": 0}, [], "metadata")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        hearlab.errors.InputError: ...
     """
     settings = parse_config(config)
     rng = rng or random.Random(settings.random_seed)

@@ -53,6 +53,10 @@ class RenderOptions:
         resample_interferers: convert interferers of other rates to 44.1 kHz (published: they are used as they are).
         short_sources: what to do with a target or interferer file that ends before the scene needs it to:
             'pad' with silence (published) or 'error'.
+
+    Examples:
+        >>> RenderOptions(interferer_response="position").channel_norms
+        (12.0, 3.0, 3.0, 3.0)
     """
 
     ambisonic_order: int = MAX_ORDER
@@ -86,6 +90,11 @@ def render_scene(
 
     Raises:
         InputError: a field, file or sample of the scene is missing or wrong. Nothing is written then.
+
+    Examples:
+        >>> render_scene({"scene": "S06001"}, {"name": "R06001"}, "clarity_data", "rendered")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        hearlab.errors.InputError: ...
     """
     options = options or RenderOptions()
     checked = _checked(scene)

@@ -37,6 +37,12 @@ def build_rooms(rpf_dir: str | os.PathLike[str], first: int, count: int, interfe
 
     Raises:
         InputError: a file or field is missing, a vector is not three numbers, or a file names another room.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     build_rooms(folder, first=1, count=0)
+        []
     """
     if first < 0 or count < 0 or first + count - 1 > LAST_ROOM:
         raise InputError(

@@ -62,13 +62,18 @@ INTERFERER_ROWS = (
 )
 
 
+def four_frequency_average(listener: Listener) -> float | None:
+    """Mean threshold at `GRADE_FREQUENCIES` in the better ear, in dB HL; None if the audiogram does not reach them."""
+    try:
+        return min(float(ear.at(GRADE_FREQUENCIES).mean()) for ear in (listener.left, listener.right))
+    except InputError:
+        return None
+
+
 def grade(listener: Listener) -> str:
     """Grade of a listener's hearing loss: see `GRADES`."""
-    try:
-        mean = min(float(ear.at(GRADE_FREQUENCIES).mean()) for ear in (listener.left, listener.right))
-    except InputError:
-        return UNKNOWN  # the audiogram does not reach these frequencies
-    return next(name for name, limit in GRADES.items() if mean < limit)
+    mean = four_frequency_average(listener)
+    return UNKNOWN if mean is None else next(name for name, limit in GRADES.items() if mean < limit)
 
 
 @dataclass(frozen=True)

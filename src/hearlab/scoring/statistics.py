@@ -134,6 +134,11 @@ def clustered_mean(
 
     Raises:
         InputError: no values, shapes differ, or a value is not finite; `level` is not between 0 and 1.
+
+    Examples:
+        >>> found = clustered_mean([0.2, 0.3, 0.5, 0.6, 0.1, 0.2], ["S1", "S1", "S2", "S2", "S3", "S3"])
+        >>> round(found.mean, 4), found.clusters, found.units
+        (0.3167, 3, 6)
     """
     numbers, index, count = _checked(values, clusters)
     _check_level("level", level)
@@ -169,6 +174,12 @@ def paired_difference(
 
     Raises:
         InputError: as `clustered_mean`.
+
+    Examples:
+        >>> before, after = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.2, 0.3, 0.5, 0.5, 0.6, 0.8]
+        >>> found = paired_difference(before, after, ["S1", "S2", "S3", "S4", "S5", "S6"])
+        >>> round(found.difference.mean, 4), found.test.p
+        (0.1333, 0.03125)
     """
     one, two = (np.asarray(scores, dtype=np.float64) for scores in (first, second))
     if one.shape != two.shape:
@@ -194,6 +205,10 @@ def sign_flip_test(differences: ArrayLike, clusters: ArrayLike) -> SignFlipTest:
 
     Raises:
         InputError: as `clustered_mean`.
+
+    Examples:
+        >>> sign_flip_test([0.1, 0.2, 0.1], ["S1", "S2", "S3"]).p
+        0.25
     """
     numbers, index, count = _checked(differences, clusters)
     totals: Floats = np.bincount(index, numbers, minlength=count).astype(np.float64)
@@ -218,6 +233,10 @@ def detectable_difference(standard_error: float, dof: float, *, level: float = L
 
     Raises:
         InputError: `level` or `power` is not between 0 and 1.
+
+    Examples:
+        >>> round(detectable_difference(0.02, dof=11), 3)
+        0.062
     """
     _check_level("level", level)
     _check_level("power", power)
@@ -238,6 +257,10 @@ def rerun_sd(scores: ArrayLike) -> float:
 
     Raises:
         InputError: less than two runs, no units, or a score that is not finite.
+
+    Examples:
+        >>> round(rerun_sd([[0.30, 0.50], [0.32, 0.50], [0.31, 0.50]]), 4)
+        0.0071
     """
     runs = np.asarray(scores, dtype=np.float64)
     if runs.ndim != 2 or runs.shape[0] < 2 or runs.shape[1] < 1 or not np.all(np.isfinite(runs)):
@@ -257,6 +280,10 @@ def noise_floor(sd: float, clusters: ArrayLike, *, level: float = LEVEL) -> floa
 
     Raises:
         InputError: `sd` is negative or not finite, no units, or a wrong `level`.
+
+    Examples:
+        >>> round(noise_floor(0.01, ["S1", "S1", "S2", "S2"]), 4)
+        0.0196
     """
     _check_level("level", level)
     if not (math.isfinite(sd) and sd >= 0):
@@ -273,6 +300,10 @@ def holm(p_values: ArrayLike) -> Floats:
 
     Args:
         p_values: shape (n,); n may be 0.
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.03]).round(4).tolist()
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")

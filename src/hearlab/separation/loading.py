@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import ParameterError
-from hearlab.separation.device import choose_device, repeatable
+from hearlab.networks.device import choose_device, repeatable
 from hearlab.separation.separator import Separator
 from hearlab.separators import SEPARATORS
 

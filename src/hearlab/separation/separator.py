@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hearlab.errors import InputError
-from hearlab.separation.device import repeatable
+from hearlab.networks.device import repeatable
+from hearlab.networks.library import require_torch
 from hearlab.separation.overlap_add import Chunks, Model, Read, Signal, overlap_add, read_checked
-from hearlab.separation.torch_audio import require_torch
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ def chunk_model(module: torch.nn.Module, device: torch.device, *, shortest: int,
         module: the network with its weights; it is moved to `device`.
         device: where it runs.
         shortest: the fewest samples it can take; shorter chunks are padded with silence.
-        threads: see `hearlab.separation.device.repeatable`.
+        threads: see `hearlab.networks.device.repeatable`.
     """
     torch = require_torch()
     module.to(device).eval()

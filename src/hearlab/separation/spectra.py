@@ -9,8 +9,8 @@ import numpy as np
 
 from hearlab.arrays import Array
 from hearlab.errors import InputError
+from hearlab.networks.library import require_torch
 from hearlab.separation.openunmix import TARGETS, UnmixShape
-from hearlab.separation.torch_audio import require_torch
 from hearlab.separation.training_data import SongSource, blocks
 
 if TYPE_CHECKING:

@@ -10,24 +10,13 @@ real one cannot be loaded. Nothing else of the extension (forced alignment, comp
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
 from typing import Any
 
-from hearlab.errors import InputError
+from hearlab.networks.library import require, require_torch
 
-ADVICE = "pip install 'hearlab[music]'"
 _EXTENSION = "torchaudio._extension"
-
-
-def require_torch() -> Any:
-    """The torch module.
-
-    Raises:
-        InputError: torch is not installed.
-    """
-    return _require("torch")
 
 
 def require_torchaudio() -> Any:
@@ -38,12 +27,12 @@ def require_torchaudio() -> Any:
     """
     require_torch()
     try:
-        return _require("torchaudio")
+        return require("torchaudio")
     except (OSError, RuntimeError):
         # OSError: a library the extension is linked against is missing; RuntimeError: built for another CUDA.
         sys.modules[_EXTENSION] = _absent_extension()
     try:
-        return _require("torchaudio")
+        return require("torchaudio")
     except BaseException:
         del sys.modules[_EXTENSION]
         raise
@@ -56,17 +45,7 @@ def require_openunmix() -> Any:
         InputError: torch, torchaudio or openunmix is not installed.
     """
     require_torchaudio()  # openunmix imports it
-    return _require("openunmix.model")
-
-
-def _require(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        problem = "is not installed" if getattr(error, "name", None) == package else "cannot be imported"
-        found = None if problem == "is not installed" else str(error)
-        raise InputError(package, problem, found=found, advice=ADVICE) from None
+    return require("openunmix.model")
 
 
 def _absent_extension() -> ModuleType:

@@ -21,11 +21,11 @@ import numpy as np
 
 from hearlab.errors import InputError, ParameterError
 from hearlab.kernels.arithmetic import fixed_variables
-from hearlab.separation.checkpoints import opened, sealed
-from hearlab.separation.device import choose_device, repeatable
+from hearlab.networks.checkpoints import opened, sealed
+from hearlab.networks.device import choose_device, repeatable
+from hearlab.networks.library import require_torch
 from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
 from hearlab.separation.spectra import Statistics, block_frames, magnitude, mixture_statistics
-from hearlab.separation.torch_audio import require_torch
 from hearlab.separation.training_data import Mixing, Signal, SongSource, blocks, draw_batch, fingerprint
 from hearlab.separation.weights import State
 

@@ -10,29 +10,29 @@ the network.
 from __future__ import annotations
 
 import importlib
-import pickle
 import re
-import warnings
-import zipfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hearlab.datasets.download.checksums import file_digests
 from hearlab.datasets.download.file import Connection, download
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import write_text
+from hearlab.networks.library import require_torch
+from hearlab.networks.weights import State, check_parameters, fault, read_weights, sha256
 from hearlab.progress import ByteProgress
-from hearlab.separation.torch_audio import require_torch
 from hearlab.separators import SEPARATORS
 
-if TYPE_CHECKING:
-    import torch
-
-State = dict[str, "torch.Tensor"]
-"""A network's parameters and buffers by name."""
-_WANTED = "tensors by name (a state_dict)"
+__all__ = [
+    "State",
+    "WeightsFile",
+    "check_parameters",
+    "fetch_weights",
+    "known_hash",
+    "load_weights",
+    "missing_file",
+    "published_files",
+]
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def fetch_weights(
     for file in published_files(names):
         path = folder / file.name
         hash_ = file.sha256 or _recorded_hash(path)
-        if not (path.is_file() and (hash_ is None or _sha256(path) == hash_)):
+        if not (path.is_file() and (hash_ is None or sha256(path) == hash_)):
             done = download(
                 file.url if base_url is None else f"{base_url.rstrip('/')}/{file.name}",
                 path,
                 size=file.size,
                 checksum={"sha256": file.sha256} if file.sha256 else None,
                 algorithms=["sha256"],
-                check=_fault,
+                check=fault,
                 connection=connection,
                 progress=progress,
             )
@@ -136,89 +136,10 @@ def load_weights(
         InputError: missing file, another hash, a file that is damaged, that holds more than tensors by name (code in
             it does not run), or values that are not finite.
     """
-    torch = require_torch()
+    require_torch()
     if not path.is_file():
         raise missing_file(path, published)
-    expected = expected_sha256_prefix or known_hash(path, published)
-    if expected is None and _fault(path):
-        raise _damaged(path)
-    if expected is not None:
-        digest = _sha256(path)
-        if not digest.startswith(expected.lower()):
-            raise InputError(
-                path,
-                "is not the file it should be",
-                field="sha256",
-                found=digest[: max(len(expected), 8)],
-                wanted=expected,
-                advice="fetch or train it again",
-            )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # torch's advice on foreign formats: they are refused anyway
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever damaged bytes lead to
-        refused = re.search(r"(?:GLOBAL|global) ([\w.]{1,80})", str(error))
-        if refused is None or not isinstance(error, pickle.UnpicklingError):
-            raise _damaged(path) from None
-        raise InputError(
-            path,
-            "holds more than weights and was not opened",
-            found=refused[1].rstrip("."),
-            wanted=_WANTED,
-            advice="such a file can run code",
-        ) from None
-    return _checked(state, path)
-
-
-def check_parameters(
-    state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], path: Path, *, obsolete: Collection[str] = ()
-) -> None:
-    """Compare parameters with those of the network they are for; `obsolete` names may be there too.
-
-    Raises:
-        InputError: names the first parameter that is missing, of another shape or unknown to the network.
-    """
-    for name, parameter in wanted.items():
-        if name not in state:
-            raise InputError(path, "is of another network", field=name, found="nothing", wanted=_shape(parameter))
-        if state[name].shape != parameter.shape:
-            raise InputError(
-                path, "is of another network", field=name, found=_shape(state[name]), wanted=_shape(parameter)
-            )
-    for name, parameter in state.items():
-        if name not in wanted and name not in obsolete:
-            raise InputError(
-                path, "is of another network", field=name, found=_shape(parameter), wanted="no such parameter"
-            )
-
-
-def _checked(state: object, path: Path) -> State:
-    torch = require_torch()
-    if not isinstance(state, dict):
-        raise InputError(path, "holds no weights", found=type(state).__name__, wanted=_WANTED)
-    for name, value in state.items():
-        if not (isinstance(name, str) and torch.is_tensor(value)):
-            raise InputError(path, "holds no weights", field=str(name), found=type(value).__name__, wanted=_WANTED)
-        plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
-        if not plain or value.is_complex():
-            raise InputError(path, "holds no plain numbers", field=name, found=f"{value.dtype} on {value.device}")
-        if not torch.isfinite(value).all():
-            raise InputError(path, "holds values that are not finite", field=name, advice="fetch or train it again")
-    return dict(state)
-
-
-def _damaged(path: Path) -> InputError:
-    return InputError(
-        path, "cannot be read as weights", found="a damaged or foreign file", advice="fetch or train it again"
-    )
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return f"shape {tuple(tensor.shape)}"
-
-
-def _sha256(path: Path) -> str:
-    return file_digests(path, ["sha256"])["sha256"]
+    return read_weights(path, expected_sha256_prefix or known_hash(path, published))
 
 
 def _record(path: Path) -> Path:
@@ -234,17 +155,3 @@ def _recorded_hash(path: Path) -> str | None:
     if match is None:
         raise InputError(record, "holds no sha256", found=text[:40], wanted="64 hexadecimal digits", advice="delete it")
     return match[0]
-
-
-def _fault(path: Path) -> str | None:
-    """What is wrong with a file of unknown hash, according to its own checksums."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-            return f"damage in {broken}" if broken else None
-    except Exception:  # whatever damaged bytes lead to
-        return "a damaged archive"
-    with path.open("rb") as file:
-        # Before 2020 torch.save wrote a pickle of protocol 2, without checksums.
-        return None if file.read(2) == b"\x80\x02" else "something else, perhaps a web page"

@@ -1,4 +1,4 @@
-"""The stages that dvc.yaml calls. Each has a module of its name here; `run_stage` runs any of them.
+"""The stages that dvc.yaml calls. Each has a module of its name here or in a folder; `run_stage` runs any of them.
 
 A stage whose work is a list of units has these functions in its module, each with the arguments of `hearlab stage`:
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,16 +35,22 @@ STAGES = {
     "build_scenes": (0, 1),
     "build_additional_scenes": (0,),
     "render_scenes": (1,),
+    "learning_scenes": (0,),
+    "train_enhancer": (0,),
     "enhance_speech": (0,),
     "score_speech": (0,),
     "prepare_music": (0,),
     "train_separator": (0,),
     "separate_music": (0,),
+    "fit_music": (0,),
     "enhance_music": (0,),
     "score_music": (0,),
     "track": (0,),
 }
 
+# Stages whose module is in a folder of this package.
+FOLDERS = {"learning_scenes": "learn", "train_enhancer": "learn", "fit_music": "learn"}
+TRAINED_TOGETHER = "train_enhancer"  # torchrun may start it in several processes
 ALWAYS = "system"  # DVC starts it every time
 ENHANCING = ("enhance_speech", "enhance_music")
 NETWORKS = ("train_separator", "separate_music")
@@ -75,6 +82,11 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
             found=len(arguments),
             wanted=" or ".join(map(str, STAGES[name])),
         )
+    if name == TRAINED_TOGETHER and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0":
+        from hearlab.params import load_params
+
+        _module(name).assist(load_params())
+        return
     if name == ALWAYS:
         _module(name).run()
         return
@@ -123,7 +135,8 @@ def _note_machine(name: str, params: Params, began: StageWatch, functions: Seque
     else:
         return
     here = machine(native=native)
-    if name in NETWORKS and params.separate.device != "cpu" and NVIDIA.exists():
+    device = params.learn.device if name == TRAINED_TOGETHER else params.separate.device
+    if name in (*NETWORKS, TRAINED_TOGETHER) and device != "cpu" and NVIDIA.exists():
         here["gpu"] = "CUDA"
     note_machine("@".join((name, *arguments)), work, result, here)
 
@@ -172,7 +185,12 @@ def index_file(name: str, params: Params, *arguments: str) -> Path:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f"hearlab.stages.{name}")
+    return importlib.import_module(module_name(name))
+
+
+def module_name(stage: str) -> str:
+    """The module of a stage."""
+    return ".".join(("hearlab.stages", *([FOLDERS[stage]] if stage in FOLDERS else []), stage))
 
 
 def _optional(name: str, function: str, *arguments: Any) -> Any:

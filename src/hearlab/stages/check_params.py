@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hearlab.datasets.layout import DATA
 from hearlab.datasets.required_packages import check_split
+from hearlab.errors import InputError
 from hearlab.files import write_text
 from hearlab.params import Params
 from hearlab.scoring.tracks import TRACKS
@@ -16,6 +17,10 @@ def run(params: Params) -> None:
     """Load the system and look metrics up, too: a misspelt name should not show after an hour of rendering."""
     TRACKS["speech"].chosen(params.evaluate.speech_metrics, "evaluate.speech_metrics")
     check_split(params)
-    shared_system(**system_arguments(params.enhance))
+    description = Path("datasets", params.dataset)
+    if params.source == "own" and not description.is_dir():
+        advice = f"git add {description} params.yaml: an experiment in a folder of its own has what git knows"
+        raise InputError(description, "no such data set here", advice=advice)
+    shared_system(**system_arguments(params.enhance, params.system_params))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

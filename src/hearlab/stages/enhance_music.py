@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,20 @@ from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import REMIX_RATE, SAMPLE_RATE, SIDES, STEM_RATE, STEMS, music_file
 from hearlab.datasets.song_lists import Segments, Song, check_segments, check_song
 from hearlab.datasets.stem_files import factor_file, write_remix, write_stem
+from hearlab.errors import ParameterError
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import song_listener_pairs, song_memory, song_segments, workspace
 from hearlab.systems.base import (
     EnhancementSystem,
     check_music_output,
+    is_fitted,
     is_native_system,
     seeded,
     shared_system,
     system_arguments,
 )
+from hearlab.systems.fitted import filters_file
 
 # Four stereo stems in float64, as they come, fitted, and once more while one is worked on.
 BYTES_PER_FRAME = 3 * len(STEMS) * 2 * 8
@@ -36,7 +40,7 @@ def folder(params: Params) -> Path:
 
 def check(params: Params) -> None:
     """The system can be constructed, and the songs are there."""
-    shared_system(**system_arguments(params.enhance))
+    shared_system(**arguments_of_system(params))
     data, segments = workspace(params).cadenza, song_segments(params)
     for song in dict(song_listener_pairs(params)):
         frames = check_song(data, song, signals=("mixture",))
@@ -56,6 +60,7 @@ def units(params: Params) -> list[Unit]:
 def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | None, memory: int = GIBIBYTE) -> Unit:
     """The unit of a pair, whether or not the lists name the pair; `cut` is of a test song."""
     separated, system = workspace(params).separated, system_arguments(params.enhance)
+    filters = fitted_folder(params) if is_fitted(params.enhance.system) else None
     arguments = {
         "song": song.name,
         "listener": listener.as_entry(),
@@ -64,17 +69,46 @@ def pair_unit(params: Params, song: Song, listener: Listener, cut: Segments | No
         "soft_clip": params.enhance.soft_clip,
         "objective": list(cut.objective) if cut else None,
         "subjective": list(cut.subjective) if cut else None,
+        **({"filters": filters.as_posix()} if filters else {}),
     }
+    inputs = [separated / song.name / f"{stem}.wav" for stem in STEMS]
+    inputs += [filters_file(filters, listener.id, stem) for stem in STEMS] if filters else []
     return Unit(
         f"{song.name} {listener.id}",
         enhance_unit,
         arguments,
-        inputs=tuple((separated / song.name / f"{stem}.wav").as_posix() for stem in STEMS),
+        inputs=tuple(path.as_posix() for path in inputs),
         outputs=tuple(path.as_posix() for path in outputs(song.name, listener.id)),
         code=(system["system"],),
         native=is_native_system(system["system"]),
         memory=memory,
     )
+
+
+def arguments_of_system(params: Params) -> dict[str, str]:
+    """What `shared_system` makes the system from that serves songs, too: see `system_arguments`."""
+    arguments = system_arguments(params.enhance)
+    if is_fitted(params.enhance.system):
+        arguments["constructor"] = with_filters(arguments["constructor"], fitted_folder(params))
+    return arguments
+
+
+def fitted_folder(params: Params) -> Path:
+    """Where the stage fit_music puts the filters of `hearlab.systems.fitted`."""
+    return workspace(params).root / "fitted"
+
+
+def with_filters(constructor: str, folder: Path) -> str:
+    """The constructor's arguments as JSON, with the folder of the fitted filters.
+
+    Raises:
+        ParameterError: the user has set that folder.
+    """
+    arguments = json.loads(constructor)
+    if "filters" in arguments:
+        field = "enhance.params.filters"
+        raise ParameterError("params.yaml", "is given by the stage", field=field, advice="take it away")
+    return json.dumps({**arguments, "filters": folder.as_posix()}, sort_keys=True)
 
 
 def outputs(song: str, listener: str) -> list[Path]:
@@ -96,11 +130,15 @@ def enhance_unit(
     objective: list[float] | None,
     subjective: list[float] | None,
     files: str = "",
+    filters: str = "",
 ) -> None:
     """Hand a song's stems to the system; write what it returns by stem and ear, and the sum of it.
 
-    With segments (of a test song) the stems are cut to the objective one, the remix to the subjective one.
+    With segments (of a test song) the stems are cut to the objective one, the remix to the subjective one. `filters` is
+    the folder of filters that were fitted, for a system that is constructed with them.
     """
+    if filters:
+        constructor = with_filters(constructor, root / filters)
     person = listener_from_entry(listener["name"], listener)
     stems = read_stems(root / separated, song)
     output = enhanced(shared_system(system, constructor, files), system, stems, song, person)

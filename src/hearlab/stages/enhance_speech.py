@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from hearlab.arrays import Array
 from hearlab.audio import ENHANCED_FULL_SCALE, read_audio, to_pcm16, write_wav
 from hearlab.compute.units import Unit
 from hearlab.datasets.layout import CHANNELS, SAMPLE_RATE, enhanced_file, scene_file
+from hearlab.enhancement.weights import WEIGHTS, description_file
+from hearlab.errors import InputError
 from hearlab.listeners import Listener, listener_from_entry
 from hearlab.params import Params
 from hearlab.stages.common import files_of_scenes, scene_listener_pairs, workspace
@@ -34,7 +37,26 @@ def folder(params: Params) -> Path:
 
 def check(params: Params) -> None:
     """The system can be constructed."""
-    shared_system(**system_arguments(params.enhance))
+    weights = trained_weights(params)
+    if weights and not weights.is_file():
+        raise InputError(weights, "the hearing aid has no weights", advice="train it: dvc repro train_enhancer")
+    shared_system(**loaded_arguments(params))
+
+
+def trained_weights(params: Params) -> Path | None:
+    """Where train_enhancer leaves the weights of the system, if it trains any."""
+    return workspace(params).enhancer / WEIGHTS if params.trains_enhancer else None
+
+
+def loaded_arguments(params: Params, root: Path = Path()) -> dict[str, str]:
+    """What `shared_system` makes the system from, with the weights that were trained for it."""
+    arguments, weights = system_arguments(params.enhance, params.system_params), trained_weights(params)
+    return {**arguments, "constructor": with_weights(arguments["constructor"], root, weights)} if weights else arguments
+
+
+def with_weights(constructor: str, root: Path, weights: Path | str) -> str:
+    """A constructor's arguments with a file of weights below `root`."""
+    return json.dumps({**json.loads(constructor), "weights": str(root / weights)}, sort_keys=True)
 
 
 def units(params: Params) -> list[Unit]:
@@ -45,8 +67,12 @@ def units(params: Params) -> list[Unit]:
 
 def pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[str] = ()) -> Unit:
     """The unit of a pair, whether or not the lists name it; `names` are the files of a scene of own recordings."""
-    scenes, system = workspace(params).rendered(params.evaluate.split), system_arguments(params.enhance)
-    channels = channels_of(scene, names)
+    scenes, system = (
+        workspace(params).rendered(params.evaluate.split),
+        system_arguments(params.enhance, params.system_params),
+    )
+    channels, weights = channels_of(scene, names), trained_weights(params)
+    trained = [] if weights is None else [weights.as_posix(), description_file(weights).as_posix()]
     return Unit(
         f"{scene} {listener.id}",
         enhance_unit,
@@ -56,8 +82,9 @@ def pair_unit(params: Params, scene: str, listener: Listener, names: Sequence[st
             "scenes": scenes.as_posix(),
             **system,
             **({"channels": channels} if names else {}),
+            **({"weights": trained[0]} if trained else {}),
         },
-        inputs=tuple(scene_file(scenes, scene, "mix", k).as_posix() for k in channels),
+        inputs=(*(scene_file(scenes, scene, "mix", k).as_posix() for k in channels), *trained),
         outputs=(enhanced_file(Path(), scene, listener.id).name,),
         code=(system["system"],),
         native=is_native_system(system["system"]),
@@ -80,14 +107,18 @@ def enhance_unit(
     constructor: str,
     files: str = "",
     channels: Sequence[int] = range(len(CHANNELS)),
+    weights: str = "",
 ) -> None:
     """Hand the microphone signals of a scene to the system and write its output with 16 bits.
 
-    `channels` are those that there are: own recordings may have fewer, and the system gets no others.
+    `channels` are those that there are: own recordings may have fewer, and the system gets no others. `weights` is the
+    file that was trained for the system, if one was.
     """
+    if weights:
+        constructor = with_weights(constructor, root, weights)
     person = listener_from_entry(listener["name"], listener)
     microphones = read_microphones(root / scenes, scene, channels)
-    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person)
+    output = enhanced(shared_system(system, constructor, files), system, microphones, scene, person, scenes)
     write_enhanced(out, scene, person.id, output)
 
 
@@ -101,10 +132,26 @@ def read_microphones(scenes: Path, scene: str, channels: Sequence[int] = range(l
 
 
 def enhanced(
-    enhancer: EnhancementSystem, system: str, microphones: dict[str, Array], scene: str, person: Listener
+    enhancer: EnhancementSystem, system: str, microphones: dict[str, Array], scene: str, person: Listener, scenes: str
 ) -> Array:
-    """The output of a system, shape (n, 2), checked; `system` is its name in errors. It is seeded by the pair."""
-    output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
+    """The output of a system, shape (n, 2), checked; `system` and the folder `scenes` are for errors. It is seeded.
+
+    Raises:
+        InputError: the output is none, or the system asks for microphones that own recordings do not have.
+    """
+    try:
+        output = seeded(f"{scene} {person.id}", lambda: enhancer.speech(microphones, SAMPLE_RATE, person))
+    except KeyError as error:
+        wanted = error.args[0] if error.args else None
+        if wanted not in CHANNELS or wanted in microphones:
+            raise
+        raise InputError(
+            scenes,
+            f"{scene} has no microphones {wanted}, which {system} asks for",
+            found=", ".join(microphones),
+            wanted=wanted,
+            advice="import the data set with recordings of them (docs/own-data.md), or take a system that needs none",
+        ) from error
     return check_speech_output(output, system)
 
 

@@ -237,12 +237,13 @@ def link_own(data: Path, folders: Sequence[str], names: Mapping[SoundFile, str],
     recordings = {file.source: file for file in names if file.source != SUM}
     for source, file in recordings.items():
         advice = f"import it again: hearlab data import {params.dataset} ... --replace"
+        elsewhere = "in a clone without the recordings `dvc checkout` brings what was made of them (docs/own-data.md); "
         try:
             status = os.stat(source)
             md5 = notes.md5(source, status) or notes.read(source, source)
         except OSError as error:
             found = error.strerror
-            faults.append(InputError(source, "the recording cannot be read", found=found, advice=advice))
+            faults.append(InputError(source, "the recording cannot be read", found=found, advice=elsewhere + advice))
             continue
         if md5 != file.md5:
             faults.append(InputError(source, "the recording has changed since it was imported", advice=advice))

@@ -12,11 +12,12 @@ from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import check_song
 from hearlab.named import load_named
+from hearlab.networks.device import choose_device, repeatable
 from hearlab.params import TRAINED, Params
 from hearlab.separation import Separator, weights_files
-from hearlab.separation.device import choose_device, repeatable
 from hearlab.separation.loading import loader
 from hearlab.stages.common import file_state, songs_to_evaluate, workspace
+from hearlab.versions.dvc_files import experiment_home
 
 # What the networks and a chunk need, Hybrid Demucs on the CPU most of all: measured 2.6 GB, whatever the song's length.
 MEMORY = 3 * GIBIBYTE
@@ -38,7 +39,10 @@ def units(params: Params) -> list[Unit]:
     songs = songs_to_evaluate(params)
     if not songs:
         return []
-    weights = files.separator if params.separator_weights == TRAINED else Path(params.separator_weights)
+    weights = files.separator
+    if params.separator_weights != TRAINED:
+        weights = Path(params.separator_weights)
+        link_home_weights(weights)
     needed = [path.as_posix() for path in weights_files(separate.model, weights)]
     load = loader(separate.model)
     common = {"load": load, "weights": weights.as_posix(), "files": needed}
@@ -59,6 +63,21 @@ def units(params: Params) -> list[Unit]:
             )
         )
     return listed
+
+
+def link_home_weights(weights: Path) -> None:
+    """Links to weights of the user's workspace, where DVC runs an experiment in a folder of its own.
+
+    It brings what it knows of this data set: no weights that lie beside it, or belong to another one.
+    """
+    there = experiment_home(Path.cwd()) / weights  # of an absolute path it is that path
+    if there.resolve() == weights.resolve() or not there.exists():
+        return
+    for path in [there] if there.is_file() else there.iterdir():
+        link = weights if there.is_file() else weights / path.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to(path.resolve())
 
 
 def _gpus(device: str) -> float:

@@ -22,6 +22,7 @@ from hearlab.compute.code.file_cache import Stamp, digests, settled, stamp
 from hearlab.compute.code.param_files import named_files
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import read_json, read_yaml, write_json, write_text
+from hearlab.learners import named_weights
 
 NAME = "system"
 OUTPUT = Path("data") / "system.json"
@@ -77,7 +78,9 @@ def system_of(params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     own = enhance.get("params") if isinstance(enhance, Mapping) else None
     if not isinstance(system, str) or ":" not in system:
         raise ParameterError("enhance.system", "malformed name", found=repr(system), wanted="package.module:Class")
-    return system, own if isinstance(own, dict) else {}
+    learn = params.get("learn")
+    weights = learn.get("weights") if isinstance(learn, Mapping) else None
+    return system, named_weights(system, weights, own if isinstance(own, dict) else {})
 
 
 def is_written(state: SystemState) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from hearlab import progress
 from hearlab.audio import opened
-from hearlab.compute.notes import cleared, done_without, kept_bytes
+from hearlab.compute.notes import cleared, kept_bytes
 from hearlab.compute.units import GIBIBYTE, Unit
 from hearlab.datasets.layout import SAMPLE_RATE, STEMS
 from hearlab.datasets.song_lists import Song, check_song, read_songs
@@ -26,10 +25,10 @@ from hearlab.separation.training import TrainingSettings, TrainingState, separat
 from hearlab.separation.training_data import Mixing
 from hearlab.separators import SEPARATORS
 from hearlab.stages.common import workspace
+from hearlab.training.checkpoint_files import CHECKPOINTS, save
 
 MEMORY = 3 * GIBIBYTE
 KEPT_BYTES = 1 << 30
-CHECKPOINTS = Path(".hearlab") / "checkpoints"
 
 
 def folder(params: Params) -> Path:
@@ -127,7 +126,7 @@ def train_unit(
         device=device,
         key=key or "",
         resume=kept_bytes(checkpoint) if key and checkpoint.exists() else None,
-        checkpoint=partial(_save, checkpoint, out / "checkpoint") if key else None,
+        checkpoint=partial(save, checkpoint, out / "checkpoint") if key else None,
         progress=_show,
     )
     (out / f"{target}.pth").write_bytes(trained.weights)
@@ -142,20 +141,6 @@ def describe_unit(root: Path, out: Path, *, train: dict[str, Any]) -> None:
 
 def _checkpoint(root: Path, target: str) -> Path:
     return root / CHECKPOINTS / f"{target}.pt"
-
-
-def _save(path: Path, temporary: Path, content: bytes) -> None:
-    """Write a checkpoint and rename it; what a killed run leaves of `temporary` is removed with its staging folder."""
-    with done_without(path.parent):  # a training that is not interrupted needs none
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _show(state: TrainingState) -> None:

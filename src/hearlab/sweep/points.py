@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import tempfile
@@ -21,12 +22,14 @@ from hearlab.report.experiments.listing import Experiment, experiment
 from hearlab.stages.system import OUTPUT, state_of
 from hearlab.versions.git import git, git_text, head_commit
 from hearlab.versions.lock import all_outs
+from hearlab.versions.overrides import check_overrides
 from hearlab.versions.revisions import RevisionFiles, experiment_commits
 
 # What is beside params.yaml in a commit and has no part in a result.
 APART = re.compile(
     r"(docs|tests|leaderboard|metrics|examples)/.*|[^/]*\.md|dvc\.lock|LICENSE|CITATION\.cff|params\.yaml"
 )
+MOST_POINTS = 10_000  # of a grid: each is an experiment, of seconds at least
 SLUG = 40  # letters of a name that tell its parameters
 
 
@@ -51,8 +54,10 @@ def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """The changes of each point, in order, of changes with DVC's (Hydra's) range(...), choice(...) and a,b,c.
 
     Raises:
-        InputError: one of them is none, is of another file than params.yaml, or DVC is not installed.
+        InputError: one of them is none, is of another file than params.yaml, changes what another one changes, or they
+            make more than MOST_POINTS points, or DVC is not installed.
     """
+    check_overrides(overrides)
     for override in overrides:
         name, equals, _ = override.partition("=")
         if not equals and not name.startswith("~"):
@@ -60,18 +65,36 @@ def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
         if ":" in name:
             raise ParameterError("-S", "is of another file", found=override, wanted=f"a parameter of {PARAMS_FILE}")
     try:
-        from dvc.utils.hydra import get_hydra_sweeps
+        from dvc.utils.hydra import get_hydra_sweeps, to_hydra_overrides
     except ImportError:
         raise InputError("dvc", "is not installed", advice="pip install 'hearlab[pipeline]'") from None
     if not overrides:
         return [()]
     try:
+        counts = [_count(parsed) for parsed in to_hydra_overrides(list(overrides))]
+        if math.prod(counts) > MOST_POINTS:
+            found = " x ".join(f"{count:.0f}" for count in counts if count != 1)
+            raise ParameterError("-S", "makes too many experiments", found=found, wanted=f"at most {MOST_POINTS}")
         return [tuple(point[PARAMS_FILE]) for point in get_hydra_sweeps({PARAMS_FILE: list(overrides)})]
+    except ParameterError:
+        raise
     except Exception as error:  # of DVC's and Hydra's own kinds
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ParameterError(
             "-S", "cannot be read", found=reason, wanted="such as enhance.gain=range(0,13,3)"
         ) from None
+
+
+def _count(override: Any) -> float:
+    """How many values a change has that Hydra has read; none of them is made."""
+    value = override.value()
+    if not override.is_sweep_override():
+        return 1
+    if override.is_range_sweep():
+        if not value.step:
+            raise ValueError("a range with a step of 0")
+        return max(0, math.ceil((value.stop - value.start) / value.step))
+    return len(value.list) if override.is_choice_sweep() else 1
 
 
 def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = ()) -> list[Point]:

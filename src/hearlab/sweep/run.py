@@ -9,6 +9,7 @@ from hearlab.errors import InputError
 from hearlab.report.experiments.listing import AVERAGES, Experiment, differing_only
 from hearlab.report.experiments.text import experiments_text
 from hearlab.scoring.tracks import ENHANCED, METRICS
+from hearlab.sweep.left_over import remove_left_over
 from hearlab.sweep.points import Point, grid, only_one, points, present, untracked_code
 from hearlab.sweep.pool import FOLDER, Ran, run_points
 from hearlab.sweep.search import Search, axes
@@ -28,6 +29,7 @@ def run_grid(root: Path, overrides: Sequence[str], say: Say, *, jobs: int = 1, m
     """
     wanted = points(root, grid(overrides))
     with only_one(root / FOLDER):
+        remove_left_over(root)
         before = present(root, wanted)
         todo = [point for point in wanted if point.name not in before]
         _announce(root, say, len(wanted), len(before))
@@ -57,6 +59,7 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
             yield found[point.name].scores.get(title) if point.name in found else None
 
     with only_one(root / FOLDER):
+        remove_left_over(root)
         search = Search(root, searched, fixed, metric, seed)
         known = len(search.study.trials)
         say(f"Searching for the best {title}: {trials} trials" + (f", {known} known already" if known else ""))

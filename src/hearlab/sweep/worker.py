@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.params import PARAMS_FILE
+from hearlab.sweep.left_over import own_folder
 from hearlab.versions.dvc_command import repository
 
 GATE = ".hearlab/sweep/gate"
@@ -72,7 +73,8 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
                 with _gate(root), _uninterrupted(), lock_repo(repo):
                     params = {PARAMS_FILE: overrides} if overrides else None
                     entry = experiments.queue_one(queue, targets=None, params=params, name=name, no_hydra=False)
-                    executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=queue._standalone_tmp_dir)
+                    folder = own_folder(Path(queue._standalone_tmp_dir))
+                    executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=str(folder))
                 break
             except LockError:  # the user's own dvc is at work in the workspace
                 if time.monotonic() > until:
@@ -82,8 +84,12 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
                     sys.stderr.flush()
                 told = True
                 time.sleep(0.5)
-        if not queue._reproduce_entry(entry, executor):
-            raise RuntimeError("DVC made no experiment")
+        try:
+            if not queue._reproduce_entry(entry, executor):
+                raise RuntimeError("DVC made no experiment")
+        finally:
+            with contextlib.suppress(OSError):  # DVC has emptied it
+                folder.rmdir()
 
 
 @contextlib.contextmanager

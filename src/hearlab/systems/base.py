@@ -26,6 +26,7 @@ from hearlab.listeners import Listener
 from hearlab.params import Enhance
 
 BASELINE = "hearlab.systems.baseline:Baseline"
+FITTED = "hearlab.systems.fitted:Fitted"
 METHODS = {"speech": ("microphones", "rate", "listener"), "music": ("stems", "rate", "listener")}
 
 T = TypeVar("T")
@@ -39,6 +40,16 @@ class EnhancementSystem(Protocol):
 
     There is one instance in each worker process, so that a network is loaded once. Arguments must not be changed in
     place.
+
+    Examples:
+        >>> class Passing:
+        ...     def __init__(self, gain=0.0):
+        ...         self.factor = 10 ** (gain / 20)
+        ...     def speech(self, microphones, rate, listener):
+        ...         return self.factor * microphones["CH1"]
+        ...     def music(self, stems, rate, listener):
+        ...         return {name: self.factor * samples for name, samples in stems.items()}
+        >>> system: EnhancementSystem = Passing(gain=6)
     """
 
     def __init__(self, **params: Any) -> None:
@@ -77,12 +88,21 @@ def is_baseline(dotted: str) -> bool:
     return dotted == BASELINE
 
 
+def is_fitted(dotted: str) -> bool:
+    """Whether a dotted name is that of the music system whose filters the stage fit_music makes."""
+    return dotted == FITTED
+
+
 def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     """Import `package.module:Class` and make an instance with `params`.
 
     Raises:
         ParameterError: the name is malformed, the module or class does not exist or cannot be imported, the class
             lacks a method, or its constructor refuses a parameter; the line names which.
+
+    Examples:
+        >>> load_system("hearlab.systems.baseline:Baseline", {"gain": 3})  # doctest: +ELLIPSIS
+        <hearlab.systems.baseline.Baseline object at ...>
     """
     system_class = _find_class(dotted)
     for method, arguments in METHODS.items():
@@ -104,22 +124,33 @@ def load_system(dotted: str, params: Mapping[str, Any]) -> EnhancementSystem:
     return system
 
 
-def system_arguments(enhance: Enhance) -> dict[str, str]:
+def system_arguments(enhance: Enhance, params: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What `shared_system` makes the system of params.yaml from: its name, and its constructor's arguments as JSON.
 
     The constructor gets enhance.params, and the baseline its own section of params.yaml, too. Where a parameter names
     a file, the hashes of such files are there, too: other weights under the same name are another system.
     """
-    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"} if is_baseline(enhance.system) else set()
-    constructor = {**enhance.model_dump(include=own), **enhance.params}
+    own = enhance.params if params is None else params
+    constructor = {**hearing_aid_params(enhance), **own}
     arguments = {"system": enhance.system, "constructor": json.dumps(constructor, sort_keys=True)}
-    files = {name: digests.of(path)[1] for name, path in named_files(enhance.params).items()}
+    files = {name: digests.of(path)[1] for name, path in named_files(own).items()}
     return {**arguments, "files": json.dumps(files, sort_keys=True)} if files else arguments
+
+
+def hearing_aid_params(enhance: Enhance) -> dict[str, Any]:
+    """The baseline's own section of params.yaml, for the systems of HearLab, which all end in the baseline."""
+    own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"}
+    return enhance.model_dump(include=own if is_own_of_hearlab(enhance.system) else set())
+
+
+def is_own_of_hearlab(system: str) -> bool:
+    """Whether a system is one of HearLab's."""
+    return system.partition(".")[0] == "hearlab"
 
 
 def is_native_system(system: str) -> bool:
     """Whether a system computes as fast as the machine can: one's own does, unless HEARLAB_NATIVE=0."""
-    return system.partition(".")[0] != "hearlab" and own_system_is_native()
+    return not is_own_of_hearlab(system) and own_system_is_native()
 
 
 @functools.lru_cache(maxsize=1)
@@ -256,6 +287,14 @@ def check_speech_output(output: Any, system: str, *, unit: str | None = None) ->
 
     Raises:
         InputError: the output is not an array of floats, has another shape, is empty, or has a NaN or infinity.
+
+    Examples:
+        >>> import numpy as np
+        >>> check_speech_output(np.zeros((44100, 2), dtype=np.float32), "my_lab.net:Mine").dtype
+        dtype('float64')
+        >>> check_speech_output(np.zeros((2, 44100)), "my_lab.net:Mine")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        hearlab.errors.InputError: my_lab.net:Mine.speech: returned the wrong shape...
     """
     return _checked(output, _place(system, "speech", unit))
 
@@ -267,6 +306,12 @@ def check_music_output(
 
     Raises:
         InputError: a stem is missing or unknown, or one is not as in `check_speech_output`, or lengths differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> stems = {"vocals": np.zeros((100, 2)), "drums": np.zeros((100, 2))}
+        >>> list(check_music_output(dict(reversed(stems.items())), stems, "my_lab.net:Mine"))
+        ['vocals', 'drums']
     """
     where = _place(system, "music", unit)
     if not isinstance(output, Mapping):

@@ -84,8 +84,8 @@ class Baseline:
         if MICROPHONE not in microphones:
             raise InputError("microphones", "channel is missing", field=MICROPHONE, found=", ".join(microphones))
         enhanced = self._fit(microphones[MICROPHONE], rate, listener, f"microphones {MICROPHONE}")
-        enhanced = self._compressor_at(rate).apply(enhanced)
-        return np.tanh(enhanced) if self._soft_clip else enhanced
+        enhanced = self._compressor_at(rate).apply(enhanced, out=enhanced)
+        return np.tanh(enhanced, out=enhanced) if self._soft_clip else enhanced
 
     def music(self, stems: dict[str, Array], rate: int, listener: Listener) -> dict[str, Array]:
         """Fit each stem to both ears; the soft clip belongs to the remix and is not applied here.
@@ -103,7 +103,7 @@ class Baseline:
         """
         fitted = {name: self._fit(stem, rate, listener, f"stem {name}") for name, stem in stems.items()}
         if self._music_compressor:
-            fitted = {name: self._compressor_at(rate).apply(stem) for name, stem in fitted.items()}
+            fitted = {name: self._compressor_at(rate).apply(stem, out=stem) for name, stem in fitted.items()}
         return fitted
 
     def _fit(self, samples: Array, rate: float, listener: Listener, where: str) -> Array:
@@ -111,11 +111,11 @@ class Baseline:
         if samples.ndim != 2 or samples.shape[1] != 2 or samples.shape[0] == 0:
             raise InputError(where, "wrong shape", found=samples.shape, wanted="(n, 2), n > 0")
         prescription = self._prescription(rate)
-        ears = [
-            prescription.apply(self._filter(audiogram, rate), samples[:, ear])
-            for ear, audiogram in enumerate((listener.left, listener.right))
-        ]
-        return np.stack(ears, axis=1) * self._gain
+        fitted = np.empty((samples.shape[0] + prescription.taps, 2))
+        for ear, audiogram in enumerate((listener.left, listener.right)):
+            prescription.apply(self._filter(audiogram, rate), samples[:, ear], out=fitted[:, ear])
+        fitted *= self._gain  # songs are long: in place
+        return fitted
 
     def _prescription(self, rate: float) -> NalR:
         if rate not in self._prescriptions:

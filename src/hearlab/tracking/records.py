@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Record:
         created: milliseconds since 1970.
         params, metrics, tags: of the run.
         folder: of the record.
+        curves: of a training: name -> steps and values.
     """
 
     identity: str
@@ -54,6 +55,7 @@ class Record:
     metrics: dict[str, float]
     tags: dict[str, str]
     folder: Path
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
     @property
     def artefacts(self) -> Path:
@@ -83,7 +85,8 @@ def write(result: Result) -> Record:
         _write_artefacts(result, tags["mlflow.note.content"], part / ARTEFACTS)
         params = hide_within(result.params)
         created = time.time_ns() // 1_000_000
-        record = Record(result.identity, hide(provenance.run_name(result)), created, params, values, tags, folder)
+        name, curves = hide(provenance.run_name(result)), summary.curves(result)
+        record = Record(result.identity, name, created, params, values, tags, folder, curves)
         content = {name: value for name, value in vars(record).items() if name != "folder"}
         content = {"version": VERSION, **content, "files": _md5s(part / ARTEFACTS)}
         write_json(part / RECORD, {**content, CHECK: checksum(content)})

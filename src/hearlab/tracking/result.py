@@ -18,7 +18,7 @@ from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
 
 CODE, SCORES = "src/", f"{METRICS_FOLDER}/"
-WEIGHTS = ("separator", "weights")  # last parts of the paths at which networks lie
+WEIGHTS = ("separator", "enhancer", "weights")  # last parts of the paths at which networks lie
 # Of the description that an identity is the hash of: a new number makes new results of all.
 IDENTITY_VERSION = 1
 

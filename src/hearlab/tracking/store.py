@@ -145,6 +145,8 @@ def _fill(client: Any, run: str, record: Record) -> None:
     params = [entities.Param(name, value) for name, value in safe_texts(record.params, "param").items()]
     names = safe_names(record.metrics)
     metrics = [entities.Metric(names[name], value, record.created, 0) for name, value in record.metrics.items()]
+    for name, points in record.curves.items():
+        metrics += [entities.Metric(name, value, record.created, step) for step, value in points]
     for start in range(0, max(len(params), len(metrics)), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         client.log_batch(run, params=params[part], metrics=metrics[part])

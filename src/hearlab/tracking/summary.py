@@ -18,6 +18,7 @@ from hearlab.scoring.table import Pair, ScoreTable, has_scores, track_tables
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED, Metric, Track
 from hearlab.tracking.result import Result
 
+TRAINING = "enhancer.json"  # of the stage train_enhancer, beside the weights
 DECIMALS = 8  # as the scores themselves are written
 
 Groups = list[tuple[Grouping, dict[str, str]]]
@@ -96,6 +97,18 @@ def time_values(times: Mapping[str, StageTime]) -> dict[str, float]:
         if each:
             values[f"{kind}_seconds/all stages"] = round(math.fsum(each.values()), 3)
     return values
+
+
+def curves(result: Result) -> dict[str, list[tuple[int, float]]]:
+    """Losses and held-out scores over the steps of the training of the hearing aid, if the result has one."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for path in result.data:
+        description = result.root / path / TRAINING
+        if description.is_file():
+            for entry in read_json(description)["history"]:
+                for name in ("train_loss", "haspi", "learning_rate"):
+                    found.setdefault(f"training/{name}", []).append((int(entry["step"]), float(entry[name])))
+    return found
 
 
 def report(result: Result, values: Mapping[str, float], tags: Mapping[str, str], changed: Mapping[str, Any]) -> str:

@@ -1,7 +1,10 @@
-"""The md5 of files that a stage has made, handed to DVC so that it need not read the files again.
+"""What DVC has noted, on this machine, of the files in a workspace.
 
-DVC notes, on each machine, which md5 a file of that inode, time and size has. After a stage it reads every output file
-that it has no such note of. The engine has read them already, when it stored them.
+It notes which md5 a file of that inode, time and size has. After a stage it reads every output file that it has no such
+note of. The engine has read them already, when it stored them, and hands them over.
+
+It also notes what it has linked to its cache, and `dvc exp run` removes those of its links that are no output any more:
+with another data set the whole of the former one.
 """
 
 from __future__ import annotations
@@ -46,3 +49,23 @@ def note_md5(root: Path, files: Mapping[str, tuple[str, os.stat_result]]) -> boo
         _log.debug("DVC did not take the md5 of %d files: %s", len(files), error)
         return False
     return True
+
+
+def keep_linked(root: Path, folder: str) -> int:
+    """Have DVC forget that it made the links in a folder, so that it does not remove them; returns how many it did.
+
+    Their bytes stay in its cache, and outputs of the pipeline are replaced and removed as before.
+
+    Args:
+        root: the workspace.
+        folder: below it, such as 'data'.
+    """
+    try:
+        with repository(root) as repo, repo.state.links as links:
+            found = [name for name in links if Path(name).parts[:1] == (folder,)]
+            for name in found:
+                del links[name]
+    except Exception as error:  # DVC is not installed, or another version
+        _log.debug("DVC keeps its notes of links in %s: %s", folder, error)
+        return 0
+    return len(found)

@@ -8,9 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hearlab.errors import InputError
+from hearlab.errors import InputError, ParameterError
 from hearlab.files import read_yaml
 from hearlab.params import PARAMS_FILE, load_params
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """No change hides another one: of two values for a parameter DVC takes the last and says nothing.
+
+    A parameter can be emptied, or taken away, before it gets a value, and mappings are joined.
+
+    Raises:
+        ParameterError: two changes give a parameter a value.
+    """
+    given: dict[str, str] = {}
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        name, value = name.strip().lstrip("+"), value.strip()
+        if not equals or name.startswith("~") or value in ("", "null") or value.startswith("{"):
+            continue
+        if name in given:
+            found = f"{given[name]} and {override}"
+            raise ParameterError("-S", f"gives {name} two values", found=found, wanted="one of them")
+        given[name] = override
 
 
 def overridden(root: Path, overrides: Sequence[str], *, command: str = "-S") -> Any:
@@ -22,8 +42,10 @@ def overridden(root: Path, overrides: Sequence[str], *, command: str = "-S") -> 
         command: who asks, for the error of a missing DVC.
 
     Raises:
-        InputError: params.yaml is wrong (as `load_params`), an override cannot be applied, or there is no DVC.
+        InputError: params.yaml is wrong (as `load_params`), an override cannot be applied, two of them give one
+            parameter values, or there is no DVC.
     """
+    check_overrides(overrides)
     path = root / PARAMS_FILE
     load_params(path)
     if not overrides:

@@ -117,16 +117,26 @@ Change = Callable[[dict[str, Path]], Any]
 
 
 def kilohertz(own: dict[str, Path]) -> None:
-    own["listeners"].write_text(TABLE.replace(";250;500;1000;2000;4000;6000", ";0.25;0.5;1;2;4;6"))
+    own["listeners"].write_text(TABLE.replace(";250;500;1000;2000;4000;6000", ";0.25;0.5;1000;2000;4000;6000"))
 
 
 FAULTS: list[tuple[Change, list[str]]] = [
-    (kilohertz, [f"clinic.csv: {name}: does not reach all needed frequencies" for name in ("A B", "Zoë")]),
+    (kilohertz, ["clinic.csv: has headings that are no frequency in Hz (found 0.25, 0.5); write Hz in all headings"]),
     (lambda own: (own["references"] / "two.wav").unlink(), ["my references: has no partner of the mixture two"]),
     (lambda own: (own["mixtures"] / "two.flac").unlink(), ["two.wav: has no mixture of its name"]),
     (
         lambda own: write(own["references"] / "two.wav", speech(2)[1][:-7]),
         ["two.wav: is 7 frames shorter than its mixture"],
+    ),
+    (
+        lambda own: [
+            (own["mixtures"] / "two.flac").unlink(),
+            write(own["mixtures"] / "two.wav", speech(2, rate=8000)[0][:-2], 8000),
+        ],
+        [
+            "two.wav: is 11 frames longer than its mixture at 44100 Hz "
+            "(found 66150 frames at 44100 Hz, mixture 11998 frames at 8000 Hz)"
+        ],
     ),
     (
         lambda own: write(own["references"] / "two.wav", np.zeros((100, 2))),

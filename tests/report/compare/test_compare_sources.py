@@ -112,6 +112,15 @@ def test_published_averages_allow_no_paired_difference(folder: Path, capsys: pyt
     assert found["sides"][0]["mean"] == pytest.approx(np.mean(GIVEN + 0.05), abs=1e-8)
 
 
+@pytest.mark.parametrize("form", ["--md", "--latex"])
+def test_without_pairs_there_is_no_p_to_correct(folder: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    published = ("published", "published:unprocessed")
+    run(folder, *published, form)
+    assert "nothing is compared with A pair by pair, so there is no p" in capsys.readouterr().out
+    run(folder, *published, "published:baseline")
+    assert "so there is no p; hearlab compare with two systems" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("extra", [(), ("a.csv",), ("--metric", "haaqi")])
 def test_another_data_set_than_the_published_one_has_no_pair_in_common(folder: Path, extra: tuple[str, ...]) -> None:
     (folder / "params.yaml").write_text("dataset: demo\n")

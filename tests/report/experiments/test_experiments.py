@@ -88,7 +88,7 @@ def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     heading, _, workspace, experiment, *_ = text.splitlines()
     # Own parameters first; what is the same in all lines (the data set, unprocessed signals) is left out.
-    assert heading.split() == ["experiment", "date", "system", "depth", "gain", "HASPI", "enhanced"]
+    assert heading.split() == ["experiment", "date", "(UTC)", "system", "depth", "gain", "HASPI", "enhanced"]
     assert workspace.split()[:4] == ["workspace", "mine.net:Net", "5", "4"]
     assert f"{GIVEN.mean() + 0.04:.4f} [" in workspace
     assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")

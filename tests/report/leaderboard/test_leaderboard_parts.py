@@ -61,7 +61,10 @@ def test_incomplete_scores() -> None:
 def test_stages_before_another() -> None:
     lock = WorkspaceFiles(REPOSITORY).lock
     stages = stages_behind(lock, "score_speech")
-    assert [name for name in stages if name != "system"] == [  # it stands at any place before enhance_speech
+    learning = [name for name in stages if name in ("learning_scenes", "train_enhancer")]
+    assert learning == ["learning_scenes", "train_enhancer"]
+    assert stages.index("train_enhancer") < stages.index("enhance_speech")
+    assert [name for name in stages if name not in ("system", *learning)] == [  # at any place before enhance_speech
         "check_params",
         "prepare",
         "build_scenes@dev",
@@ -72,7 +75,8 @@ def test_stages_before_another() -> None:
     music = stages_behind(lock, "score_music")
     assert music[-1] == "score_music"
     assert set(music) - {"system"} == {
-        *("check_params", "prepare_music", "train_separator", "separate_music", "enhance_music", "score_music")
+        *("check_params", "prepare_music", "train_separator", "separate_music", "fit_music"),
+        *("enhance_music", "score_music"),
     }
     assert music.index("train_separator") < music.index("separate_music") < music.index("enhance_music")
 

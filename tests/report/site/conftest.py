@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from site_support import make_workspace
+from site_support import REPOSITORY, make_workspace
 
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_workspace(tmp_path_factory.mktemp("workspace"))
+    root = make_workspace(tmp_path_factory.mktemp("workspace"))
+    shutil.copytree(REPOSITORY / "leaderboard", root / "leaderboard")
+    return root
 
 
 @pytest.fixture(scope="session")

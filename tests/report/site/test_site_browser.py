@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,101 +16,16 @@ from site_support import HOSTILE_SCENE, HOSTILE_SONG
 from hearlab.report.site.build import build_site
 from hearlab.report.site.pages import file_name
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: make test installs it")
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytest.importorskip("selenium", reason="selenium is not installed: make test installs it")
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from site_browser import DESKTOP, NO_BROWSER, PHONE, TABLET, WIDE, Browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None,
-        reason="no chromium or chromedriver: apt-get install chromium chromium-driver",
-    ),
-]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
-DESKTOP, PHONE = (1280, 900), (390, 844)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)]
 IN_STEP = 0.05  # s: two buffers of Chromium's audio output on a busy machine; 0.000 where rates are equal, in quiet
+ROW = 60.0  # pixels: two lines of text
 HEARD_STILL = 0.08  # s: the same, and the time of the call itself
-WAIT = 20.0  # s, on a busy machine
-
-
-class Browser:
-    """A Chromium with what the tests look at."""
-
-    def __init__(self, profile: Path) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-        self.screen(*DESKTOP)
-
-    def screen(self, width: int, height: int, *, dark: bool = False) -> None:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-
-    def open(self, page: Path) -> None:
-        self.driver.get(page.absolute().as_uri())
-        # Without the focus a page may lose a key that is pressed before anything is clicked.
-        self.driver.execute_cdp_cmd("Page.bringToFront", {})
-        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        self.until(lambda: self.run("document.hasFocus()"))
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(f"return {script}", *arguments)
-
-    def find(self, selector: str) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list[Any]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + WAIT
-        while not (found := condition()):
-            assert time.monotonic() < end, "waited too long"
-            time.sleep(0.02)
-        return found
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            ActionChains(self.driver).send_keys(key).perform()
-
-    def play(self) -> None:
-        self.find("#play").click()
-        self.until(lambda: self.run("Boolean(hearlab.state.engine?.playing && hearlab.state.engine.position() > 0.05)"))
-
-    def errors(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def requests(self) -> list[str]:
-        found = []
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                found.append(message["params"]["request"]["url"])
-        return found
-
-    def picture(self, name: str, folder: Path) -> None:
-        size = self.run("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], 4000), "scale": 1}
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-        (folder / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 
 @pytest.fixture(scope="module")
@@ -317,17 +229,21 @@ def test_every_control_has_a_name(browser: Browser, site: Path) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [WIDE, TABLET, PHONE], ids=["wide", "tablet", "phone"])
 def test_pages_fit_the_screen(
     browser: Browser, site: Path, screenshots: Path, size: tuple[int, int], dark: bool
 ) -> None:
     browser.screen(*size, dark=dark)
-    name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+    name = f"{size[0]}-{'dark' if dark else 'light'}"
     song = f"songs/{file_name(HOSTILE_SONG)}"
-    for page in ("index.html", "speech.html", "music.html", "experiments.html", "scenes/S06001.html", song):
+    tables = ("index.html", "speech.html", "music.html", "leaderboard.html", "experiments.html")
+    for page in (*tables, "scenes/S06001.html", song):
         browser.open(site / page)
         for chart in browser.all(".chart"):
             browser.until(lambda chart=chart: chart.get_attribute("data-ready"))
+        if page == "leaderboard.html":
+            heights = [row.rect["height"] for row in browser.all(".board tbody tr")]
+            assert max(heights) <= ROW
         assert browser.run("document.documentElement.scrollWidth <= innerWidth"), page
         browser.picture(f"{name}-{Path(page).stem[:12]}", screenshots)
 

@@ -32,6 +32,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="only this scene or song; repeat it"
     )
+    parser.add_argument(
+        "--hearing-loss",
+        action="store_true",
+        help="add versions heard through each listener's hearing loss: attenuated by the audiogram's thresholds",
+    )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.set_defaults(run=_report)
 
@@ -49,9 +54,12 @@ def _report(options: argparse.Namespace) -> None:
         portable=options.portable,
         pages=options.scenes,
         only=options.only,
+        hearing_loss=options.hearing_loss,
     )
     for problem in site.problems:
         print(f"left out: {problem}", file=sys.stderr)
+    for line in site.missing:
+        print(f"not shown: {line}", file=sys.stderr)
     print(f"{site.index} ({site.pages} pages to listen; {site.measured} sounds measured now)")
     if options.open and not webbrowser.open(site.index.absolute().as_uri()):
         print("no browser was found: open that file yourself", file=sys.stderr)

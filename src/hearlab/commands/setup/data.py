@@ -222,6 +222,7 @@ def _import(options: argparse.Namespace) -> None:
     from hearlab.datasets.layout import CHANNELS
     from hearlab.datasets.own.importing import import_data, imported_text
     from hearlab.errors import ParameterError
+    from hearlab.versions.dvc_state import keep_linked
 
     pairs = options.microphones.split(",") if options.microphones else None
     if pairs is not None and (len(set(pairs)) < len(pairs) or not set(pairs) <= set(CHANNELS)):
@@ -240,6 +241,8 @@ def _import(options: argparse.Namespace) -> None:
         microphones=pairs,
         replace=options.replace,
     )
+    # With another data set DVC would remove what it has linked of the one before, the demo's trained networks too.
+    keep_linked(Path.cwd(), "data")
     print(f"{done.folder.relative_to(Path.cwd())}: {imported_text(done)}")
     print(
         "prepare makes the recordings read-only: DVC's cache links to them. To change one, replace it and import again."

@@ -1,1 +1,1 @@
-"""What an attempt at a stage's units notes and decides: the unit in flight, why units fail, whether Ray is worth it."""
+"""What an attempt at a stage's units notes and decides: where they run, in which groups, and why they fail."""

@@ -7,23 +7,18 @@ the unit, and runs what is left in a process of its own (`Apart`), whose death i
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import multiprocessing
 import os
 import re
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from hearlab.compute.execution import Failure, Outcome, execute
-from hearlab.compute.process import OneThread
+from hearlab.compute.execution import Failure, Outcome
+from hearlab.compute.process import how_ended
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.processes import ENDING_SECONDS, WorkerProcess, other_code
+from hearlab.compute.workers.worker import READY
 
 LONGEST = 4096  # bytes of a unit's name
-ENDING_SECONDS = 2.0  # for a process that has said all
 
 
 class InFlight:
@@ -76,70 +71,37 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
     """Runs units in a process of their own, one after the other; where it dies, the next unit gets a new one."""
 
     def __init__(self) -> None:
-        self._child: SpawnProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: WorkerProcess | None = None
 
-    def run(self, unit: Unit, root: Path, out: Path) -> tuple[Outcome, bool]:
-        """A unit's outcome, and whether the process died in it, by which it has failed."""
-        child, pipe = self._started()
+    def run(self, unit: Unit, root: Path, staging: Path) -> tuple[Outcome, bool]:
+        """A unit's outcome, and whether the process died in it, by which it has failed.
+
+        Raises:
+            InputError: the process finds other code than this one.
+        """
+        process = self._process = self._process or WorkerProcess(unit.function.__module__, root, staging)
+        outcomes: list[Outcome] = []
+        seconds = None
         try:
-            pipe.send((unit, root, out))
-            outcome: Outcome = pipe.recv()
+            process.pipe.send(([unit], [unit.code_identity()]))
+            while seconds is None:
+                message = process.pipe.recv()
+                if message == READY:
+                    continue
+                if not isinstance(message, tuple):
+                    raise other_code(message)
+                outcomes += message[0]
+                seconds = message[1]
         except (EOFError, ConnectionError):
-            child.join()
-            cause = f"its process died ({_how(child.exitcode)})"
+            cause = f"its process died ({how_ended(process.process.wait())})"
             self._end()
             return Outcome(failure=Failure(unit.id, cause, cause)), True
-        return outcome, False
-
-    def _started(self) -> tuple[SpawnProcess, Connection]:
-        if self._child is None or self._pipe is None:
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._child = context.Process(target=_serve, args=(theirs,))
-            self._child.start()
-            theirs.close()
-        return self._child, self._pipe
+        return outcomes[0], False
 
     def _end(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
-        if self._child is not None:
-            self._child.join(ENDING_SECONDS)  # it ends when nobody is at the other end of the pipe
-            self._child.kill()
-            self._child.join()
-        self._child = self._pipe = None
+        if self._process is not None:
+            self._process.end(ENDING_SECONDS)
+            self._process = None
 
     def __exit__(self, *unused: object) -> None:
         self._end()
-
-
-def _serve(pipe: Connection) -> None:
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with OneThread() as threads:
-        while True:
-            try:
-                unit, root, out = pipe.recv()
-            except EOFError:
-                return
-            threads.limit()
-            pipe.send(execute(unit, root, out))
-
-
-def _end_with_parent() -> None:
-    """Where that process was killed, nothing may be written into what another run begins anew."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _how(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"{signal.Signals(-code).name}: {signal.strsignal(-code)}"
-    except ValueError:
-        return f"signal {-code}"

@@ -1,4 +1,4 @@
-"""Running units on Ray: a local one started for the stage, or the cluster that RAY_ADDRESS names.
+"""Running units on Ray: the cluster that RAY_ADDRESS names, or a local one for units that need graphics processors.
 
 A worker that sees the workspace reads and writes it directly. One that does not gets its inputs from a file server on
 the driver's machine and sends its outputs back, both through Ray's object store; the driver writes them.
@@ -12,7 +12,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,22 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hearlab.compute.execution import Failure, Outcome, describe, unit_folder
+from hearlab.compute.process import RETRIES, died_so_often
 from hearlab.compute.ray.connection import connected
 from hearlab.compute.ray.worker import MARK, FileServer, Job, Reply, clear_scratch, this_node, work
-from hearlab.compute.units import Unit, grouped
+from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import Groups
 from hearlab.errors import InputError
 from hearlab.secrets import hide
 
-# Units submitted for each core: enough that no worker waits, few enough that the driver holds few results.
-UNITS_PER_CORE = 2
-# How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
-RETRIES = 3
+# Groups submitted for each core: enough that no worker waits, few enough that the driver holds few results.
+GROUPS_PER_CORE = 2
 COUNT_SECONDS = 1.0
 SAME_CODE = "install the same version of HearLab (and of your system) on all; what was finished is kept"
 
 
 def run_on_ray(
-    units: Sequence[Unit],
+    groups: Groups,
     root: Path,
     staging: Path,
     stage: str,
@@ -44,7 +44,7 @@ def run_on_ray(
     idle: Callable[[], None],
     code: Callable[[Unit], str],
 ) -> Iterator[tuple[Unit, Outcome]]:
-    """Run units on Ray and give their outcomes as they come; files are then in their staging folders.
+    """Run what is left of units on Ray and give their outcomes as they come; files are then in their staging folders.
 
     `idle` is called when there was nothing to give for a while; `code` gives the identity of a unit's code.
 
@@ -58,19 +58,18 @@ def run_on_ray(
         job = Job(root, staging, mark)  # by value: an object in Ray's store is lost with the head
         running: dict[Any, list[Unit]] = {}
         served: set[str] = set()  # nodes that do not see the workspace
-        waiting = list(reversed(grouped(units)))
         cores, counted = 1, -COUNT_SECONDS
         try:
-            while waiting or running:
+            while len(groups) or running:
                 if time.monotonic() - counted > COUNT_SECONDS:  # nodes come and go; asking takes 1 ms
                     cores, counted = int(ray.cluster_resources().get("CPU", 1)), time.monotonic()
-                while waiting and len(running) < max(1, cores) * UNITS_PER_CORE:
-                    group = waiting.pop()
+                while len(groups) and len(running) < max(1, cores) * GROUPS_PER_CORE:
+                    group = groups.take(cores)
                     options = {
                         "num_cpus": 1,
                         "num_gpus": max(unit.gpus for unit in group),
                         "memory": max(unit.memory for unit in group),
-                        "max_retries": RETRIES,
+                        "max_retries": RETRIES if len(group) == 1 else 0,  # several are tried alone then
                     }
                     codes = [code(unit) for unit in group]
                     running[work.options(**options).remote(group, codes, job, server)] = group
@@ -79,11 +78,14 @@ def run_on_ray(
                     idle()
                 for reference in ready:
                     group = running.pop(reference)
-                    if len(group) > 1 and _worker_died(reference):
-                        # Only one of them ends its worker: each by itself shows which.
-                        waiting += [[unit] for unit in reversed(group)]
+                    if len(group) > 1 and _lost(reference):
+                        # Only one of them ends its worker, or gives what cannot be sent: each alone shows which.
+                        groups.put_back(group, alone=True)
                         continue
-                    yield from _received(reference, group, staging, served)
+                    received = _received(reference, group, staging, served)
+                    groups.took(len(received), sum(outcome.seconds for _, outcome in received))
+                    groups.put_back(group[len(received) :])
+                    yield from received
         finally:
             for reference in running:
                 with contextlib.suppress(Exception):
@@ -95,38 +97,38 @@ def run_on_ray(
 _DEATHS = (ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)
 
 
-def _worker_died(reference: Any) -> bool:
+def _lost(reference: Any) -> bool:
+    """Whether nothing comes of a group."""
     try:
         ray.get(reference)
     except Exception as error:
-        return isinstance(error, _DEATHS)
+        _check_unpacked(error)
+        return True
     return False
 
 
 def _received(reference: Any, group: list[Unit], staging: Path, served: set[str]) -> list[tuple[Unit, Outcome]]:
     try:
-        replies: list[Reply] = ray.get(reference)
+        replies: list[Reply] | str = ray.get(reference)
     except Exception as error:
         _check_unpacked(error)
         cause = hide(describe(error))[:300]
         if isinstance(error, _DEATHS):
-            cause = (
-                f"its worker process died {RETRIES + 1} times (out of memory, or a crash such as a segmentation fault)"
-            )
-            cause += "; set HEARLAB_WORKERS lower, or to 1 to see where"
+            cause = died_so_often("out of memory, or a crash such as a segmentation fault")
         return [(unit, Outcome(failure=Failure(unit.id, cause, str(error)))) for unit in group]
-    return [(unit, _outcome(unit, reply, staging, served)) for unit, reply in zip(group, replies, strict=True)]
+    if isinstance(replies, str):
+        # Not these units' fault: that node would refuse all others just as fast.
+        raise InputError(
+            f"node {replies} of the Ray cluster",
+            f"has other code than {socket.gethostname()} for {group[0].id}",
+            advice=SAME_CODE,
+        )
+    # A worker gives back what it has had no time for.
+    return [(unit, _outcome(unit, reply, staging, served)) for unit, reply in zip(group, replies, strict=False)]
 
 
 def _outcome(unit: Unit, reply: Reply, staging: Path, served: set[str]) -> Outcome:
     """What a worker replied, its files put into the unit's staging folder."""
-    if reply.outcome is None:
-        # Not this unit's fault: that node would refuse all others just as fast.
-        raise InputError(
-            f"node {reply.refused_by} of the Ray cluster",
-            f"has other code than {socket.gethostname()} for {unit.id}",
-            advice=SAME_CODE,
-        )
     folder = unit_folder(staging, unit.id)
     if reply.node is not None:
         served.add(reply.node)

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from hearlab.compute.execution import Outcome, execute, unit_folder
 from hearlab.compute.ray.own_folder import own_folder
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import in_turn, same_code
 
 MARK = "workspace-mark"
 SCRATCH = "hearlab-scratch-"
@@ -39,11 +41,10 @@ class Job:
 class Reply:
     """What a worker sends: its files lie in a folder of the staging folder, or, if it does not see that, are here."""
 
-    outcome: Outcome | None  # None: the worker refused
+    outcome: Outcome
     folder: str | None = None
     files: dict[str, bytes] | None = None
     node: str | None = None  # where it keeps inputs that it was sent
-    refused_by: str | None = None  # host whose code is other than the driver's
 
 
 def this_node() -> str:
@@ -63,17 +64,13 @@ class FileServer:
 
 
 @ray.remote
-def work(group: list[Unit], codes: list[str], job: Job, server: Any) -> list[Reply]:
-    """Run units of a group one after the other."""
-    return [_reply(unit, code, job, server) for unit, code in zip(group, codes, strict=True)]
-
-
-def _reply(unit: Unit, code: str, job: Job, server: Any) -> Reply:
-    if unit.code_identity() == code:
-        reply = _run(unit, job, server)
-        if unit.code_identity() == code:  # it may have changed before it was loaded
-            return reply
-    return Reply(None, refused_by=socket.gethostname())
+def work(group: list[Unit], codes: list[str], job: Job, server: Any) -> list[Reply] | str:
+    """Run units of a group one after the other, as long as there is time; the host's name if its code is other."""
+    if same_code(group, codes):
+        replies = list(in_turn(group, partial(_run, job=job, server=server)))
+        if same_code(group, codes):  # it may have changed before it was loaded
+            return replies
+    return socket.gethostname()
 
 
 def _run(unit: Unit, job: Job, server: Any) -> Reply:
@@ -81,7 +78,7 @@ def _run(unit: Unit, job: Job, server: Any) -> Reply:
         # A folder for each attempt: a worker given up for lost may still be writing.
         folder = unit_folder(job.staging, unit.id)
         folder = folder.with_name(f"{folder.name}.{secrets.token_hex(8)}")
-        return Reply(execute(unit, job.root, folder), folder=folder.name)
+        return Reply(execute(unit, job.root, folder, digests=True), folder=folder.name if unit.outputs else None)
     root = _fetched(unit, server, job)
     out = Path(tempfile.mkdtemp(prefix="out-", dir=_scratch(job)))
     try:

@@ -6,6 +6,23 @@ layout of the CAD1 data.
 """
 
 from hearlab.datasets.demo.music.songs import make_demo_music
-from hearlab.datasets.demo.speech.world import DEMO_HEADS, DEV_ROOMS, TRAIN_ROOMS, make_demo
+from hearlab.datasets.demo.speech.world import (
+    DEMO_HEADS,
+    DEV_ROOMS,
+    FIRST_LEARNING_ROOM,
+    SENTENCES,
+    TRAIN_ROOMS,
+    make_demo,
+    make_learning_room,
+)
 
-__all__ = ["DEMO_HEADS", "DEV_ROOMS", "TRAIN_ROOMS", "make_demo", "make_demo_music"]
+__all__ = [
+    "DEMO_HEADS",
+    "DEV_ROOMS",
+    "FIRST_LEARNING_ROOM",
+    "SENTENCES",
+    "TRAIN_ROOMS",
+    "make_demo",
+    "make_demo_music",
+    "make_learning_room",
+]

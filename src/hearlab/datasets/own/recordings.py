@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import unicodedata
@@ -84,7 +85,7 @@ def find_speech(
     if not found.faults and not sounds["mixtures"]:
         found.fault(mixtures, "holds no recording", wanted="files of WAV or FLAC")
     for name, pairs in sounds["mixtures"].items():
-        parts, length = _microphones(name, pairs, microphones, found)
+        parts, mixture = _microphones(name, pairs, microphones, found)
         for role, signal in (("references", REFERENCE), ("targets", TARGET)):
             if role not in sounds:
                 continue
@@ -99,10 +100,12 @@ def find_speech(
                 continue
             if sound.channels > 2:
                 found.fault(path, "wrong number of channels", found=sound.channels, wanted="1 or 2")
-            elif length is not None and abs(sound.length - length[0]) > length[1]:
-                difference = sound.length - length[0]
+            elif mixture is not None and abs(sound.length - mixture.length) > _rounding(sound, mixture):
+                difference = sound.length - mixture.length
                 problem = f"is {abs(difference)} frames {'longer' if difference > 0 else 'shorter'} than its mixture"
-                found.fault(path, problem, found=f"{sound.frames} frames at {sound.rate} Hz")
+                problem += f" at {SAMPLE_RATE} Hz" if {sound.rate, mixture.rate} != {SAMPLE_RATE} else ""
+                both = (f"{one.frames} frames at {one.rate} Hz" for one in (sound, mixture))
+                found.fault(path, problem, found=", mixture ".join(both))
             else:
                 parts.append(sound.part(SPEECH, name, f"{signal}_{FRONT}"))
                 if role == "references":
@@ -123,9 +126,9 @@ def _folders(mixtures: Path, references: Path, targets: Path | None) -> Iterator
 
 def _microphones(
     name: str, pairs: dict[str | None, Path], microphones: Sequence[str] | None, found: Found
-) -> tuple[list[SoundFile], tuple[int, int] | None]:
-    """The microphone signals of a mixture; and its length, with how far another may be from it after resampling."""
-    parts, lengths = [], []
+) -> tuple[list[SoundFile], _Sound | None]:
+    """The microphone signals of a mixture; and the first of its files."""
+    parts, sounds = [], []
     for channel, path in sorted(pairs.items(), key=lambda pair: pair[0] or ""):
         sound = _read(path, found)
         if sound is None:
@@ -140,13 +143,20 @@ def _microphones(
             found.fault(path, "wrong number of channels", found=sound.channels, wanted=most or "2", advice=advice)
             continue
         parts += [sound.part(SPEECH, name, f"mix_{pair}", 2 * k + 1) for k, pair in enumerate(wanted)]
-        lengths.append((sound.length, sound.rate, path))
-    if len({length for length, _, _ in lengths}) > 1:
-        found.fault(lengths[-1][2], f"is not as long as {lengths[0][2].name}")
+        sounds.append(sound)
+    if len({sound.length for sound in sounds}) > 1:
+        found.fault(sounds[-1].path, f"is not as long as {sounds[0].path.name}")
     if parts and not any(part.signal == f"mix_{FRONT}" for part in parts):
         found.fault(next(iter(pairs.values())), f"has no front microphones ({FRONT})")
-    # Lengths of signals of one rate must agree; of others, one frame may be lost in rounding.
-    return parts, (lengths[0][0], 0 if lengths[0][1] == SAMPLE_RATE else 1) if lengths else None
+    return parts, sounds[0] if sounds else None
+
+
+def _rounding(one: _Sound, other: _Sound) -> int:
+    """By how many frames signals as long as each other may differ at the data set's rate."""
+    if one.rate == other.rate:
+        return 0 if one.rate == SAMPLE_RATE else 1
+    # Each was cut to whole frames of its own rate.
+    return math.ceil(max(SAMPLE_RATE / one.rate, SAMPLE_RATE / other.rate, 1))
 
 
 def find_songs(folder: Path) -> Found:

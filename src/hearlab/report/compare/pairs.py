@@ -48,6 +48,14 @@ def scores(
 
     Raises:
         InputError: there is nothing of that name, it has no scores of pairs, or pandas is not installed.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table = pathlib.Path(folder, "mine.csv")
+        ...     _ = table.write_text("scene,listener,haspi\\nS1,L1,0.25\\nS1,L2,0.75\\n")
+        ...     scores(str(table))["haspi"].mean()
+        np.float64(0.5)
     """
     try:
         import pandas

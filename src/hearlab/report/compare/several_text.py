@@ -41,15 +41,19 @@ LATEX = {
 def correction_text(found: Sequence[Several]) -> str:
     """How p was corrected, in a sentence."""
     count = found[0].comparisons
+    if not count:
+        return "nothing is compared with A pair by pair, so there is no p"
     return f"p (Holm) is corrected for the {count} comparison{'' if count == 1 else 's'} with A in all metrics shown"
 
 
 def several_text(found: Sequence[Several]) -> str:
     """A table for each metric."""
     blocks = ["\n\n".join(_blocks(one)) for one in found]
-    text = f"{correction_text(found)}: the chance that any of these verdicts is wrong by chance stays below 0.05. "
-    text += "No verdict: nothing can be concluded. Intervals and p are each line's own; "
-    text += "hearlab compare with two systems says more."
+    text = correction_text(found)
+    if found[0].comparisons:
+        text += ": the chance that any of these verdicts is wrong by chance stays below 0.05. "
+        text += "No verdict: nothing can be concluded. Intervals and p are each line's own"
+    text += "; hearlab compare with two systems says more."
     return "\n\n\n".join([*blocks, "\n".join(wrapped(text))])
 
 

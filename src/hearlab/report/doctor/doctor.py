@@ -153,7 +153,7 @@ def _ray(root: Path, params: Params | None) -> Iterator[Finding]:
     if _version("ray") is None:
         return  # _packages says so
     if not address:
-        yield Finding("Ray", "ok", "started on demand on this machine (RAY_ADDRESS is not set)")
+        yield Finding("Ray", "ok", "for clusters and graphics processors; not in use here (RAY_ADDRESS is not set)")
         return
     problem = _connection_problem(f"ray://{address.removeprefix('ray://')}", "no host and port")
     if problem:

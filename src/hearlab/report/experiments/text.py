@@ -68,7 +68,7 @@ def experiments_text(found: Sequence[Experiment], parameters: Sequence[str]) -> 
     intervals = [means(one.files) for one in lines]
     titles = [title for title in AVERAGES if any(title in one.scores for one in lines) and not _unchanged(title, lines)]
     names = [name for name in in_order(parameters) if _varied(name, lines)]
-    rows = [["experiment", "date", *map(_heading, names), *titles]]
+    rows = [["experiment", "date (UTC)", *map(_heading, names), *titles]]
     for one, own in zip(lines, intervals, strict=True):
         date = one.date.strftime("%Y-%m-%d %H:%M") if one.date else ""
         name = one.name if one.kind != "commit" else f"{one.commit} {one.name}"

@@ -70,7 +70,7 @@ def result_of(files: Files, track: Track, where: str) -> TrackResult:
     if subset is not None:
         advice = "an entry is of a whole split: set evaluate.listeners, evaluate.scenes and evaluate.songs to null"
         raise InputError(f"{where}: {PARAMS_FILE}", "the result is of a subset", found=subset, advice=advice)
-    return TrackResult(track, dataset, _split(values, track), values)
+    return TrackResult(track, dataset, split_of(values, track), values)
 
 
 def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
@@ -98,7 +98,8 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
     )
 
 
-def _split(values: dict[str, Any], track: Track) -> str:
+def split_of(values: dict[str, Any], track: Track) -> str:
+    """What of a data set a track was scored on; `values` are those of params.yaml with dotted names."""
     if f"datasets.{values.get('dataset')}.source" in values:
         return OWN_DATA
     if track.cluster == "scene":

@@ -10,7 +10,7 @@ from typing import Any
 
 from hearlab.compute.memo import FOLDER
 from hearlab.compute.process import worker_count
-from hearlab.compute.timings import RayStart
+from hearlab.compute.timings import WorkersStart
 from hearlab.datasets.links import commit_copies, working_link
 from hearlab.datasets.packages import disks, load_catalogue, packages_home
 from hearlab.datasets.packages.file_checks import holds_files
@@ -84,7 +84,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
     Raises:
         InputError: params.yaml, an override or a target is wrong.
     """
-    cores, start = worker_count(), RayStart(root / FOLDER).seconds
+    cores, start = worker_count(), WorkersStart(root / FOLDER).seconds
     with with_overrides(root, overrides) as params:
         stages = planned_stages(root, targets, params, overridden=bool(overrides))
         load = Workload(params)
@@ -101,7 +101,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
 
 
 def _wall(seconds: float, units: int, cores: int, start: float) -> float:
-    """Time by the clock: on one core, or on all of them where that ends sooner although Ray has to start."""
+    """Time by the clock: on one core, or on all of them where that ends sooner although workers have to start."""
     return min(seconds, start + seconds / min(cores, max(units, 1)))
 
 

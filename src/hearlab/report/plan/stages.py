@@ -108,7 +108,7 @@ def _walk(root: Path, graph: Any, steps: Sequence[Any], params: Params, overridd
             runs = "yes"
         elif stage.addressing == ALWAYS:
             # DVC runs it every time; what follows runs if the system is not what it was.
-            runs = "no" if is_written(state_of(params.enhance.system, params.enhance.params)) else "yes"
+            runs = "no" if is_written(state_of(params.enhance.system, params.system_params)) else "yes"
             edited |= {stage} if runs == "yes" else set()
         elif any(before in edited for before in graph.successors(stage)):
             runs = "yes"

@@ -32,6 +32,7 @@ from hearlab.scoring.tracks import TRACKS
 from hearlab.separators import SEPARATORS
 from hearlab.stages import has_units, index_file, stage_units
 from hearlab.stages.common import SMALL_TEST, workspace
+from hearlab.systems.base import is_fitted
 
 COSTS = "unit_costs.toml"
 SCORING = TRACKS["speech"].scoring_stage
@@ -127,6 +128,12 @@ class Workload:
                 return self._scene_listener_pairs()
             case "network":
                 return len(STEMS) + 1 if self.params.separator_weights == TRAINED else 0
+            case "listener and stem":
+                return len(STEMS) * self._listeners() if is_fitted(self.params.enhance.system) else 0
+            case "room for learning":
+                return self.params.learn.rooms if self.params.trains_enhancer and self.params.source == "demo" else 0
+            case "hearing aid":
+                return int(self.params.trains_enhancer)
             case "song":
                 return self._songs()
             case "song and listener":

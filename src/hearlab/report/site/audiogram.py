@@ -6,6 +6,8 @@ import io
 import re
 from typing import Any
 
+import numpy as np
+
 from hearlab.listeners import Listener
 
 # Stand-ins for colours of the SVG file, which becomes dark with the page.
@@ -34,11 +36,13 @@ def draw_audiogram(axes: Any, listener: Listener, colours: dict[str, str] | None
             clip_on=False,
         )
     axes.set_xscale("log")
-    axes.set_xlim(200, 9500)
+    ears_tested = np.concatenate([listener.left.frequencies, listener.right.frequencies])
+    axes.set_xlim(min(200.0, 0.8 * float(ears_tested.min())), max(9500.0, 1.19 * float(ears_tested.max())))
     axes.set_xticks(TICKS, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in TICKS])
     axes.minorticks_off()
     highest = max(LEVELS[1], *(float(ear.levels.max()) + 5 for ear in (listener.left, listener.right)))
-    axes.set_ylim(highest, LEVELS[0])
+    lowest = min(LEVELS[0], *(float(ear.levels.min()) - 5 for ear in (listener.left, listener.right)))
+    axes.set_ylim(highest, lowest)
     axes.set_yticks(range(0, int(highest) + 1, 20))
     axes.grid(color=used[GRID], linewidth=0.8)
     axes.set_axisbelow(True)

@@ -18,22 +18,26 @@ from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
 from hearlab.report.experiments.listing import AVERAGES, experiments
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
-from hearlab.report.leaderboard.entries import load_entries, ranked
-from hearlab.report.leaderboard.text import further_metrics
+from hearlab.report.leaderboard.entries import load_entries
 from hearlab.report.site.audiogram import audiogram_svg
+from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
 from hearlab.report.site.made_files import drop_altered, note_made
 from hearlab.report.site.other_sounds import other_versions, sweep
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
+from hearlab.report.site.shown_result import ScoredFiles, shown_result
+from hearlab.report.site.sound.hearing_loss import loss_of
 from hearlab.report.site.sounds import Sounds
+from hearlab.report.site.sweep_charts import shown_parameters, sweep_charts
 from hearlab.report.site.versions import Group, version_groups
 from hearlab.scoring.tracks import TRACKS
-from hearlab.text import printable_lines
+from hearlab.text import few, printable_lines
 
 MARK = ".hearlab-site"  # a folder that has it may be written over
 PAGES = 100  # listening pages of a track, by default
 LISTENERS = 6  # heard on one page
+NAMED = 4  # scenes or songs in a line
 Heard = dict[tuple[str, str], tuple[list[str], list[Group]]]
 """What gets a listening page: (track, scene or song) -> the listeners whose versions it has, and its sounds."""
 ASSETS = ("style.css", "engines.js", "player.js", "blind.js", "tables.js", "charts.js")
@@ -47,13 +51,15 @@ class Site:
         index: the page to open.
         pages: listening pages.
         measured: sounds that were read; those that had not changed were not.
-        problems: sounds that could not be read.
+        problems: sounds that could not be read, and notes on what is missing.
+        missing: sounds that pages lack because their files are not there, one line for each track.
     """
 
     index: Path
     pages: int
     measured: int
     problems: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def build_site(
@@ -64,6 +70,7 @@ def build_site(
     portable: bool = False,
     pages: int | None = None,
     only: Sequence[str] = (),
+    hearing_loss: bool = False,
 ) -> Site:
     """Write the site of the results in the workspace `root` into the folder `out`.
 
@@ -74,6 +81,7 @@ def build_site(
         portable: copy all sounds into the site, as FLAC.
         pages: listening pages of a track at most; default: PAGES.
         only: scenes and songs that get one, instead.
+        hearing_loss: let each scene and song be heard through the hearing losses of its listeners, too.
 
     Raises:
         InputError: there are no results, `out` is something else, `only` names nothing known.
@@ -89,14 +97,36 @@ def build_site(
             for unit in _units(one, pages, only):
                 listeners = _listeners(one, unit)
                 others = other_versions(results, unit, listeners, out) if one.track.cluster == "scene" else []
-                groups = version_groups(results, one.track, unit, listeners, others)
+                known = {name: loss_of(one.listeners[name]) for name in listeners if name in one.listeners}
+                losses = known if hearing_loss else None
+                groups = version_groups(results, one.track, unit, listeners, others, losses)
                 heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for _, groups in heard.values() for group in groups])
-        _Writer(results, out, heard, sounds, problems).write()
+        missing = _missing(heard)
+        _Writer(results, out, heard, sounds, [*problems, *missing]).write()
         sweep(results, out)
         note_made(out)
-    return Site(out / "index.html", len(heard), sounds.measured, tuple(problems))
+    return Site(out / "index.html", len(heard), sounds.measured, (*results.notes, *problems), missing)
+
+
+def _missing(heard: Heard) -> tuple[str, ...]:
+    """How many sounds are not here, one line for each track."""
+    lines = []
+    for track in TRACKS.values():
+        gone = {
+            (unit, version)
+            for (name, unit), (_, groups) in heard.items()
+            if name == track.name
+            for group in groups
+            for version in group.missing
+        }
+        if gone:
+            units = few(sorted({unit for unit, _ in gone}), NAMED)
+            are, them = ("s are", "them") if len(gone) > 1 else (" is", "it")
+            advice = "dvc pull or dvc repro brings"
+            lines.append(f"{track.name}: {len(gone)} sound{are} not here ({track.cluster}s: {units}); {advice} {them}")
+    return tuple(lines)
 
 
 def _claim(out: Path) -> None:
@@ -167,9 +197,9 @@ class _Writer:
 
     def __init__(self, results: Results, out: Path, heard: Heard, sounds: Sounds, problems: Sequence[str]) -> None:
         self.results, self.out, self.heard, self.sounds, self.problems = results, out, heard, sounds, problems
+        self.experiments = experiments(results.root)
         entries, self.faults = load_entries(results.root / LEADERBOARD)
-        boards = [(track, ranked(entries, track.name)) for track in TRACKS.values()]
-        self.boards = [(track, board, further_metrics(board, track.name)) for track, board in boards if board]
+        self.boards = boards(entries, results)
         self.environment = Environment(
             loader=PackageLoader("hearlab.report.site"),
             autoescape=True,
@@ -180,23 +210,21 @@ class _Writer:
         )
         pages = [("index.html", "Results")]
         pages += [(f"{one.track.name}.html", one.track.name.capitalize()) for one in results.tracks]
-        pages += [("leaderboard.html", "Leaderboard")] if self.boards or self.faults else []
-        pages += [("experiments.html", "Experiments")]
-        self.common = {"pages": pages, "dataset": results.params.dataset, "made": ""}
+        pages += [("leaderboard.html", "Leaderboard"), ("experiments.html", "Experiments")]
+        self.common = {"pages": pages, "shown": shown_result(results, self.experiments[0])}
 
     def write(self) -> None:
         tracks = []
         for one in self.results.tracks:
             self._track(one)
-            tracks.append((one, featured(one, partial(self._address, one))))
+            address = partial(self._address, one)
+            tracks.append((one, featured(one, address), charts(one, address)[:1]))
             self._listening(one)
         notes = [*self.results.notes, *self.problems]
-        self._render("index.html", "index.html", tracks=tracks, notes=notes)
+        figures = [figure for _, _, own in tracks for figure in own]
+        self._render("index.html", "index.html", tracks=tracks, notes=notes, all_figures=figures)
         self._experiments()
-        if self.boards or self.faults:
-            self._render("leaderboard.html", "leaderboard.html", boards=self.boards, faults=map(str, self.faults))
-        else:
-            (self.out / "leaderboard.html").unlink(missing_ok=True)
+        self._render("leaderboard.html", "leaderboard.html", boards=self.boards, faults=map(str, self.faults))
 
     def _address(self, results: TrackResults, unit: str) -> str | None:
         """Address of a listening page from a page in the site's own folder."""
@@ -221,14 +249,14 @@ class _Writer:
     def _listening(self, results: TrackResults) -> None:
         track = results.track
         folder = self.out / f"{track.cluster}s"
+        scored = ScoredFiles(self.results.root, track)
         written = set()
         drawn: set[str] = set()
         for (name, unit), (shown, groups) in self.heard.items():
             if name != track.name:
                 continue
             page = folder / file_name(unit)
-            values = listening_values(results, unit, groups, shown, self.sounds, page)
-            values["notes"] = [] if groups else ["The sounds are not here: dvc pull or dvc repro brings them."]
+            values = listening_values(results, unit, groups, shown, self.sounds, page, scored)
             self._render(str(page.relative_to(self.out)), "listen.html", here=f"{track.name}.html", **values)
             written.add(page.name)
             drawn |= {name for name in shown if name in results.listeners}
@@ -240,9 +268,17 @@ class _Writer:
             write_text(path, audiogram_svg(results.listeners[name]))
 
     def _experiments(self) -> None:
-        found, parameters = experiments(self.results.root)
+        found, differing = self.experiments
+        parameters = shown_parameters(found, differing)
         scores = [name for name in AVERAGES if any(name in one.scores for one in found)]
-        self._render("experiments.html", "experiments.html", experiments=found, parameters=parameters, scores=scores)
+        self._render(
+            "experiments.html",
+            "experiments.html",
+            experiments=found,
+            parameters=parameters,
+            scores=scores,
+            charts=sweep_charts(found, parameters, scores),
+        )
 
     def _render(self, page: str, template: str, *, here: str | None = None, **values: Any) -> None:
         up = "../" * page.count("/")

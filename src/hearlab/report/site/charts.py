@@ -10,11 +10,13 @@ import numpy as np
 
 from hearlab.report.site.pages import Address
 from hearlab.report.site.results import MetricResults, TrackResults
-from hearlab.scoring.table import ScoreTable
+from hearlab.scoring.psychometric import psychometric_curve
+from hearlab.scoring.table import Pair, ScoreTable
 from hearlab.text import printable, shortened
 
 BIN = 0.05
 MANY = 2000  # points that are drawn by WebGL
+JOINED = 400  # pairs at most whose scores are joined: of more one sees no line
 NAME = 32  # columns of a song on an axis
 Chart = dict[str, Any]
 
@@ -35,7 +37,7 @@ def charts(results: TrackResults, address: Address) -> list[Chart]:
 
 
 def _scene_charts(results: TrackResults, one: MetricResults, address: Address) -> Iterator[Chart]:
-    points, bars = [], []
+    points, bars, curves = [], [], []
     for label, kind, table in one.conditions:
         pairs = [pair for pair in table.rows if isinstance(results.scenes.get(pair[0], {}).get("SNR"), int | float)]
         points.append(
@@ -52,10 +54,13 @@ def _scene_charts(results: TrackResults, one: MetricResults, address: Address) -
             }
         )
         bars.append(_histogram(table, label, kind))
+        curves += _curve([results.scenes[scene]["SNR"] for scene, _ in pairs], table, pairs, kind)
     title = one.metric.title
     if any(trace["x"] for trace in points):
         heading = f"{one.metric.short} against SNR"
-        yield _chart("snr", heading, points, "SNR at the better ear (dB)", title, unit=True)
+        yield _chart(
+            "snr", heading, [*_joined(points), *curves, *points], "SNR at the better ear (dB)", title, unit=True
+        )
     yield _chart("scores", "How scores are distributed", bars, title, "share of pairs (%)")
 
 
@@ -99,6 +104,14 @@ def _song_charts(results: TrackResults, one: MetricResults, address: Address) ->
         )
     by_stem = _chart("stems", f"{metric} of the stems", stems, "", f"{metric}, mean of both ears", unit=True)
     by_stem["layout"]["boxmode"] = "group"
+    by_stem["layout"]["yaxis"]["range"] = fitting_range(
+        [
+            float(score)
+            for _, _, table in one.conditions
+            for column in (table.scores, *table.stems.values())
+            for score in column
+        ]
+    )
     yield by_stem
     by_song = _chart("songs", f"{metric} of the songs", songs, metric, "")
     by_song["layout"]["xaxis"].update(range=[0, 1])
@@ -110,6 +123,47 @@ def _song_charts(results: TrackResults, one: MetricResults, address: Address) ->
     )
     by_song["height"] = 140 + 26 * len(order) * len(one.conditions)
     yield by_song
+
+
+def fitting_range(scores: Sequence[float]) -> list[float]:
+    """The part of 0 to 1 that an axis shows so that the scores fill it, with a little room."""
+    if not scores:
+        return [0.0, 1.0]
+    low, high = min(scores), max(scores)
+    room = max(0.08 * (high - low), 0.02)
+    return [round(max(low - room, -0.02), 3), round(min(high + room, 1.02), 3)]
+
+
+def _joined(points: Sequence[Chart]) -> list[Chart]:
+    """A line for each pair from the first condition's score to the last one's: they have the same SNR."""
+    if len(points) < 2 or not 0 < len(points[-1]["x"]) <= JOINED:
+        return []
+    first = dict(zip(points[0]["text"], points[0]["y"], strict=True))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for name, snr, score in zip(*(points[-1][key] for key in ("text", "x", "y")), strict=True):
+        if name in first:
+            x += [snr, snr, None]
+            y += [first[name], score, None]
+    return [{**_LINE, "x": x, "y": y, "opacity": 0.55, "line": {"color": "--faint", "width": 1}}]
+
+
+def _curve(snr: Sequence[float], table: ScoreTable, pairs: Sequence[Pair], kind: str) -> list[Chart]:
+    """The psychometric curve of a condition and its band."""
+    scores = [min(max(float(table.scores[table.rows[pair]]), 0.0), 1.0) for pair in pairs]
+    found = psychometric_curve(snr, scores, [scene for scene, _ in pairs]) if pairs else None
+    if found is None:
+        return []
+    x = np.round(found.snr, 3).tolist()
+    low, mean, high = (np.round(part, 4).tolist() for part in (found.low, found.mean, found.high))
+    band = {**_LINE, "x": x + x[::-1], "y": high + low[::-1], "fill": "toself", "fillcolor": _colour(kind)}
+    return [
+        {**band, "line": {"color": _colour(kind), "width": 0}},
+        {**_LINE, "x": x, "y": mean, "line": {"color": _colour(kind), "width": 2.5}},
+    ]
+
+
+_LINE: Chart = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
 
 
 def _colour(kind: str) -> str:
@@ -135,6 +189,6 @@ def _chart(name: str, title: str, traces: Sequence[Chart], x: str, y: str, *, un
     layout: Chart = {
         "xaxis": {"title": {"text": x}},
         "yaxis": {"title": {"text": y}, **({"range": [-0.02, 1.02]} if unit else {"rangemode": "tozero"})},
-        "showlegend": len(traces) > 1,
+        "showlegend": sum(trace.get("showlegend", True) for trace in traces) > 1,
     }
     return {"name": name, "title": title, "data": list(traces), "layout": layout, "height": 380}

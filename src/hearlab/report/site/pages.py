@@ -11,19 +11,25 @@ from typing import Any
 
 from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
-from hearlab.report.site.loudness import matching_gains
 from hearlab.report.site.results import MetricResults, TrackResults, difference
+from hearlab.report.site.shown_result import ScoredFiles
+from hearlab.report.site.sound.loudness import matching_gains
+from hearlab.report.site.sound.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.sounds import PICTURES, Sounds, relative_url
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, frequency_position
 from hearlab.report.site.versions import Group, Version
-from hearlab.scoring.groups import UNKNOWN, grade, interferer_types
+from hearlab.scoring.groups import UNKNOWN, four_frequency_average, grade, interferer_types
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import few
 
 LABELLED = (250, 1000, 4000)  # Hz beside a spectrogram
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # s, between the labels of a time axis
+LABELS = 8  # of a time axis, about
 FEATURED = 3
+KEYS = "1234567890qwertyuiopasdfghjkzxcvn"  # of the versions of a group; b, l and m do something else
 NAMED = 4  # listeners in a line
+MISSING = 8  # sounds in a line
+NOT_SCORED = "not the sound that was scored"
 Address = Callable[[str], str | None]
 """The address of a scene's or song's page, None if it has none."""
 Cell = tuple[str, float | None]
@@ -104,10 +110,26 @@ def track_rows(results: TrackResults, address: Address) -> tuple[list[str], str,
 
 
 def listening_values(
-    results: TrackResults, unit: str, groups: Sequence[Group], shown: Sequence[str], sounds: Sounds, page: Path
+    results: TrackResults,
+    unit: str,
+    groups: Sequence[Group],
+    shown: Sequence[str],
+    sounds: Sounds,
+    page: Path,
+    scored: ScoredFiles,
 ) -> dict[str, Any]:
-    """All of a listening page; `shown` are the listeners whose versions and audiograms it has."""
-    made = [_group(results, unit, group, sounds, page) for group in groups]
+    """All of a listening page.
+
+    Args:
+        results: of the track.
+        unit: the scene or song.
+        groups: its versions.
+        shown: the listeners whose versions and audiograms it has.
+        sounds: as they were measured.
+        page: where it will be.
+        scored: the files that the scores are of.
+    """
+    made = [_group(results, unit, group, sounds, page, scored) for group in groups]
     made = [group for group in made if group["versions"]]
     columns, rows = score_rows(results, unit)
     data = {
@@ -119,7 +141,7 @@ def listening_values(
                 "name": group["name"],
                 "scripts": group["scripts"],
                 "versions": [
-                    {key: version[key] for key in ("label", "kind", "seconds", "files")}
+                    {key: version[key] for key in ("label", "kind", "key", "seconds", "files")}
                     for version in group["versions"]
                 ],
             }
@@ -132,6 +154,7 @@ def listening_values(
         "track_title": results.track.title,
         "facts": scene_facts(results.scenes.get(unit, {})),
         "groups": made,
+        "notes": _notes(groups, made),
         "columns": columns,
         "rows": rows,
         "audiograms": [
@@ -144,10 +167,12 @@ def listening_values(
             for name in shown
             if name in results.listeners
         ],
+        "hearing": {name: grade_text(listener) for name, listener in results.listeners.items() if name in shown},
         "frequencies": [
             (f"{hertz / 1000:g} k" if hertz >= 1000 else str(hertz), round(100 * frequency_position(hertz), 1))
             for hertz in LABELLED
         ],
+        "through": any(version["kind"] == "loss" for group in made for version in group["versions"]),
         "lowest": LOWEST,
         "highest": HIGHEST,
         "range": RANGE[1] - RANGE[0],
@@ -155,9 +180,29 @@ def listening_values(
     }
 
 
-def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path) -> dict[str, Any]:
+def _notes(groups: Sequence[Group], made: Sequence[dict[str, Any]]) -> list[str]:
+    """What is missing of a page, and what was not scored."""
+    if not made:
+        return ["The sounds are not here: dvc pull or dvc repro brings them."]
+    notes = []
+    gone = [f"{group.name}: {version.label}" for group in groups for version in group.missing]
+    if gone:
+        notes.append(f"Not here: {few(gone, MISSING)}. dvc pull or dvc repro brings what is missing.")
+    if any(version["altered"] for group in made for version in group["versions"]):
+        notes.append(f"What is marked “{NOT_SCORED}” was made again since: the scores here are of other sounds.")
+    return notes
+
+
+def _group(
+    results: TrackResults, unit: str, group: Group, sounds: Sounds, page: Path, scored: ScoredFiles
+) -> dict[str, Any]:
     known = [(version, sound) for version in group.versions if (sound := sounds.of(version)) is not None]
-    gains = matching_gains([sound.loudness if sound.loudness is not None else -float("inf") for _, sound in known])
+    silent = -float("inf")
+    levels = [silent if version.loss or sound.loudness is None else sound.loudness for version, sound in known]
+    gains = matching_gains(levels)
+    # What is heard through a loss has the factor of the unprocessed sound: how much quieter it is, is its point.
+    whole = {version.parts: gain for (version, _), gain in zip(known, gains, strict=True) if not version.loss}
+    gains = [whole.get(version.beside, gain) for (version, _), gain in zip(known, gains, strict=True)]
     versions: list[dict[str, Any]] = []
     for (version, sound), gain in zip(known, gains, strict=True):
         files = sounds.urls(version, page)
@@ -168,13 +213,23 @@ def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page:
                 "label": version.label,
                 "about": version.about,
                 "kind": version.kind,
+                "listener": version.listener,
+                "key": KEYS[len(versions)] if len(versions) < len(KEYS) else "",
                 "scores": _scores(results, unit, group, version),
+                "altered": version.kind != "other"
+                and any(
+                    scored.differs(part.path.as_posix(), md5)
+                    for part, md5 in zip(version.parts, sound.md5, strict=True)
+                ),
                 "loudness": sound.loudness,
                 "seconds": sound.seconds,
                 "files": files,
                 "picture": relative_url(page.parent.parent / PICTURES / sound.picture, page),
             }
         )
+    longest = max((made["seconds"] for made in versions), default=0.0)
+    for made in versions:  # the pictures have one time axis
+        made["share"] = round(made["seconds"] / longest, 5) if longest else 1.0
     # A browser's volume is 1 at most: if a factor is greater, all become smaller.
     for name in ("matched", "plain"):
         most = max((file[name] for made in versions for file in made["files"]), default=1.0)
@@ -184,9 +239,18 @@ def _group(results: TrackResults, unit: str, group: Group, sounds: Sounds, page:
     return {
         "name": group.name,
         "versions": versions,
-        "seconds": max((made["seconds"] for made in versions), default=0.0),
+        "seconds": longest,
+        "times": times(longest),
         "scripts": sounds.embedded(group, page),
     }
+
+
+def times(seconds: float) -> list[tuple[str, float]]:
+    """Labels of a time axis of that length, at round times, and where they are in percent of it."""
+    if seconds <= 0:
+        return []
+    step = next((step for step in STEPS if seconds / step <= LABELS), STEPS[-1])
+    return [(f"{step * k:g} s", round(100 * step * k / seconds, 3)) for k in range(int(seconds / step) + 1)]
 
 
 def _scores(results: TrackResults, unit: str, group: Group, version: Version) -> list[tuple[str, float, float | None]]:
@@ -244,9 +308,9 @@ def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def grade_text(listener: Listener) -> str:
-    """The WHO grade of a hearing loss in words; empty where the audiogram does not reach the frequencies."""
-    found = grade(listener)
-    return "" if found == UNKNOWN else "no hearing loss" if found == "none" else f"{found} hearing loss"
+    """The WHO grade of a hearing loss and what it is from; empty where the audiogram does not reach the frequencies."""
+    mean = four_frequency_average(listener)
+    return "" if mean is None else f"WHO grade {grade(listener)} (4-frequency average {mean:.0f} dB, better ear)"
 
 
 def audiogram_text(listener: Listener) -> str:

@@ -16,16 +16,16 @@ from hearlab.cores import usable_cores
 from hearlab.errors import InputError
 from hearlab.files import atomic_path
 from hearlab.report.site.audiogram import LIGHT, draw_audiogram
-from hearlab.report.site.loudness import loudness
 from hearlab.report.site.pages import grade_text, scene_facts
 from hearlab.report.site.results import Results, TrackResults, read_results
-from hearlab.report.site.sounds import THREADS
-from hearlab.report.site.spectrogram import HIGHEST, LOWEST, RANGE, spectrogram
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import DARKEST, HIGHEST, LOWEST, RANGE, spectrogram
 from hearlab.report.site.versions import Group, Version, version_groups
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED
 from hearlab.text import printable, shortened
 
 LISTENERS = 4  # in one picture
+THREADS = 4  # reading and transforms leave Python's lock alone
 NAME = 70  # columns of its heading for the name
 ROW, WIDTH = 1.35, 12.0  # inches
 DOTS = 110  # per inch
@@ -64,7 +64,7 @@ def draw(root: Path, name: str, path: Path, *, listener: str | None = None) -> N
 
 
 def _group(results: Results, track: TrackResults, name: str, listeners: list[str]) -> Group:
-    groups = version_groups(results, track.track, name, listeners)
+    groups = [group for group in version_groups(results, track.track, name, listeners) if group.versions]
     if not groups:
         raise InputError(name, "has no sounds here", advice="dvc pull or dvc repro brings them")
     kept = [version for version in groups[0].versions if not version.label.startswith(("Target in", "Interferers"))]
@@ -103,8 +103,9 @@ def _write(path: Path, results: Results, track: TrackResults, name: str, listene
         heading = [shortened(printable(name), NAME), *(f"{label}: {value}" for label, value in facts[:2])]
         figure.suptitle("   ".join(heading), color=INK)
         axes = rows.subplots(len(group.versions), 2, squeeze=False, width_ratios=[1, 1.5])
+        longest = max(sound.seconds for sound in measured)  # one time axis: only the last row has numbers
         for pair, version, sound in zip(axes, group.versions, measured, strict=True):
-            _version(pair, track, name, version, sound)
+            _draw_version(pair, _title(track, name, version, sound.level), sound, longest)
         for axis in axes[:-1].ravel():
             axis.set_xticklabels([])
         for axis in axes[-1]:
@@ -129,17 +130,24 @@ def _measured(root: Path, version: Version) -> _Measured:
     return _Measured(samples.mean(axis=1), samples.shape[0] / rate, level, levels)
 
 
-def _version(axes: Any, track: TrackResults, name: str, version: Version, sound: _Measured) -> None:
+def envelope(mono: Array, seconds: float, most: int = ENVELOPE) -> tuple[Array, Array, Array]:
+    """A waveform of shape (n,) in at most `most` columns: their centres in seconds, lowest and highest samples."""
+    if not mono.size:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    edges = np.linspace(0, mono.size, min(most, mono.size) + 1).astype(int)
+    times = (edges[:-1] + edges[1:]) * (seconds / mono.size / 2)
+    return times, np.minimum.reduceat(mono, edges[:-1]), np.maximum.reduceat(mono, edges[:-1])
+
+
+def _draw_version(axes: Any, title: str, sound: _Measured, longest: float) -> None:
+    """Waveform and spectrogram side by side, on a time axis of `longest` seconds."""
     mono, seconds = sound.mono, sound.seconds
-    edges = np.linspace(0, mono.size, min(ENVELOPE, mono.size) + 1).astype(int)[:-1]
-    times = edges * (seconds / mono.size)
-    axes[0].fill_between(
-        times, np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges), color=WAVE, linewidth=0
-    )
-    peak = max(float(np.abs(mono).max()), 1e-6)
+    times, lowest, highest = envelope(mono, seconds)
+    axes[0].fill_between(times, lowest, highest, color=WAVE, linewidth=0)
+    peak = max(float(np.abs(mono).max(initial=0.0)), 1e-6)
     axes[0].set_ylim(-1.1 * peak, 1.1 * peak)
-    axes[0].set_xlim(0, seconds)
-    axes[0].set_title(_title(track, name, version, sound.level), loc="left", fontsize=9, color=INK)
+    axes[0].set_xlim(0, longest)
+    axes[0].set_title(title, loc="left", fontsize=9, color=INK)
     axes[1].imshow(
         sound.levels[::-1],
         aspect="auto",
@@ -149,6 +157,8 @@ def _version(axes: Any, track: TrackResults, name: str, version: Version, sound:
         vmin=RANGE[0],
         vmax=RANGE[1],
     )
+    axes[1].set_xlim(0, longest)
+    axes[1].set_facecolor(DARKEST)
     places = [math.log(tick / LOWEST) / math.log(HIGHEST / LOWEST) for tick in TICKS]
     axes[1].set_yticks(places, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in TICKS])
     axes[1].set_ylabel("Hz")

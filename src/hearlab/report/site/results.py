@@ -20,6 +20,7 @@ from hearlab.params import PARAMS_FILE, Params, flat, load_params
 from hearlab.report.compare.comparison import Averages, Comparison, compare
 from hearlab.report.compare.sources import ScoreSource, open_source
 from hearlab.scoring.metadata import metadata_files
+from hearlab.scoring.statistics import ClusteredMean
 from hearlab.scoring.table import Pair, ScoreTable
 from hearlab.scoring.tracks import ENHANCED, UNPROCESSED, Metric, Track
 
@@ -63,6 +64,11 @@ class MetricResults:
         """Mean score of each condition, and what the last one gains on the one before."""
         means = [(label, float(table.scores.mean())) for label, _, table in self.conditions]
         return [*means, ("improvement", means[-1][1] - means[-2][1])] if len(means) > 1 else means
+
+    @cached_property
+    def interval(self) -> ClusteredMean:
+        """The mean score of the enhanced signals with its interval."""
+        return self.enhanced.mean()
 
     @cached_property
     def listeners(self) -> dict[str, list[str]]:

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
-
-from hearlab.audio import read_audio, resample
-from hearlab.cores import usable_cores
+from hearlab.compute.engine import outcomes
+from hearlab.compute.execution import execute, unit_folder
+from hearlab.compute.units import Unit
 from hearlab.errors import InputError
-from hearlab.files import atomic_path, read_json, write_json, write_text
+from hearlab.files import read_json, write_json, write_text
 from hearlab.progress import UnitProgress
-from hearlab.report.site.loudness import loudness
-from hearlab.report.site.spectrogram import write_spectrogram
-from hearlab.report.site.versions import Group, Part, Version
+from hearlab.report.site.measuring import measured_sound, plain
+from hearlab.report.site.versions import Group, Version
+from hearlab.versions.scratch import scratch_folder
 
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
-MAKE = 1  # counts up when pictures are made in another way
-THREADS = 4  # reading, transforms and PNG all leave Python's lock alone
+MAKE = 2  # counts up when pictures are made in another way
+STAGE = "report, sounds"
+STAGING = ".measuring-"
 EXACT_SECONDS = 600.0  # of a group's versions together, which the browser holds decoded: 0.2 GB
 
 
@@ -45,12 +43,14 @@ class Sound:
         seconds: how long it is.
         picture: file name of its spectrogram.
         peak: largest absolute sample.
+        md5: of each part's file.
     """
 
     loudness: float | None
     seconds: float
     picture: str
     peak: float
+    md5: tuple[str, ...] = ()
 
 
 class Sounds:
@@ -74,25 +74,49 @@ class Sounds:
             pass  # no site yet, or an older one's: everything is measured
 
     def measure(self, groups: Iterable[Group]) -> list[str]:
-        """Measure all versions of `groups`; gives what could not be read, one line each."""
+        """Measure all versions of `groups`, here or on Ray; gives what could not be read, one line each."""
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
+        waiting: dict[str, list[Version]] = {}  # two listeners can have the same hearing loss
+        for version in versions:
+            known = self._known(version)
+            if known is None:
+                waiting.setdefault(self._key(version), []).append(version)
+            else:
+                self._found[version] = known
         problems = []
-        with ThreadPoolExecutor(min(THREADS, usable_cores())) as pool:
-            jobs = {pool.submit(self._measure, version): version for version in versions}
-            progress = UnitProgress("report, sounds", len(jobs)) if jobs else None
-            for job in as_completed(jobs):
-                try:
-                    self._found[jobs[job]] = job.result()
-                except InputError as error:
-                    problems.append(str(error))
+        # The copies that are compared with may lie where another machine does not see them.
+        first = [own[0] for own in waiting.values()]
+        far = [one for one in first if any(part.path.is_absolute() for part in one.parts)]
+        units = [self._unit(one) for one in first if one not in far]
+        progress = UnitProgress(STAGE, len(waiting)) if waiting else None
+        with scratch_folder(self.site.absolute(), STAGING) as staging:  # workers have other working folders
+            code = units[0].code_identity() if units else ""
+            arriving = outcomes(
+                units, self.root, staging, STAGE, idle=lambda: None, code=lambda unit: code, progress=progress
+            )
+            here = ((unit, execute(unit, self.root, unit_folder(staging, unit.id))) for unit in map(self._unit, far))
+            for unit, outcome in itertools.chain(arriving, here):
+                if outcome.failure is not None:
+                    problems.append(outcome.failure.cause)
+                else:
+                    self._take(unit, unit_folder(staging, unit.id))
+                    found = {**outcome.result, "picture": f"{unit.id}.png", "md5": tuple(outcome.result["md5"])}
+                    self._found |= dict.fromkeys(waiting[unit.id], Sound(**found))
+                    self.measured += 1
                 if progress:
-                    progress.advance()
-            if progress:
-                progress.finish()
+                    progress.advance(failed=outcome.failure is not None)
+        if progress:
+            progress.finish()
         self._record = dict(sorted((self._key(version), asdict(sound)) for version, sound in self._found.items()))
         write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
         self._sweep()
         return problems
+
+    def _take(self, unit: Unit, made: Path) -> None:
+        for name in unit.outputs:
+            target = self.site / (PICTURES if name.endswith(".png") else SOUNDS) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(made / name, target)
 
     def of(self, version: Version) -> Sound | None:
         """What was measured; None for a version that could not be read."""
@@ -100,7 +124,7 @@ class Sounds:
 
     def urls(self, version: Version, page: Path) -> list[dict[str, Any]]:
         """The files of a version for the player: address from `page`, factor, first second, ear."""
-        if self.portable:
+        if self.portable or version.loss:
             copy = self._copy_file(version)
             return [{"url": relative_url(copy, page), "name": copy.stem, "factor": 1.0, "start": 0.0, "ear": ""}]
         urls = [relative_url(self.root / part.path, page) for part in version.parts]
@@ -129,60 +153,39 @@ class Sounds:
             scripts.append(relative_url(script, page))
         return scripts
 
-    def _measure(self, version: Version) -> Sound:
+    def _unit(self, version: Version) -> Unit:
+        """The work of measuring a version; its files are then put into the site."""
+        key = self._key(version)
+        copied = self.portable or bool(version.loss)
+        arguments = {
+            "parts": [plain(part) for part in version.parts],
+            "beside": [plain(part) for part in version.beside],
+            "loss": [[list(pair) for pair in ear] for ear in version.loss],
+            "picture": f"{key}.png",
+            "copy": f"{key}.flac" if copied else None,
+        }
+        inputs = tuple(dict.fromkeys(os.fspath(part.path) for part in (*version.parts, *version.beside)))
+        outputs = (f"{key}.png", *([f"{key}.flac"] if copied else []))
+        return Unit(key, measured_sound, arguments, inputs, outputs)
+
+    def _known(self, version: Version) -> Sound | None:
+        """What is known of a version whose files are in the site."""
         key = self._key(version)
         known = self._record.get(key)
-        name = f"{key}.png"
-        if known and (self.site / PICTURES / name).exists() and not self._copy_missing(version):
-            return Sound(**known)
-        samples, rate = self._read(version)
-        level = loudness(samples, rate)
-        if not (self.site / PICTURES / name).exists():
-            write_spectrogram(self.site / PICTURES / name, samples, rate, level)
-        if self._copy_missing(version):
-            self._copy(version, samples, rate)
-        self.measured += 1
-        peak = float(np.max(np.abs(samples), initial=0.0))
-        return Sound(level if np.isfinite(level) else None, samples.shape[0] / rate, name, peak)
-
-    def _read(self, version: Version) -> tuple[NDArray[np.float64], int]:
-        """Samples of shape (n, 2) and their rate; mono files of the two ears are put side by side."""
-        ears = [self._read_part(part) for part in version.parts]
-        rate = max(rate for _, rate in ears)
-        signals = [resample(samples, own, rate) for samples, own in ears]
-        if len(signals) > 1:
-            length = max(signal.shape[0] for signal in signals)
-            signals = [np.pad(signal[:, :1], ((0, length - signal.shape[0]), (0, 0))) for signal in signals]
-        joined = np.concatenate(signals, axis=1)
-        return (np.repeat(joined, 2, axis=1) if joined.shape[1] == 1 else joined[:, :2]), rate
-
-    def _read_part(self, part: Part) -> tuple[NDArray[np.float64], int]:
-        path = self.root / part.path
-        if not part.start and part.end is None:
-            samples, rate = read_audio(path)
-        else:
-            try:
-                rate = soundfile.info(path).samplerate
-            except soundfile.LibsndfileError as error:
-                raise InputError(path, "cannot be read as audio", found=error.error_string) from None
-            frames = None if part.end is None else round((part.end - part.start) * rate)
-            samples, rate = read_audio(path, start=round(part.start * rate), frames=frames)
-        return samples * part.factor, rate
+        if not known or not (self.site / PICTURES / f"{key}.png").exists() or self._copy_missing(version):
+            return None
+        return Sound(**{**known, "md5": tuple(known["md5"])})
 
     def _copy_file(self, version: Version) -> Path:
         return self.site / SOUNDS / f"{self._key(version)}.flac"
 
     def _copy_missing(self, version: Version) -> bool:
-        return self.portable and not self._copy_file(version).exists()
-
-    def _copy(self, version: Version, samples: NDArray[np.float64], rate: int) -> None:
-        with atomic_path(self._copy_file(version)) as temporary:
-            soundfile.write(temporary, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
+        return bool(self.portable or version.loss) and not self._copy_file(version).exists()
 
     def _key(self, version: Version) -> str:
         """Of the version's files as they are now."""
-        digest = hashlib.sha256(str(MAKE).encode())
-        for part in version.parts:
+        digest = hashlib.sha256(repr((MAKE, *version.loss)).encode())
+        for part in (*version.parts, *version.beside):
             about = (self.root / part.path).stat()
             parts = (
                 os.fspath(part.path),

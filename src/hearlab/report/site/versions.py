@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from hearlab.datasets.stem_files import read_factor
 from hearlab.errors import InputError
 from hearlab.params import Params
 from hearlab.report.site.results import Results
+from hearlab.report.site.sound.hearing_loss import NO_LOSS, Loss
 from hearlab.scoring.tracks import Track
 
 
@@ -39,9 +40,11 @@ class Version:
 
     Attributes:
         label: short; `about` says what it is.
-        kind: 'unprocessed', 'enhanced', 'other' (the same of another experiment) or 'reference'.
+        kind: 'unprocessed', 'enhanced', 'other' (the same of another experiment), 'loss' or 'reference'.
         parts: one stereo file, or a mono file for each ear.
         listener: whom it was made for, if for one.
+        loss: thresholds by which it is attenuated: see `hearlab.report.site.sound.hearing_loss`.
+        beside: of such a version, the unprocessed sound: all are set to its level, so that a hearing aid's gain stays.
     """
 
     label: str
@@ -49,37 +52,76 @@ class Version:
     kind: str
     parts: tuple[Part, ...]
     listener: str = ""
+    loss: Loss | tuple[()] = NO_LOSS
+    beside: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
 class Group:
-    """Versions of the same sound: a scene, a whole song, or a stem."""
+    """Versions of the same sound: a scene, a whole song, or a stem; `missing` are those whose files are not there."""
 
     name: str
     versions: tuple[Version, ...]
+    missing: tuple[Version, ...] = ()
 
 
 def version_groups(
-    results: Results, track: Track, unit: str, listeners: Sequence[str], others: Sequence[Version] = ()
+    results: Results,
+    track: Track,
+    unit: str,
+    listeners: Sequence[str],
+    others: Sequence[Version] = (),
+    losses: Mapping[str, Loss] | None = None,
 ) -> list[Group]:
-    """The versions of a scene, or of a song and its stems, whose files are there.
+    """The versions of a scene, or of a song and its stems; those whose files are there can be heard.
 
     Args:
         results: where they lie.
         track: of the scene or song.
         unit: its name.
         listeners: whose enhanced versions are wanted.
-        others: of a scene; they come after the enhanced ones.
+        others: of a scene; each comes after the enhanced one of its listener.
+        losses: of listeners through whose hearing loss the scene or song can be heard, too.
     """
     if track.cluster == "scene":
         groups = _scene_groups(results.files, results.params, unit, listeners, others)
     else:
         groups = _song_groups(results.root, results.files, results.params, unit, listeners)
-    there = [
-        Group(name, tuple(one for one in versions if all((results.root / part.path).is_file() for part in one.parts)))
-        for name, versions in groups
-    ]
-    return [group for group in there if group.versions]
+    if losses:
+        name, versions = groups[0]
+        groups[0] = name, _with_losses(versions, losses)
+    found = []
+    for name, versions in groups:
+        there = [one for one in versions if all((results.root / part.path).is_file() for part in one.parts)]
+        gone = tuple(one for one in versions if one not in there)
+        found.append(Group(name, tuple(there), gone))
+    return found
+
+
+def _with_losses(versions: Sequence[Version], losses: Mapping[str, Loss]) -> list[Version]:
+    """After the versions of each listener: without the hearing aid and with it, heard through the loss."""
+    plain = versions[0]
+    found = list(versions)
+    for listener, loss in losses.items():
+        own = [place for place, one in enumerate(found) if one.listener == listener]
+        if not own:
+            continue
+        aided = found[own[0]]
+        about = "attenuated by the audiogram's thresholds: a plain simulation of the loss"
+        through = [
+            Version(
+                f"{one.label.partition(',')[0]}, heard with the loss",
+                about,
+                "loss",
+                one.parts,
+                listener,
+                loss,
+                plain.parts,
+            )
+            for one in (plain, aided)
+        ]
+        found[own[-1] + 1 : own[-1] + 1] = through
+    return found
 
 
 def _scene_groups(
@@ -98,8 +140,7 @@ def _scene_groups(
     microphones = f"what the hearing aid's microphone pair CH{channel} picks up"
     versions = [
         rendered("Unprocessed", microphones, "unprocessed", "mix"),
-        *map(enhanced, listeners),
-        *others,
+        *(one for name in listeners for one in (enhanced(name), *(own for own in others if own.listener == name))),
         rendered("Target, anechoic", "the clean talker; the metric compares with it", "reference", "target_anechoic"),
         rendered("Target in the room", "the talker alone", "reference", "target"),
         rendered("Interferers", "everything but the talker", "reference", "interferer"),

@@ -45,84 +45,99 @@ class Recording:
 def targets(split: str, count: int, rate: int, seed: int) -> Iterator[Recording]:
     """Sentences by the split's talkers in turn."""
     names = TARGET_TALKERS[split]
-    talkers = [draw_talker(name, item_rng(seed, name)) for name in names]
     for index in range(count):
-        talker = talkers[index % len(talkers)]
-        prompt = f"SYN_{index + 1:05d}"
-        name = f"{talker.name}_{prompt}"
-        rng = item_rng(seed, name)
-        seconds = round(rng.uniform(*TARGET_SECONDS), 2)
-        plan = plan_utterance(talker, seconds, rng)
-        samples = _at_level(synthesise(plan, talker, rate, rng), TARGET_LEVEL + rng.uniform(-1, 1))
-        sentence = plan.text.capitalize() + "."
-        entry = {
-            "prompt": sentence,
-            "prompt_id": prompt,
-            "speaker": talker.name,
-            "wavfile": name,
-            "index": index + 1,
-            "dot": plan.text,
-            "dataset": split,
-            "sex": talker.sex,
-            **_length(samples, rate),
-        }
-        yield Recording(f"{name}.wav", samples, entry)
+        yield target(names[index % len(names)], index + 1, split, rate, seed)
+
+
+def target(talker_name: str, number: int, split: str, rate: int, seed: int) -> Recording:
+    """A talker's sentence of this number."""
+    talker = draw_talker(talker_name, item_rng(seed, talker_name))
+    prompt = f"SYN_{number:05d}"
+    name = f"{talker.name}_{prompt}"
+    rng = item_rng(seed, name)
+    seconds = round(rng.uniform(*TARGET_SECONDS), 2)
+    plan = plan_utterance(talker, seconds, rng)
+    samples = _at_level(synthesise(plan, talker, rate, rng), TARGET_LEVEL + rng.uniform(-1, 1))
+    sentence = plan.text.capitalize() + "."
+    entry = {
+        "prompt": sentence,
+        "prompt_id": prompt,
+        "speaker": talker.name,
+        "wavfile": name,
+        "index": number,
+        "dot": plan.text,
+        "dataset": split,
+        "sex": talker.sex,
+        **_length(samples, rate),
+    }
+    return Recording(f"{name}.wav", samples, entry)
 
 
 def speech_interferers(split: str, rate: int, seed: int) -> Iterator[Recording]:
-    """Continuous speech."""
-    for name in INTERFERING_TALKERS[split]:
-        rng = item_rng(seed, name)
-        talker = draw_talker(name, rng)
-        plan = plan_utterance(talker, INTERFERER_SECONDS, rng)
-        samples = _at_level(synthesise(plan, talker, rate, rng), INTERFERER_LEVEL)
-        entry = {
-            "utterances": [f"{name}_{index:011d}" for index, _ in enumerate(plan.text.split(), 1)],
-            "dataset": split,
-            "type": "speech",
-            "speaker": name,
-            **_length(samples, rate),
-        }
-        yield Recording(f"{name}.wav", samples, entry)
+    """Continuous speech by each of the split's talkers."""
+    return (speech_interferer(name, split, rate, seed) for name in INTERFERING_TALKERS[split])
+
+
+def speech_interferer(name: str, split: str, rate: int, seed: int) -> Recording:
+    """A talker's continuous speech."""
+    rng = item_rng(seed, name)
+    talker = draw_talker(name, rng)
+    plan = plan_utterance(talker, INTERFERER_SECONDS, rng)
+    samples = _at_level(synthesise(plan, talker, rate, rng), INTERFERER_LEVEL)
+    entry = {
+        "utterances": [f"{name}_{index:011d}" for index, _ in enumerate(plan.text.split(), 1)],
+        "dataset": split,
+        "type": "speech",
+        "speaker": name,
+        **_length(samples, rate),
+    }
+    return Recording(f"{name}.wav", samples, entry)
 
 
 def noise_interferers(split: str, rate: int, seed: int) -> Iterator[Recording]:
     """Every class of noise."""
-    for kind, make in NOISES.items():
-        for number in NOISE_NUMBERS[split]:
-            name = f"SYN_{NOISE_NAMES[kind]}_{number:03d}"
-            samples = make(round(INTERFERER_SECONDS * rate), rate, item_rng(seed, name))
-            entry = {
-                "ID": name,
-                "class": kind,
-                "source": "HearLab",
-                "file": "synthetic",
-                "dataset": split,
-                "type": "noise",
-                **_length(samples, rate),
-            }
-            yield Recording(f"{name}.wav", _at_level(samples, INTERFERER_LEVEL), entry)
+    return (noise_interferer(kind, number, split, rate, seed) for kind in NOISES for number in NOISE_NUMBERS[split])
+
+
+def noise_interferer(kind: str, number: int, split: str, rate: int, seed: int) -> Recording:
+    """The noise of this number of a class."""
+    name = f"SYN_{NOISE_NAMES[kind]}_{number:03d}"
+    samples = NOISES[kind](round(INTERFERER_SECONDS * rate), rate, item_rng(seed, name))
+    entry = {
+        "ID": name,
+        "class": kind,
+        "source": "HearLab",
+        "file": "synthetic",
+        "dataset": split,
+        "type": "noise",
+        **_length(samples, rate),
+    }
+    return Recording(f"{name}.wav", _at_level(samples, INTERFERER_LEVEL), entry)
 
 
 def music_interferers(split: str, rate: int, seed: int) -> Iterator[Recording]:
     """Pieces of music; the file's name in the metadata holds its folder."""
-    for file in MUSIC_FILES[split]:
-        number = file.split("/")[1].split(".")[0]
-        samples = background_music(round(INTERFERER_SECONDS * rate), rate, item_rng(seed, f"music_{number}"))
-        length = _length(samples, rate)
-        entry = {
-            "track": f"track_{number:>07}",
-            "artist": "artist_909001",
-            "album": "album_909001",
-            "file": file,
-            "duration": length["duration"],
-            "dataset": split,
-            "fs": length["fs"],
-            "type": "music",
-            "license": "MIT",
-            "nsamples": length["nsamples"],
-        }
-        yield Recording(file, _at_level(samples, INTERFERER_LEVEL), entry)
+    return (music_interferer(file, split, rate, seed) for file in MUSIC_FILES[split])
+
+
+def music_interferer(file: str, split: str, rate: int, seed: int) -> Recording:
+    """A piece of music, by the name of its file, such as '01/9001.wav'."""
+    number = file.split("/")[1].split(".")[0]
+    samples = background_music(round(INTERFERER_SECONDS * rate), rate, item_rng(seed, f"music_{number}"))
+    length = _length(samples, rate)
+    entry = {
+        "track": f"track_{number:>07}",
+        "artist": "artist_909001",
+        "album": "album_909001",
+        "file": file,
+        "duration": length["duration"],
+        "dataset": split,
+        "fs": length["fs"],
+        "type": "music",
+        "license": "MIT",
+        "nsamples": length["nsamples"],
+    }
+    return Recording(file, _at_level(samples, INTERFERER_LEVEL), entry)
 
 
 def _length(samples: Array, rate: int) -> dict[str, Any]:

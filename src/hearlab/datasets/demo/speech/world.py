@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ TRAIN_ROOMS = 2
 MOST_ROOMS = {"train": TRAIN_ROOMS, "dev": DEV_ROOMS}
 # Numbers of the first room and the first scene of a split, as in the challenge.
 FIRST_NUMBER = {"train": 1, "dev": 6001}
+# Rooms for learning are of the split train, beyond all that the challenge has: each with talkers and sounds of its own.
+FIRST_LEARNING_ROOM = 20001
+SENTENCES = 2  # of a learning room's talkers: one in each of its scenes
+
+Lists = dict[str, list[dict[str, Any]]]
+"""Metadata entries of recordings by the names of their lists."""
 
 
 def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4) -> None:
@@ -49,13 +56,35 @@ def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scene
     scenes = {split: count for split, count in (("train", train_scenes), ("dev", dev_scenes)) if count}
     _write_heads(data, seed)
     for split, count in scenes.items():
-        _write_rooms(data, split, min(MOST_ROOMS[split], count), seed)
+        _write_rooms(data, split, FIRST_NUMBER[split], min(MOST_ROOMS[split], count), seed)
     _write_recordings(data, scenes, seed)
     write_json(data.listeners, demo_listeners(seed))
     for split, count in scenes.items():
         first = FIRST_NUMBER[split]
         names = [f"S{number:05d}" for number in range(first, first + count)]
         write_json(data.scenes_listeners(split), scene_listeners(names))
+
+
+def make_learning_room(out_dir: Path, number: int, seed: int) -> None:
+    """Write one room for learning, in the layout of the demo data set: what SENTENCES scenes of the split train need.
+
+    Two target talkers with a sentence each, two interfering talkers, a noise of each class and a piece of music, all of
+    this room alone: none of them is in the demo data set. Heads and listeners are not written.
+
+    Args:
+        out_dir: becomes the data root that holds train/ and metadata/.
+        number: of the room, FIRST_LEARNING_ROOM or above.
+        seed: of the demo data.
+    """
+    check_request("learning room", out_dir, {"number": (number, FIRST_LEARNING_ROOM), "seed": (seed, 0)})
+    data, split = ClarityData(Path(out_dir)), "train"
+    _write_rooms(data, split, number, 1, seed)
+    targets = [recordings.target(f"T{number}{k}", k + 1, split, SAMPLE_RATE, seed) for k in range(SENTENCES)]
+    speech = [recordings.speech_interferer(f"syn_{number}{k}", split, SAMPLE_RATE, seed) for k in range(2)]
+    noise = [recordings.noise_interferer(kind, number, split, SAMPLE_RATE, seed) for kind in recordings.NOISE_NAMES]
+    music = [recordings.music_interferer(f"{number}/{number}.wav", split, SAMPLE_RATE, seed)]
+    lists = {"target_speech": targets, "masker_speech": speech, "masker_nonspeech": noise, "masker_music": music}
+    _write_lists(data, {f"{name}_list": _written(data, split, recorded) for name, recorded in lists.items()})
 
 
 def _write_heads(data: ClarityData, seed: int) -> None:
@@ -66,9 +95,9 @@ def _write_heads(data: ClarityData, seed: int) -> None:
             _write_bytes(data.hrir(f"{head.name}-{microphone}"), content)
 
 
-def _write_rooms(data: ClarityData, split: str, count: int, seed: int) -> None:
+def _write_rooms(data: ClarityData, split: str, first: int, count: int, seed: int) -> None:
     folder = data.rpf(split)
-    for number in range(FIRST_NUMBER[split], FIRST_NUMBER[split] + count):
+    for number in range(first, first + count):
         room = draw_room(f"R{number:05d}", seed)
         _write_bytes(folder.parent / "ac" / f"{room.name}.ac", ac_text(room).encode())
         for source in SOURCES:
@@ -78,7 +107,7 @@ def _write_rooms(data: ClarityData, split: str, count: int, seed: int) -> None:
 
 
 def _write_recordings(data: ClarityData, scenes: dict[str, int], seed: int) -> None:
-    lists: dict[str, list[dict[str, Any]]] = {}
+    lists: Lists = {}
     for split, count in scenes.items():
         made = {
             "target_speech_list": recordings.targets(split, count, SAMPLE_RATE, seed),
@@ -87,13 +116,25 @@ def _write_recordings(data: ClarityData, scenes: dict[str, int], seed: int) -> N
             "masker_music_list": recordings.music_interferers(split, SAMPLE_RATE, seed),
         }
         for name, recorded in made.items():
-            for recording in recorded:
-                lists.setdefault(name, []).append(recording.entry)
-                if name == "target_speech_list":
-                    path = data.target(split, recording.entry["wavfile"])
-                else:
-                    path = data.interferer(split, recording.entry["type"], recording.file)
-                _write_sound(path, recording.samples)
+            lists.setdefault(name, []).extend(_written(data, split, recorded))
+    _write_lists(data, lists)
+
+
+def _written(data: ClarityData, split: str, recorded: Iterable[recordings.Recording]) -> list[dict[str, Any]]:
+    """The metadata entries of recordings, which are written."""
+    entries = []
+    for recording in recorded:
+        entry = recording.entry
+        if "wavfile" in entry:
+            path = data.target(split, entry["wavfile"])
+        else:
+            path = data.interferer(split, entry["type"], recording.file)
+        _write_sound(path, recording.samples)
+        entries.append(entry)
+    return entries
+
+
+def _write_lists(data: ClarityData, lists: Lists) -> None:
     for name, entries in lists.items():
         write_json(data.metadata / f"{name}.json", entries)
 

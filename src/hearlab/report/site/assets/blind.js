@@ -7,6 +7,53 @@
   const a = $("blind-a");
   const b = $("blind-b");
   let test = null;
+  // hearlab serve says by this cookie that it collects answers.
+  const token = document.cookie.match(/(?:^|; )hearlab_serve=([\w-]+)/)?.[1];
+  const listener = document.createElement("input");
+
+  /** A place for the listener's name or code, where answers are collected. */
+  function askListener() {
+    const label = document.createElement("label");
+    listener.id = "blind-listener";
+    listener.maxLength = 40;
+    listener.size = 12;
+    listener.autocomplete = "off";
+    try {
+      listener.value = sessionStorage.getItem("hearlab-listener") ?? "";
+    } catch {
+      // Without storage it is asked on each page.
+    }
+    label.append("Your name or code ", listener);
+    $("blind-start").before(label, " ");
+  }
+
+  async function send(result) {
+    const said = document.createElement("p");
+    said.id = "blind-sent";
+    said.setAttribute("role", "status");
+    $("blind-sent")?.remove();
+    $("blind-summary").after(said);
+    const again = () => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Send again";
+      button.addEventListener("click", () => send(result));
+      said.append(" ", button);
+    };
+    try {
+      const answer = await fetch("/blind/answers", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-HearLab": token },
+        body: JSON.stringify(result),
+      });
+      const text = await answer.text();
+      said.textContent = answer.ok ? "Your answers are kept. Thank you." : `Not kept: ${text}`;
+      if (!answer.ok) again();
+    } catch {
+      said.textContent = "Not kept: the server does not answer. Save the result.";
+      again();
+    }
+  }
 
   function fill() {
     for (const [box, kind] of [
@@ -100,6 +147,19 @@
       $("blind-said").textContent = "Choose two different versions.";
       return;
     }
+    if (token) {
+      listener.value = listener.value.trim();
+      if (!/^[\p{L}\p{N}][\p{L}\p{N}_ .-]{0,39}$/u.test(listener.value)) {
+        $("blind-said").textContent = "Enter your name or code: letters, digits, spaces, dots and dashes.";
+        listener.focus();
+        return;
+      }
+      try {
+        sessionStorage.setItem("hearlab-listener", listener.value);
+      } catch {
+        // Kept for this page.
+      }
+    }
     setMatched(true);
     test = {
       a: Number(a.value),
@@ -165,6 +225,10 @@
     $("blind-result").hidden = false;
     save.focus();
     window.hearlab.blindResult = result;
+    if (token) {
+      const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0"));
+      send({ ...result, test: id.join(""), listener: listener.value });
+    }
   }
 
   $("blind-start").addEventListener("click", start);
@@ -176,4 +240,5 @@
   $("prefer-none").addEventListener("click", () => answer(null));
   document.querySelectorAll("[data-show-group]").forEach((button) => button.addEventListener("click", fill));
   fill();
+  if (token) askListener();
 })();

@@ -6,6 +6,11 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 40rem)");
 
+  function parallel(colour) {
+    const font = { color: colour("--ink"), size: 12 };
+    return { labelfont: font, tickfont: font, rangefont: { ...font, color: "rgba(0,0,0,0)" }, unselected: { line: { color: colour("--line"), opacity: 0.4 } } };
+  }
+
   function draw() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
@@ -18,20 +23,22 @@
       const titled = (own) => ({ ...axis, ...own, title: { ...own.title, font: { size: 13 } } });
       const traces = chart.data.map((trace) => ({
         ...trace,
-        marker: { ...trace.marker, color: coloured(trace.marker.color) },
+        ...(trace.marker ? { marker: { ...trace.marker, color: coloured(trace.marker.color) } } : {}),
+        // A colour of the page with a sixth of its strength.
+        ...(trace.fillcolor?.startsWith("--") ? { fillcolor: `${coloured(trace.fillcolor)}2a` } : {}),
         ...(trace.line ? { line: { ...trace.line, color: coloured(trace.line.color) } } : {}),
+        ...(trace.type === "parcoords" ? parallel(colour) : {}),
       }));
       const layout = {
         ...chart.layout,
         height: chart.height,
-        margin: { l: 56, r: 12, t: 8, b: 48 },
+        margin: chart.top ? { l: 70, r: 60, t: chart.top, b: 24 } : { l: 56, r: 12, t: 8, b: 48 },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { color: colour("--ink"), family: style.fontFamily, size: narrow.matches ? 12 : 13 },
         hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        xaxis: titled(chart.layout.xaxis),
-        yaxis: titled(chart.layout.yaxis),
+        ...(chart.layout.xaxis ? { xaxis: titled(chart.layout.xaxis), yaxis: titled(chart.layout.yaxis) } : {}),
       };
       const place = document.getElementById(`chart-${chart.name}`);
       Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false }).then(() => {

@@ -141,9 +141,9 @@
         const on = index === chosen[own];
         item.classList.toggle("chosen", on);
         item.querySelector("button").setAttribute("aria-pressed", String(on));
-        const seconds = page.groups[own].versions[index].seconds;
+        // All pictures of a group have one time axis: that of the longest version.
         const head = item.querySelector(".head");
-        if (head) head.style.left = `${Math.min(at / seconds, 1) * 100}%`;
+        if (head) head.style.left = `${Math.min(at / total, 1) * 100}%`;
       });
     });
     if (playing) requestAnimationFrame(draw);
@@ -172,7 +172,7 @@
     picture?.addEventListener("click", (event) => {
       const box = picture.getBoundingClientRect();
       select(index);
-      seek(((event.clientX - box.left) / box.width) * group().versions[index].seconds);
+      seek(Math.min(((event.clientX - box.left) / box.width) * duration(), group().versions[index].seconds));
     });
   });
   // A button that was clicked with the pointer lets go of the focus, so that the space bar plays and pauses.
@@ -199,10 +199,10 @@
     const range = target.matches?.("input[type=range]");
     if (target.matches?.("select, textarea, input:not([type=range]):not([type=checkbox])")) return;
     if (event.key === " " && target.matches?.("button, summary, a, input[type=checkbox]")) return;
-    if (/^[1-9]$/.test(event.key)) {
-      if (state.labels) state.labels.key(Number(event.key));
-      else select(Number(event.key) - 1);
-    } else if (keys[event.key]) {
+    const place = state.labels ? -1 : group().versions.findIndex((version) => version.key === event.key);
+    if (state.labels && /^[1-9]$/.test(event.key)) state.labels.key(Number(event.key));
+    else if (place >= 0) select(place);
+    else if (keys[event.key]) {
       if (state.labels && (event.key === "b" || event.key === "m")) return;
       keys[event.key]();
     } else return;

@@ -1,0 +1,94 @@
+"""`hearlab serve`: the listening site on this machine, made again when results change; `hearlab blind`: its answers."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+from typing import NoReturn
+
+from hearlab.commands import Commands
+
+PORT = 8017
+SITE_FOLDER = Path("report")  # that of hearlab report, whose pages find the sounds beside it
+
+
+def add(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        help="the site on this machine: made again when results change; collects the answers of blind tests",
+        description="Serves the listening site on this machine, makes it again when results change, and collects the "
+        "answers of its blind tests in blind/answers.csv. Ctrl-C ends it.",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}; 0: a free one")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="an address of this machine at which others reach it, who can then hear all sounds and answer "
+        "(default: 127.0.0.1, this machine alone)",
+    )
+    parser.add_argument("--against", metavar="B", help="as of hearlab report")
+    parser.add_argument("--scenes", type=int, metavar="N", help="as of hearlab report")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.set_defaults(run=_serve)
+    blind = commands.add_parser(
+        "blind",
+        help="what the blind tests say: preferences with their intervals",
+        description="The answers that hearlab serve has collected: for each two versions the share of answers that "
+        "prefer one, with its 95 % interval over listeners.",
+    )
+    blind.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: blind/answers.csv")
+    blind.set_defaults(run=_blind)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from hearlab.errors import InputError
+    from hearlab.report.serve.rebuild import Rebuilder
+    from hearlab.report.serve.server import LOCAL, Server
+
+    if not 0 <= options.port <= 65535:
+        raise InputError("--port", "is no port", found=options.port, wanted="0 to 65535")
+    root = Path.cwd()
+    arguments = ["--out", str(SITE_FOLDER)]
+    if options.against is not None:
+        arguments += ["--against", options.against]
+    if options.scenes is not None:
+        arguments += ["--scenes", str(options.scenes)]
+    rebuilder = Rebuilder(root, arguments, _say)
+    # The port is taken before the site is made: a taken one is known at once.
+    server = Server(root, root / SITE_FOLDER, options.host, options.port, _say)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if not rebuilder.build():
+            return 1
+        rebuilder.start()
+        if options.host not in LOCAL:
+            _say(f"everybody who reaches {options.host} can hear all sounds of this workspace")
+        print(f"{server.address} (Ctrl-C ends it)", flush=True)
+        if options.open and not webbrowser.open(server.address):
+            _say("no browser was found: open that address yourself")
+        server.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        _say("hearlab: stopped serving")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        rebuilder.end()
+        server.server_close()
+    return 0
+
+
+def _blind(options: argparse.Namespace) -> None:
+    from hearlab.report.serve.answers import ANSWERS, preferences, read, text_of
+
+    print(text_of(preferences(read(options.file or ANSWERS))))
+
+
+def _interrupt(*unused: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

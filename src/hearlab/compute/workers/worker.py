@@ -1,0 +1,102 @@
+"""A worker process: `python -P -m hearlab.compute.workers.worker HANDLE MODULE`.
+
+It runs the groups of units that come over a socket, whose number is HANDLE, and sends what becomes of them. It imports
+MODULE, that of the first unit's function, before it says that it is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from hearlab.compute.execution import Failure, Outcome, describe, execute, unit_folder
+from hearlab.compute.process import OneThread
+from hearlab.compute.units import Unit
+from hearlab.compute.workers.groups import in_turn, same_code
+
+# What has ended is sent this often: at once where units are slow, many together where they are quick.
+SEND_SECONDS = 0.02
+READY = "ready"
+
+
+def main(handle: int, module: str) -> None:
+    """Serve until nobody is at the other end."""
+    if sys.__stderr__ is not None:
+        faulthandler.enable(file=sys.__stderr__)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    os.set_inheritable(handle, False)
+    pipe = Connection(handle)
+    groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(pipe, groups), daemon=True).start()
+    with contextlib.suppress(ImportError):  # the unit itself will say so
+        importlib.import_module(module)
+    root, staging = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
+    pipe.send(READY)
+    with OneThread() as threads:
+        while True:
+            try:
+                units, codes = pickle.loads(groups.get())  # noqa: S301
+            except (ImportError, AttributeError) as error:
+                pipe.send(describe(error))
+                continue
+            for message in _run(units, codes, root, staging, threads):
+                pipe.send(message)
+
+
+def _receive(pipe: Connection, groups: queue.SimpleQueue[bytes]) -> None:
+    """Take groups as they come, so that who sends them never waits; end with the process that sends them.
+
+    It may have been killed: then nothing may be written into what another run begins anew.
+    """
+    try:
+        while True:
+            groups.put(pipe.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _run(
+    units: Sequence[Unit], codes: Sequence[str], root: Path, staging: Path, threads: OneThread
+) -> Iterator[tuple[list[Outcome], float | None] | None]:
+    """Outcomes, and at last with them the seconds of all; None if the code is other than that of the driver."""
+
+    def run(unit: Unit) -> Outcome:
+        threads.limit()
+        outcome = execute(unit, root, unit_folder(staging, unit.id), digests=True)
+        try:
+            pickle.dumps(outcome.result)
+        except Exception as error:
+            cause = f"its result cannot be sent: {describe(error)}"
+            return Outcome(failure=Failure(unit.id, cause, traceback.format_exc()))
+        return outcome
+
+    began = sent = time.monotonic()
+    outcomes: list[Outcome] = []
+    if not same_code(units, codes):
+        yield None
+        return
+    for outcome in in_turn(units, run):
+        outcomes.append(outcome)
+        if time.monotonic() - sent > SEND_SECONDS:
+            if not same_code(units, codes):  # it may have changed before it was loaded
+                yield None
+                return
+            yield outcomes, None
+            outcomes, sent = [], time.monotonic()
+    yield (outcomes, time.monotonic() - began) if same_code(units, codes) else None
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

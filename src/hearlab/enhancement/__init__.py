@@ -1,0 +1,1 @@
+"""A hearing aid that learns: a small network hears six microphones and sets gains in bands."""

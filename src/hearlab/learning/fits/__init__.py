@@ -1,0 +1,1 @@
+"""What is fitted to a listener by a metric."""

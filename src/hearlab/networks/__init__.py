@@ -1,0 +1,1 @@
+"""What every network of HearLab needs: PyTorch, a device, repeatable arithmetic, weights, checkpoints."""

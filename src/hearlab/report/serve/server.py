@@ -1,0 +1,222 @@
+"""A web server for the listening site alone: its pages, the sounds in data/, and the answers of blind tests."""
+
+from __future__ import annotations
+
+import hmac
+import html
+import ipaddress
+import mimetypes
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hearlab.errors import InputError
+from hearlab.report.serve.answers import ANSWERS, LONGEST_ANSWER, keep, preferences, read, rows_of, text_of
+
+SITE = "/report/"  # where the site is; its pages find the sounds by ../../data
+SOUNDS = "/data/"
+SUFFIXES = (".wav", ".flac")
+POSTED = "/blind/answers"
+ANALYSED = "/blind/"
+COOKIE, HEADER = "hearlab_serve", "X-HearLab"
+IDLE_SECONDS = 30
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Server(ThreadingHTTPServer):
+    """The server of one workspace.
+
+    Args:
+        root: the workspace.
+        site: the folder of the site.
+        host, port: where it listens; port 0 takes a free one.
+        say: gets lines for the user.
+
+    Raises:
+        InputError: the port is taken, or the host is no address of this machine.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, root: Path, site: Path, host: str, port: int, say: Callable[[str], None]) -> None:
+        self.root, self.site, self.say = root, site, say
+        self.token = secrets.token_urlsafe(16)
+        self.local = host in LOCAL
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            super().__init__((host, port), partial(_Handler))
+        except (OSError, OverflowError) as error:
+            cause = getattr(error, "strerror", None) or error
+            raise InputError("--port", f"cannot listen there: {cause}", found=f"{host}:{port}") from None
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds the site."""
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}{SITE}index.html"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no fault."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+
+    def do_GET(self) -> None:
+        if not self._known_host():
+            return
+        path = unquote(urlsplit(self.path).path)
+        if path in ("/", SITE):
+            self._redirect(f"{SITE}index.html")
+        elif path == ANALYSED:
+            self._page(self._analysis())
+        elif (file := self._file(path)) is None:
+            self._say(HTTPStatus.NOT_FOUND, "no such page")
+        else:
+            self._send(file)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        # What is not read cannot be skipped: such a connection ends with the answer.
+        if not length.isdecimal() or int(length) > LONGEST_ANSWER:
+            self.close_connection = True
+            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {LONGEST_ANSWER} bytes")
+            return
+        content = self.rfile.read(int(length))
+        if not self._known_host():
+            return
+        if urlsplit(self.path).path != POSTED:
+            self._say(HTTPStatus.NOT_FOUND, "nothing takes that")
+            return
+        own = self.headers.get("Origin") == f"http://{self.headers.get('Host')}"
+        token = self.headers.get(HEADER, "").encode()
+        if not own or not hmac.compare_digest(token, self.server.token.encode()):
+            self._say(HTTPStatus.FORBIDDEN, "only pages of this server may send answers: load the page again")
+            return
+        try:
+            rows = rows_of(content, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            kept = keep(self.server.root / ANSWERS, rows)
+        except InputError as error:
+            self._say(HTTPStatus.BAD_REQUEST, str(error))
+        except OSError as error:
+            self._say(HTTPStatus.INSUFFICIENT_STORAGE, f"the answers could not be kept: {error.strerror}")
+        else:
+            if kept:
+                self.server.say(f"{ANSWERS}: {len(rows)} answers of {rows[0][2]} on {rows[0][4]}")
+            self._say(HTTPStatus.OK, "kept")
+
+    def _known_host(self) -> bool:
+        """A page elsewhere whose name leads to this machine is not answered."""
+        name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        bound = str(self.server.server_address[0])
+        if name in (*LOCAL, bound) or (not self.server.local and name is not None and _is_address_or_own(name)):
+            return True
+        self.close_connection = True
+        self._say(HTTPStatus.FORBIDDEN, "unknown host")
+        return False
+
+    def _file(self, path: str) -> Path | None:
+        """The file of an address: one of the site, or a sound below data/."""
+        parts = path.split("/")[1:]
+        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+            return None
+        if path.startswith(SITE):
+            found = self.server.site.joinpath(*parts[1:])
+            inside = not any(part.startswith(".") for part in parts) and not found.is_symlink()
+        elif path.startswith(SOUNDS):
+            found = self.server.root.joinpath(*parts)  # DVC may have linked it from its cache
+            inside = path.endswith(SUFFIXES)
+        else:
+            return None
+        return found if inside and found.is_file() else None
+
+    def _send(self, file: Path) -> None:
+        size = file.stat().st_size
+        first, last = 0, size - 1
+        asked = RANGE.fullmatch(self.headers.get("Range", ""))
+        if asked and (asked[1] or asked[2]):
+            first = int(asked[1]) if asked[1] else max(size - int(asked[2]), 0)
+            last = min(int(asked[2]), last) if asked[1] and asked[2] else last
+            if first > last:
+                self._head(
+                    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "text/plain", 0, {"Content-Range": f"bytes */{size}"}
+                )
+                return
+        part = {"Content-Range": f"bytes {first}-{last}/{size}"} if asked else {}
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        if kind.startswith("text/") or kind.endswith("javascript"):
+            kind += "; charset=utf-8"
+        status = HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK
+        self._head(status, kind, last - first + 1, {"Accept-Ranges": "bytes", **part})
+        if self.command == "GET":
+            with file.open("rb") as source:
+                source.seek(first)
+                if asked:
+                    self.wfile.write(source.read(last - first + 1))
+                else:
+                    shutil.copyfileobj(source, self.wfile)
+
+    def _head(self, status: HTTPStatus, kind: str, length: int, more: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        # The site changes below the same addresses.
+        fixed = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        cookie = {"Set-Cookie": f"{COOKIE}={self.server.token}; Path=/; SameSite=Strict"} if "html" in kind else {}
+        headers = {"Content-Type": kind, "Content-Length": str(length), **fixed, **cookie, **(more or {})}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _say(self, status: HTTPStatus, text: str) -> None:
+        self._body(status, "text/plain; charset=utf-8", text)
+
+    def _page(self, text: str) -> None:
+        self._body(HTTPStatus.OK, "text/html; charset=utf-8", text, {"Content-Security-Policy": POLICY})
+
+    def _body(self, status: HTTPStatus, kind: str, text: str, more: dict[str, str] | None = None) -> None:
+        content = text.encode()
+        self._head(status, kind, len(content), more)
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _redirect(self, address: str) -> None:
+        self._head(HTTPStatus.FOUND, "text/plain", 0, {"Location": address})
+
+    def _analysis(self) -> str:
+        """The page of what the blind tests say so far."""
+        path = self.server.root / ANSWERS
+        try:
+            said = text_of(preferences(read(path))) if path.exists() else "No answers yet."
+        except InputError as error:
+            said = str(error)
+        start = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Blind tests – HearLab</title>'
+        look = "<style>:root{color-scheme:light dark}body{font:1rem system-ui;margin:2rem}pre{overflow:auto}</style>"
+        back = f'<p><a href="{SITE}index.html">Results</a></p>'
+        return f"{start}{look}<h1>Blind tests</h1><pre>{html.escape(said)}</pre>{back}"
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Requests are not printed."""
+
+
+def _is_address_or_own(name: str) -> bool:
+    """Whether a host's name is an address, or this machine's own name: no page elsewhere can have made it up."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == socket.gethostname().lower()
+    return True

@@ -1,0 +1,290 @@
+"""Worker processes of this machine: real ones, which die, are killed with their stage, and are of other code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hearlab
+from hearlab.compute.attempts import outcomes as where
+from hearlab.compute.attempts.failures import UnitsFailed
+from hearlab.compute.engine import run
+from hearlab.compute.execution import Outcome
+from hearlab.compute.units import Unit
+from hearlab.compute.workers import processes
+from hearlab.compute.workers.groups import GIVE_BACK_SECONDS, Groups
+from hearlab.compute.workers.processes import Workers
+from hearlab.errors import InputError
+
+INDEX = Path("units.json")
+
+
+def process_id(root: Path, out: Path, *, number: int) -> int:
+    return os.getpid()
+
+
+def deadly(root: Path, out: Path, *, number: int, kind: str) -> int:
+    if number == 3:
+        if kind == "exit":
+            os._exit(9)
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdout.write(f"number {number}\n")
+    logging.getLogger("hearlab.test").warning("warned of %d", number)
+    return number
+
+
+def once_deadly(root: Path, out: Path, *, number: int) -> int:
+    mark = root / "died"
+    if number == 5 and not mark.exists():
+        mark.touch()
+        os._exit(1)
+    return number
+
+
+def writing(root: Path, out: Path, *, number: int) -> None:
+    (out / f"{number}.txt").write_text(f"this is {number}")
+
+
+def unsendable(root: Path, out: Path, *, number: int) -> Any:
+    if number == 1:
+        return lambda: None
+    if number == 2:
+        raise InputError("x.wav", "is even", found=number)
+    return number
+
+
+def timed(root: Path, out: Path, *, number: int) -> list[float]:
+    began = time.monotonic()
+    time.sleep(0.05)
+    return [began, time.monotonic()]
+
+
+def slow_or_quick(root: Path, out: Path, *, number: int) -> int:
+    if number == 10:
+        time.sleep(GIVE_BACK_SECONDS + 0.2)
+    return os.getpid()
+
+
+def units(function: Any, count: int, **more: Any) -> list[Unit]:
+    return [Unit(f"S{n}", function, {"number": n, **more}) for n in range(count)]
+
+
+def all_of(todo: list[Unit], root: Path, count: int = 2) -> dict[str, Outcome]:
+    """What workers make of units, by their ids."""
+    staging = root / "staging"
+    staging.mkdir(exist_ok=True)
+    with Workers(count, Groups(todo), root, staging, Unit.code_identity) as workers:
+        found = [(unit.id, outcome) for unit, outcome in workers.rest(lambda: None)]
+    assert len(found) == len(dict(found)) == len(todo)
+    return dict(found)
+
+
+def test_all_units_run_once_in_the_workers(tmp_path: Path) -> None:
+    found = all_of(units(process_id, 300), tmp_path)
+    assert {outcome.failure for outcome in found.values()} == {None}
+    processes = {outcome.result for outcome in found.values()}
+    assert 1 <= len(processes) <= 2  # all of them may be done before the second one is ready
+    assert os.getpid() not in processes
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("exit", "exit code 9"),
+        pytest.param("kill", "SIGKILL: Killed; out of memory?", marks=pytest.mark.slow),
+    ],
+)
+def test_a_death_is_the_failure_of_its_unit_alone(
+    kind: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(where._Choice, "of", lambda *unused: where.WORKERS)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    # One group, which goes to a worker at once: none of it runs here.
+    todo = [replace(unit, group="all") for unit in units(deadly, 6, kind=kind)]
+    with pytest.raises(UnitsFailed) as caught:
+        run("test", todo, None, INDEX, root=tmp_path)
+    cause = f"its worker process died 4 times ({how}); set HEARLAB_WORKERS lower, or to 1 to see where"
+    assert str(caught.value) == f"test: 1 of 6 units failed\n  S3: {cause}"
+    shown = capsys.readouterr().err
+    assert "test: starting 2 worker processes\n" in shown
+    for n in (0, 1, 2, 4, 5):
+        assert shown.count(f"test: S{n}: number {n}\n") == 1
+    assert shown.count("warning: warned of") == 3
+    assert "2 more warnings like" in shown
+
+
+def test_a_unit_whose_worker_died_once_is_tried_again(tmp_path: Path) -> None:
+    found = all_of(units(once_deadly, 20), tmp_path)
+    assert {id: outcome.result for id, outcome in found.items()} == {f"S{n}": n for n in range(20)}
+    assert (tmp_path / "died").exists()
+
+
+def test_what_fails_in_a_group_fails_alone(tmp_path: Path) -> None:
+    found = all_of([replace(unit, group="all") for unit in units(unsendable, 8)], tmp_path, count=1)
+    failures = {id: outcome.failure.cause for id, outcome in found.items() if outcome.failure}
+    assert failures.keys() == {"S1", "S2"}
+    assert failures["S1"].startswith("its result cannot be sent: ")
+    assert failures["S2"] == "x.wav: is even (found 2)"
+
+
+def test_units_behind_a_slow_one_go_to_another_worker(tmp_path: Path) -> None:
+    """The group was made when units were quick."""
+    groups = Groups(units(slow_or_quick, 400))
+    groups.took(1, 1e-6)
+    (tmp_path / "staging").mkdir()
+    with Workers(2, groups, tmp_path, tmp_path / "staging", Unit.code_identity) as workers:
+        found = {unit.id: outcome.result for unit, outcome in workers.rest(lambda: None)}
+    assert len(found) == 400
+    slow = found["S10"]
+    behind = [found[f"S{n}"] for n in range(11, 400)]
+    assert behind.count(slow) < len(behind)
+
+
+def test_files_and_their_digests_come_from_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    todo = [Unit(f"S{n}", writing, {"number": n}, outputs=(f"{n}.txt",), group="all") for n in range(8)]
+
+    def not_here(path: str) -> str:
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr("hearlab.compute.object_store.md5_of", not_here)
+    monkeypatch.setattr(where._Choice, "of", lambda *unused: where.WORKERS)
+    monkeypatch.setenv("HEARLAB_WORKERS", "1")
+    run("test", todo, Path("out"), INDEX, root=tmp_path)
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {
+        f"{n}.txt": f"this is {n}" for n in range(8)
+    }
+    monkeypatch.undo()
+    index = (tmp_path / INDEX).read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    run("test", todo, Path("out"), INDEX, root=other)
+    assert (other / INDEX).read_bytes() == index
+
+
+def test_no_more_units_at_once_than_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "usable_memory", lambda: 1 << 30)
+    todo = [replace(unit, memory=600 << 20) for unit in units(timed, 12)]
+    times = sorted(outcome.result for outcome in all_of(todo, tmp_path).values())
+    assert all(one[1] <= other[0] for one, other in pairwise(times))
+
+
+def test_a_worker_with_other_code_ends_the_stage(tmp_path: Path) -> None:
+    (tmp_path / "staging").mkdir()
+    groups = Groups(units(process_id, 4))
+
+    def runs() -> Iterator[object]:
+        with Workers(1, groups, tmp_path, tmp_path / "staging", lambda unit: "other") as workers:
+            yield from workers.rest(lambda: None)
+
+    with pytest.raises(InputError, match="a worker process: has other code than the stage that started it"):
+        list(runs())
+
+
+def test_a_process_that_ends_while_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(InputError, match=r"ended while it started \(found exit code 1\); HEARLAB_WORKERS=1 goes"):
+        all_of(units(process_id, 4), tmp_path)
+
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from hearlab.compute.attempts import outcomes
+from hearlab.compute.engine import run
+from hearlab.compute.process import sigterm_interrupts
+from hearlab.compute.units import Unit
+import work
+
+outcomes._Choice.of = lambda *unused: outcomes.WORKERS
+units = [Unit(f"S{n}", work.unit, {"number": n}, outputs=(f"{n}.txt",)) for n in range(200)]
+try:
+    with sigterm_interrupts():
+        run("test", units, Path("out"), Path("units.json"))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+WORK = """
+import os, time
+from pathlib import Path
+
+
+def unit(root, out, *, number):
+    with open("workers", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    (out / f"{number}.txt").write_text(str(number))
+    time.sleep(0.05)
+    with open("ran", "a") as file:
+        file.write(f"S{number} ")
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """A program without a guard of its main module, whose units take two workers some seconds."""
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "work.py").write_text(WORK)
+    paths = [str(Path(hearlab.__file__).parents[1]), *filter(None, sys.path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HEARLAB_WORKERS": "2"}
+    return subprocess.Popen([sys.executable, "program.py"], cwd=folder, env=environment)
+
+
+def workers_of(folder: Path, program: int) -> set[int]:
+    path = folder / "workers"
+    return {int(line) for line in path.read_text().splitlines()} - {program} if path.exists() else set()
+
+
+def kept(folder: Path) -> set[str]:
+    lines = (folder / ".hearlab" / "journal.jsonl").read_text().splitlines()
+    return {json.loads(line)["id"] for line in lines}
+
+
+def runs(process: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, signum: signal.Signals) -> None:
+    program = start(tmp_path)
+    until = time.monotonic() + 60
+    while len(workers_of(tmp_path, program.pid)) < 2:
+        assert time.monotonic() < until
+        assert program.poll() is None
+        time.sleep(0.02)
+    program.send_signal(signum)
+    assert program.wait(30) == (-signum if signum == signal.SIGKILL else 130)
+    for worker in workers_of(tmp_path, program.pid):
+        while runs(worker):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    before = kept(tmp_path)
+    assert 0 < len(before) < 200
+    (tmp_path / "ran").unlink()
+    again = start(tmp_path)
+    assert again.wait(60) == 0
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {
+        f"{n}.txt": str(n) for n in range(200)
+    }
+    assert set((tmp_path / "ran").read_text().split()) == {f"S{n}" for n in range(200)} - before
+    assert list((tmp_path / ".hearlab" / "staging").iterdir()) == []

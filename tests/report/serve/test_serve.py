@@ -1,0 +1,211 @@
+"""`hearlab serve`: a real server, asked over HTTP and by Chromium."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blind_answers import answer
+
+from hearlab.report.serve.answers import LONGEST_ANSWER, read
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WAIT = 60.0  # s, on a busy machine
+pytestmark = pytest.mark.slow
+
+
+class Serving:
+    """A `hearlab serve` in a process of its own, on a free port."""
+
+    def __init__(self, root: Path, *arguments: str) -> None:
+        self.root = root
+        command = [sys.executable, "-P", "-m", "hearlab.cli", "serve", "--port", "0", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+        self.process = subprocess.Popen(
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        line = until(lambda: next((line for line in self.lines if line.startswith("http://")), None))
+        found = re.match(r"http://127\.0\.0\.1:(\d+)/report/index\.html", line)
+        assert found, line
+        self.port = int(found[1])
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, dict(answer.getheaders()), content
+
+    def token(self) -> str:
+        return self.ask("/report/index.html")[1]["Set-Cookie"].partition(";")[0].partition("=")[2]
+
+    def post(self, body: bytes, **changes: str) -> tuple[int, bytes]:
+        headers = {"Origin": f"http://127.0.0.1:{self.port}", "X_HearLab": self.token(), **changes}
+        status, _, content = self.ask("/blind/answers", "POST", body, **headers)
+        return status, content
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + WAIT
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
+    sys.path.insert(0, str(REPOSITORY / "tests/report/site"))
+    try:
+        from site_support import make_workspace
+    finally:
+        sys.path.pop(0)
+    return make_workspace(tmp_path_factory.mktemp("served") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def serving(root: Path) -> Iterator[Serving]:
+    served = Serving(root)
+    yield served
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(WAIT) == 0
+    assert "hearlab: stopped serving" in served.lines
+
+
+def test_pages_and_sounds_and_nothing_else(serving: Serving, root: Path) -> None:
+    (root / ".secret").write_text("x")
+    (root / "data/secret.txt").write_text("x")
+    assert serving.ask("/")[0] == 302
+    status, headers, content = serving.ask("/report/index.html")
+    assert (status, headers["X-Content-Type-Options"]) == (200, "nosniff")
+    assert b"Results" in content
+    sound = "/data/demo/rendered/dev/S06001_mix_CH1.wav"
+    status, headers, content = serving.ask(sound)
+    assert content == (root / sound[1:]).read_bytes()
+    status, headers, part = serving.ask(sound, Range="bytes=100-199")
+    assert (status, part) == (206, content[100:200])
+    assert headers["Content-Range"] == f"bytes 100-199/{len(content)}"
+    assert serving.ask(sound, Range="bytes=-10")[2] == content[-10:]
+    assert serving.ask(sound, Range=f"bytes={len(content)}-")[0] == 416
+    for path in (
+        "/params.yaml",
+        "/.secret",
+        "/report/.hearlab-site",
+        "/report/../params.yaml",
+        "/report/%2e%2e/params.yaml",
+        "/data/secret.txt",
+        "/data/../params.yaml",
+        "/report//index.html",
+        "/report/%00",
+    ):
+        assert serving.ask(path)[0] == 404, path
+
+
+def test_a_name_of_elsewhere_is_not_answered(serving: Serving) -> None:
+    assert serving.ask("/report/index.html", Host=f"evil.example:{serving.port}")[0] == 403
+    assert serving.ask("/report/index.html", Host=f"localhost:{serving.port}")[0] == 200
+
+
+def test_answers_are_kept_from_its_own_pages_only(serving: Serving, root: Path) -> None:
+    path = root / "blind/answers.csv"
+    assert serving.post(answer("a", "b"), Origin="http://evil.example")[0] == 403
+    assert serving.post(answer("a", "b"), X_HearLab="wrong")[0] == 403
+    assert serving.post(b"{}")[0] == 400
+    assert serving.post(b" " * (LONGEST_ANSWER + 1))[0] == 413
+    assert not path.exists()
+    hostile = answer("a", "b", "b", test="deadbeef", name="<script>alert(1)</script>")
+    assert serving.post(hostile) == (200, b"kept")
+    assert serving.post(hostile) == (200, b"kept")
+    assert [row["preferred"] for row in read(path)] == ["a", "b", "b"]
+    page = serving.ask("/blind/")[2].decode()
+    assert "Enhanced: L0001" in page
+    assert "<script" not in page
+    path.unlink()
+
+
+def test_a_new_result_makes_the_site_again(serving: Serving, root: Path) -> None:
+    assert "0.999" not in serving.ask("/report/speech.html")[2].decode()
+    table = root / "metrics/speech.csv"
+    header, first, *rest = table.read_text().splitlines()
+    table.write_text("\n".join([header, first.rpartition(",")[0] + ",0.999", *rest]) + "\n")
+    until(lambda: "0.999" in serving.ask("/report/speech.html")[2].decode())
+    assert any("metrics/speech.csv changed: the site is made again" in line for line in serving.lines)
+
+
+def test_a_taken_port_is_one_line(serving: Serving, root: Path) -> None:
+    command = [sys.executable, "-P", "-m", "hearlab.cli", "serve", "--port", str(serving.port)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--port: cannot listen there" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_blind_test_in_the_browser_ends_in_the_file(
+    serving: Serving, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: make test installs it")
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no chromium or chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
+    sound = "--autoplay-policy=no-user-gesture-required"
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", sound, profile):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        driver.set_window_size(1280, 900)
+        driver.get(f"http://127.0.0.1:{serving.port}/report/scenes/S06001.html")
+
+        def find(name: str) -> Any:
+            return driver.find_element("css selector", name)
+
+        find("#blind summary").click()
+        find("#blind-count").send_keys("4")
+        find("#blind-start").click()
+        assert "Enter your name or code" in find("#blind-said").text
+        find("#blind-listener").send_keys("Listener 7")
+        find("#blind-start").click()
+        for _ in range(4):
+            until(lambda: find("#blind-first").get_attribute("aria-pressed") == "true")
+            find("#blind-second").click()
+            find("#prefer-second").click()
+        until(lambda: driver.find_elements("css selector", "#blind-sent"))
+        until(lambda: find("#blind-sent").text == "Your answers are kept. Thank you.")
+        assert driver.get_log("browser") == []
+        if folder := os.environ.get("HEARLAB_SCREENSHOTS"):
+            driver.save_screenshot(str(Path(folder) / "blind-sent.png"))
+    finally:
+        driver.quit()
+    rows = read(root / "blind/answers.csv")
+    assert len(rows) == 4
+    assert {(row["listener"], row["track"], row["name"]) for row in rows} == {("Listener 7", "speech", "S06001")}
+    # Each came second twice, and the second was preferred each time.
+    assert sorted(row["preferred"] for row in rows) == ["a", "a", "b", "b"]
