@@ -314,7 +314,12 @@ REASONS = {
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
     **dict.fromkeys(
-        ("hearlab.learning.compiled effect", "hearlab.learning.hair_cells effect", "hearlab.learning.tiles effect"),
+        (
+            "hearlab.learning.batch effect",
+            "hearlab.learning.compiled effect",
+            "hearlab.learning.hair_cells effect",
+            "hearlab.learning.tiles effect",
+        ),
         "PyTorch's operators: each class is given one for its backward pass, made of itself",
     ),
     "hearlab.named loads by name": "what Unit.code names",
@@ -326,6 +331,7 @@ REASONS = {
     "hearlab.separation.weights loads by name": "the downloads; a unit's key holds the weights' contents",
     "hearlab.stages.__init__ loads by name": "the stage itself, whose functions are looked at by it",
     "hearlab.networks.library loads by name": "libraries",
+    "hearlab.stages.learn.fit_music loads by name": "gives the name that Unit.code names",
     "hearlab.training.launch loads by name": "a function of the unit that starts it",
     "hearlab.separation.torch_audio changes what is imported": "a library that cannot be loaded whole",
     "hearlab.compute.code.definitions loads by name": "finds, and loads nothing",

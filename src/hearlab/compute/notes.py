@@ -56,8 +56,9 @@ def done_without(path: Path, done: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if path not in _told:
-            _told.add(path)
+        place = path.absolute()  # a notebook may have labs in several workspaces
+        if place not in _told:
+            _told.add(place)
             reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             _log.warning(f"%s: cannot be {done} and is done without (%s)", path, reason)
 

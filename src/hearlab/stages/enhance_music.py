@@ -98,7 +98,7 @@ def fitted_folder(params: Params) -> Path:
     return workspace(params).root / "fitted"
 
 
-def with_filters(constructor: str, folder: Path) -> str:
+def with_filters(constructor: str, fitted: Path) -> str:
     """The constructor's arguments as JSON, with the folder of the fitted filters.
 
     Raises:
@@ -108,7 +108,7 @@ def with_filters(constructor: str, folder: Path) -> str:
     if "filters" in arguments:
         field = "enhance.params.filters"
         raise ParameterError("params.yaml", "is given by the stage", field=field, advice="take it away")
-    return json.dumps({**arguments, "filters": folder.as_posix()}, sort_keys=True)
+    return json.dumps({**arguments, "filters": fitted.as_posix()}, sort_keys=True)
 
 
 def outputs(song: str, listener: str) -> list[Path]:

@@ -22,6 +22,7 @@ from hearlab.compute.code.file_cache import digests
 from hearlab.compute.code.param_files import named_files
 from hearlab.errors import InputError, ParameterError
 from hearlab.kernels.arithmetic import own_system_is_native
+from hearlab.learners import LEARNED
 from hearlab.listeners import Listener
 from hearlab.params import Enhance
 
@@ -138,9 +139,9 @@ def system_arguments(enhance: Enhance, params: Mapping[str, Any] | None = None) 
 
 
 def hearing_aid_params(enhance: Enhance) -> dict[str, Any]:
-    """The baseline's own section of params.yaml, for the systems of HearLab, which all end in the baseline."""
+    """The baseline's own section of params.yaml, for the systems that end in the baseline with its parameters."""
     own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"}
-    return enhance.model_dump(include=own if is_own_of_hearlab(enhance.system) else set())
+    return enhance.model_dump(include=own if enhance.system in (BASELINE, LEARNED) else set())
 
 
 def is_own_of_hearlab(system: str) -> bool:
