@@ -262,6 +262,19 @@ def test_against_another_result(workspace: Path, tmp_path: Path) -> None:
     assert "+0.325" in source  # the mean of 0.3 to 0.55 is 0.425
 
 
+def test_against_a_result_of_which_one_track_is_not_here(workspace: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(workspace / "metrics/speech.csv", other)
+    (other / "music.csv").write_text("nonsense\n", encoding="utf-8")
+    site = build_site(workspace, tmp_path / "site", against=str(other), pages=0)
+    assert any("music.csv" in problem for problem in site.problems)
+    assert "Enhanced against" in (tmp_path / "site/speech.html").read_text(encoding="utf-8")
+    (other / "speech.csv").write_text("nonsense\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"speech\.csv"):
+        build_site(workspace, tmp_path / "site", against=str(other), pages=0)
+
+
 def git(root: Path, *arguments: str) -> None:
     who = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
     subprocess.run(("git", *who, *arguments), cwd=root, check=True, capture_output=True)

@@ -154,6 +154,9 @@ def read_results(root: Path, against: str | None = None, *, compared: bool = Tru
     other = open_source(against, root) if against else None
     notes: list[str] = []
     tracks = [_track(track, root, params, source, unprocessed, other, notes, compared) for track in source.tracks]
+    if other and notes and not any(metric.other for track in tracks for metric in track.metrics):
+        for metric in (metric for track in source.tracks for metric in track.metrics):
+            other.table(metric)  # raises what kept the first one from being compared
     return Results(root, params, Workspace(Path(DATA) / params.dataset), tracks, other, notes)
 
 
@@ -198,9 +201,11 @@ def _metric(
     before = None
     with contextlib.suppress(InputError):
         before = unprocessed.table(metric) if unprocessed else None
-    compared = other.table(metric) if other else None
-    if other is not None and compared is None:
-        notes.append(f"{other.label} has no {metric.title} scores to compare with")
+    compared = None
+    with _noted(notes):  # one track can be compared where the other one's scores are not here
+        compared = other.table(metric) if other else None
+        if other is not None and compared is None:
+            notes.append(f"{other.label} has no {metric.title} scores to compare with")
     if compared is not None and compared.by_song_only:
         compared = None
     first, label = None, ""
