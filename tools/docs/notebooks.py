@@ -68,7 +68,7 @@ def executed(path: Path, root: Path) -> Any:
 
 def page(notebook: Any, name: str) -> Made:
     """A run notebook as a page; its pictures and sounds are files whose names begin with `name`."""
-    resources = {"unique_key": name, "output_files_dir": ""}
+    resources: dict[str, Any] = {"unique_key": name, "output_files_dir": ""}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=resources)
     made = Made("", {Path(key).name: content for key, content in resources.get("outputs", {}).items()})
 
