@@ -14,7 +14,7 @@ import stat
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,7 @@ def execute(
         with (
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
+            _folder_kept(),
             synced_later(),  # by the commit, all files of many units together
             covered(unit.code),
         ):
@@ -155,6 +156,16 @@ def execute(
     found = _digests(out, unit.outputs) if digests and failure is None else {}
     warnings, lines = tuple(collector.records), tuple(printed.lines)
     return Outcome(result, failure, warnings, core, lines, seconds=time.monotonic() - began, digests=found)
+
+
+@contextlib.contextmanager
+def _folder_kept() -> Iterator[None]:
+    """Come back from where a system of one's own may go: names of files are relative to the workspace."""
+    folder = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
 
 
 def _emptied(folder: Path) -> None:
