@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -341,9 +342,25 @@ def test_no_units(work: Work) -> None:
 def test_worker_count_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEARLAB_WORKERS", "7")
     assert worker_count() == 7
-    monkeypatch.setenv("HEARLAB_WORKERS", "many")
-    with pytest.raises(ParameterError, match="HEARLAB_WORKERS"):
-        worker_count()
+    for wrong in ("many", "0", "-1", "1.5", "", "\N{SUPERSCRIPT TWO}"):
+        monkeypatch.setenv("HEARLAB_WORKERS", wrong)
+        with pytest.raises(ParameterError, match="HEARLAB_WORKERS"):
+            worker_count()
+
+
+def test_what_was_finished_is_kept_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    """As with `dvc repro 2>&1 | head`."""
+    units = [Unit("quiet", noise, {"seed": 1}), Unit("loud", printing, {"number": 1})]
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = os.fdopen(writing, "w")
+    with contextlib.redirect_stderr(stream), pytest.raises(BrokenPipeError):
+        run("test", units, None, Path("units.json"), root=tmp_path)
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
+    ran: list[Unit] = []
+    run("test", units, None, Path("units.json"), root=tmp_path, ran=ran)
+    assert [unit.id for unit in ran] == ["loud"]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

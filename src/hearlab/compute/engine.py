@@ -128,12 +128,14 @@ class _Run:
             self.code.check_all()  # a worker that saw a change of code says less
             raise
         finally:
-            for template, count in self.shown.items():
-                if count > REPEATED_WARNINGS:
-                    last = self.last_shown[template]
-                    self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {last}")
-            self.progress.finish()
-            self._commit()
+            try:
+                for template, count in self.shown.items():
+                    if count > REPEATED_WARNINGS:
+                        last = self.last_shown[template]
+                        self.progress.message(f"{self.stage}: {count - REPEATED_WARNINGS} more warnings like: {last}")
+                self.progress.finish()
+            finally:  # nobody may read any more: `dvc repro 2>&1 | head`
+                self._commit()
             timings.note_unit_seconds(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
         if self.failures:
             raise self._failed()

@@ -26,7 +26,7 @@ def worker_count() -> int:
     text = os.environ.get("HEARLAB_WORKERS")
     if text is None:
         return usable_cores()
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ParameterError("HEARLAB_WORKERS", "wrong value", found=text, wanted="a number of workers")
     return int(text)
 
