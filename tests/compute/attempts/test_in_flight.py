@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import hearlab
-from hearlab.compute.attempts.in_flight import InFlight
+from hearlab.compute.attempts.in_flight import Apart, InFlight
+from hearlab.compute.units import Unit
 
 PROGRAM = """
 import ctypes, faulthandler, os, sys
@@ -102,6 +103,27 @@ def runs(process: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except OSError:
         return False
+
+
+def leaving_a_child(root: Path, out: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    (root / "child").write_text(str(child))
+    os._exit(7)
+
+
+def test_a_child_of_a_dead_process_does_not_hold_up_its_stage(tmp_path: Path) -> None:
+    """It holds the socket of the process that it was forked from."""
+    try:
+        with Apart() as apart:
+            outcome, died = apart.run(Unit("S1", leaving_a_child), tmp_path, tmp_path / "out")
+    finally:
+        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert died
+    assert outcome.failure is not None
+    assert outcome.failure.cause == "its process died (exit code 7)"
 
 
 KILLED = """

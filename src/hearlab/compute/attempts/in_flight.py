@@ -15,7 +15,7 @@ from pathlib import Path
 from hearlab.compute.execution import Failure, Outcome
 from hearlab.compute.process import how_ended
 from hearlab.compute.units import Unit
-from hearlab.compute.workers.processes import ENDING_SECONDS, WorkerProcess, other_code
+from hearlab.compute.workers.processes import ENDING_SECONDS, WAIT_SECONDS, WorkerProcess, other_code
 from hearlab.compute.workers.worker import READY
 
 LONGEST = 4096  # bytes of a unit's name
@@ -85,6 +85,10 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
         try:
             process.pipe.send(([unit], [unit.code_identity()]))
             while seconds is None:
+                # Where something that a unit has started holds the socket, its process is gone all the same.
+                while not process.pipe.poll(WAIT_SECONDS):
+                    if process.process.poll() is not None and not process.pipe.poll():
+                        raise EOFError
                 message = process.pipe.recv()
                 if message == READY:
                     continue
