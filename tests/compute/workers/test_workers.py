@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from hearlab.compute.attempts import outcomes as where
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.engine import run
 from hearlab.compute.execution import Outcome
+from hearlab.compute.timings import WorkersStart
 from hearlab.compute.units import Unit
 from hearlab.compute.workers import processes
 from hearlab.compute.workers.groups import GIVE_BACK_SECONDS, Groups
 from hearlab.compute.workers.processes import Workers
+from hearlab.compute.workers.worker import READY
 from hearlab.errors import InputError
 
 INDEX = Path("units.json")
@@ -75,6 +78,25 @@ def slow_or_quick(root: Path, out: Path, *, number: int) -> int:
     if number == 10:
         time.sleep(GIVE_BACK_SECONDS + 0.2)
     return os.getpid()
+
+
+def leaving(root: Path, out: Path, *, number: int) -> str:
+    text = (root / "input.txt").read_text()
+    os.chdir("/")
+    return text
+
+
+def python_path(root: Path, out: Path, *, number: int) -> str | None:
+    return os.environ.get("PYTHONPATH")
+
+
+def first_one_slow(root: Path, out: Path, *, number: int) -> bool:
+    until = time.monotonic() + 20
+    others = [root / f"{n}.done" for n in range(1, 4)]
+    while number == 0 and not all(other.exists() for other in others) and time.monotonic() < until:
+        time.sleep(0.01)
+    (root / f"{number}.done").touch()
+    return time.monotonic() < until
 
 
 def units(function: Any, count: int, **more: Any) -> list[Unit]:
@@ -180,6 +202,45 @@ def test_no_more_units_at_once_than_memory_allows(tmp_path: Path, monkeypatch: p
     assert all(one[1] <= other[0] for one, other in pairwise(times))
 
 
+def test_a_single_worker_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory is for one unit at a time, this process is as fast."""
+    monkeypatch.setattr(processes, "usable_memory", lambda: 1 << 30)
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    choice = where._Choice(units(process_id, 100), WorkersStart(None))
+    choice.times.append(1e6)
+    assert choice.of(Groups([replace(unit, memory=300 << 20) for unit in units(process_id, 100)])) == where.WORKERS
+    assert choice.of(Groups([replace(unit, memory=600 << 20) for unit in units(process_id, 100)])) is None
+
+
+def test_units_that_leave_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "input.txt").write_text("read")
+    monkeypatch.chdir(tmp_path)
+    found = all_of(units(leaving, 4), tmp_path)
+    assert {outcome.result for outcome in found.values()} == {"read"}
+    assert run("test", units(leaving, 4), None, INDEX) == ["read"] * 4
+    assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize("path", [None, "own"])
+def test_what_workers_need_to_start_is_nothing_for_units(
+    path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit may start another Python, for which the modules of this one are wrong."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if path is not None:
+        monkeypatch.setenv("PYTHONPATH", path)
+    assert {outcome.result for outcome in all_of(units(python_path, 2), tmp_path).values()} == {path}
+
+
+def test_the_last_units_go_to_workers_that_have_nothing(tmp_path: Path) -> None:
+    """None waits behind a unit that is slower than those before, which here ends when all others have."""
+    groups = Groups(units(first_one_slow, 4))
+    groups.took(100, 1e-3)
+    (tmp_path / "staging").mkdir()
+    with Workers(2, groups, tmp_path, tmp_path / "staging", Unit.code_identity) as workers:
+        assert [outcome.result for _, outcome in workers.rest(lambda: None)] == [True] * 4
+
+
 def test_a_worker_with_other_code_ends_the_stage(tmp_path: Path) -> None:
     (tmp_path / "staging").mkdir()
     groups = Groups(units(process_id, 4))
@@ -229,14 +290,26 @@ def unit(root, out, *, number):
         file.write(f"S{number} ")
 """
 
+WITH_PROGRAMS = """
+import subprocess
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+
+def unit(root, out, *, number):
+    with subprocess.Popen(["sleep", "600"]) as program, open("workers", "a") as file:
+        file.write(f"{program.pid}\\n")
+        file.flush()
+"""
+
+
+def start(folder: Path, work: str = WORK) -> subprocess.Popen[bytes]:
     """A program without a guard of its main module, whose units take two workers some seconds."""
     (folder / "program.py").write_text(PROGRAM)
-    (folder / "work.py").write_text(WORK)
+    (folder / "work.py").write_text(work)
     paths = [str(Path(hearlab.__file__).parents[1]), *filter(None, sys.path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HEARLAB_WORKERS": "2"}
-    return subprocess.Popen([sys.executable, "program.py"], cwd=folder, env=environment)
+    with (folder / "stderr").open("wb") as file:
+        command = [sys.executable, "program.py"]
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=file, start_new_session=True)
 
 
 def workers_of(folder: Path, program: int) -> set[int]:
@@ -288,3 +361,41 @@ def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, si
     }
     assert set((tmp_path / "ran").read_text().split()) == {f"S{n}" for n in range(200)} - before
     assert list((tmp_path / ".hearlab" / "staging").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
+def test_ctrl_c_ends_the_programs_that_units_have_started(tmp_path: Path) -> None:
+    """The terminal sends it to all processes: workers do not mind, what they have started does."""
+    program = start(tmp_path, WITH_PROGRAMS)
+    until = time.monotonic() + 60
+    while len(workers_of(tmp_path, program.pid)) < 2:
+        assert time.monotonic() < until
+        assert program.poll() is None
+        time.sleep(0.02)
+    os.killpg(program.pid, signal.SIGINT)
+    assert program.wait(30) == 130
+    for started in workers_of(tmp_path, program.pid):
+        while runs(started):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+def minds_ctrl_c(process: int) -> bool:
+    """Whether a process has begun to run Python, which gives SIGINT a meaning."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
+    return caught is not None and int(caught[1], 16) & 1 << signal.SIGINT - 1 != 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
+def test_ctrl_c_while_a_worker_starts(tmp_path: Path) -> None:
+    """It goes on, and says no word: what becomes of it is for the process that started it."""
+    worker = processes.WorkerProcess(__name__, tmp_path, tmp_path)
+    until = time.monotonic() + 60
+    while not minds_ctrl_c(worker.process.pid):
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.pipe.recv() == READY
+    worker.end(10)
+    assert worker.process.returncode == 0

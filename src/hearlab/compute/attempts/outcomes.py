@@ -20,7 +20,7 @@ from hearlab.compute.execution import Outcome, execute, unit_folder
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import Groups
-from hearlab.compute.workers.processes import Workers
+from hearlab.compute.workers.processes import Workers, fitting, worker_memory
 from hearlab.cores import usable_cores
 from hearlab.progress import UnitProgress
 from hearlab.text import few
@@ -78,7 +78,7 @@ def outcomes(
             if workers is None and (where := choice.of(groups)) == RAY:
                 break
             if workers is None and where == WORKERS:
-                number = min(choice.workers, len(groups))
+                number = fitting(choice.workers, groups, choice.memory)
                 say(f"{stage}: starting {number} worker processes")
                 workers = stack.enter_context(Workers(number, groups, root, staging, code))
                 begun = _Start(start)
@@ -146,7 +146,7 @@ class _Choice:
     """
 
     def __init__(self, units: Sequence[Unit], start: timings.WorkersStart) -> None:
-        self.workers = worker_count()
+        self.workers, self.memory = worker_count(), worker_memory()
         self.times: deque[float] = deque(maxlen=LATEST_UNITS)
         self._start, self._look, self._gpus = start, Look(), any(unit.gpus for unit in units)
 
@@ -164,7 +164,7 @@ class _Choice:
         # Who uses which graphics processor is Ray's business.
         start = max(self._start.seconds, RAY_START_SECONDS) if self._gpus else self._start.seconds
         cores, others = self._look()
-        number = min(self.workers, len(groups))
+        number = min(self.workers, len(groups)) if self._gpus else fitting(self.workers, groups, self.memory)
         if worth_workers(self.typical * len(groups), number, cores, others, start):
             return RAY if self._gpus else WORKERS
         return None

@@ -50,14 +50,19 @@ class WorkerProcess:
             environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, "NUMBA_NUM_THREADS"), "1")}
             environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
             command = [sys.executable, "-P", "-m", "hearlab.compute.workers.worker", str(theirs.fileno()), module]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
-            )
+            # Ctrl-C goes to all processes of a terminal: this one is deaf to it until it can say what becomes of it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self.pipe = Connection(ours.detach())
         self.groups: deque[list[Unit]] = deque()
         self.ready = False
         with contextlib.suppress(OSError):  # it has ended: that is seen when it is listened to
-            self.pipe.send((root, staging))
+            self.pipe.send((root, staging, os.environ.get("PYTHONPATH")))
 
     def end(self, seconds: float) -> None:
         """Let the process end, which sees that nobody is at the other end of the pipe; kill it if it takes longer."""
@@ -72,6 +77,16 @@ class WorkerProcess:
     def memory(self) -> int:
         """Bytes that its groups need at most."""
         return max((unit.memory for group in self.groups for unit in group), default=0)
+
+
+def worker_memory() -> float:
+    """Bytes that all workers together may use."""
+    return usable_memory() * MEMORY_PART
+
+
+def fitting(count: int, groups: Groups, memory: float) -> int:
+    """How many of so many workers have something to do at the same time: a unit, and memory for it."""
+    return max(1, min(count, len(groups), int(memory // max(groups.first.memory, 1))))
 
 
 def other_code(found: str | None) -> InputError:
@@ -97,9 +112,9 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         here = root == Path.cwd()  # messages then name files as the user knows them
         module = groups.first.function.__module__
         self._start = partial(WorkerProcess, module, Path() if here else root, staging)
-        self._memory = usable_memory() * MEMORY_PART
+        self._memory = worker_memory()
         self._deaths: Counter[str] = Counter()
-        self._count = max(1, min(count, int(self._memory // max(groups.first.memory, 1))))
+        self._count = fitting(count, groups, self._memory)
         self._workers: list[WorkerProcess] = []
         self.served = False  # whether any of them has done a unit
 
@@ -181,6 +196,8 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         """Give a worker a group; where groups are quick another one, which it finds when it has done the first."""
         while len(self._groups) and len(worker.groups) < (2 if worker.ready else 1):
             if worker.groups and (self._groups.seconds or 1.0) * len(worker.groups[0]) > 2 * GROUP_SECONDS:
+                return
+            if worker.groups and len(self._groups) <= len(self._workers):  # the last ones go to those who have nothing
                 return
             busy = sum(other.memory for other in self._workers if other is not worker)
             if busy and busy + max(worker.memory, self._groups.first.memory) > self._memory:

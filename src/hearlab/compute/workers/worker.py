@@ -35,14 +35,19 @@ def main(handle: int, module: str) -> None:
     """Serve until nobody is at the other end."""
     if sys.__stderr__ is not None:
         faulthandler.enable(file=sys.__stderr__)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
+    signal.signal(signal.SIGINT, lambda *unused: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.set_inheritable(handle, False)
     pipe = Connection(handle)
     groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, groups), daemon=True).start()
     with contextlib.suppress(ImportError):  # the unit itself will say so
         importlib.import_module(module)
-    root, staging = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
+    root, staging, path = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
+    os.environ.pop("PYTHONPATH")  # what this process finds is nothing for another Python that a unit starts
+    if path is not None:
+        os.environ["PYTHONPATH"] = path
     pipe.send(READY)
     with OneThread() as threads:
         while True:
