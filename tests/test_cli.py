@@ -189,6 +189,21 @@ def test_wrong_stage_is_a_wrong_parameter(
     assert "params.yaml: no such file; run from the root of the repository" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams(closed: str, tmp_path: Path) -> None:
+    """Nothing can be said; the exit code is what it would be."""
+    command = f'exec "{sys.executable}" -m hearlab.cli stage none {closed}'
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False).returncode == 2
+
+
+def test_a_folder_that_was_removed(tmp_path: Path) -> None:
+    command = f'rmdir "$PWD"; exec "{sys.executable}" -m hearlab.cli stage check_params'
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "hearlab: the current folder: has been removed; change to one that is there\n"
+
+
 def test_the_installed_command_runs() -> None:
     command = Path(sys.executable).with_name("hearlab")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)

@@ -29,8 +29,20 @@ MERGED = ("params.yaml", "dvc.yaml", "dvc.lock")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong parameters, 130 interrupted."""
+    _open_streams()
     with hidden_output():
         return _run(arguments)
+
+
+def _open_streams() -> None:
+    """Open what was closed (`2>&-`): a file that is written would get its number, and all that libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -52,6 +64,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
+        if error.errno == errno.ENOENT and error.filename is None and not _folder():
+            return _fail(error, options.debug, 1, "the current folder: has been removed; change to one that is there")
         place = f"{error.filename}: " if error.filename else ""
         advice = "; what was finished is kept: free some space and run it again" if error.errno == errno.ENOSPC else ""
         return _fail(error, options.debug, 1, f"{place}{error.strerror or error}{advice}")
@@ -95,6 +109,13 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _folder() -> str:
+    """The current folder; nothing if it was removed."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.getcwd()
+    return ""
 
 
 def _fail(error: Exception, debug: bool, code: int, text: str | None = None) -> int:
