@@ -29,7 +29,11 @@ def main(arguments: list[str]) -> int:
     print("Compiling the loops of ear, metrics and hearing aid (once for a user and a version)", flush=True)
     for parts in ROUNDS:
         workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), part]) for part in parts]
-        codes = [worker.wait() for worker in workers]
+        try:
+            codes = [worker.wait() for worker in workers]
+        finally:  # Ctrl-C
+            for worker in workers:
+                worker.kill()
         if any(codes):
             print("They could not be compiled now: they will be when they are first used", file=sys.stderr)
             return 0
@@ -103,4 +107,7 @@ def _audiogram() -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
