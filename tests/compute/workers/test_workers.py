@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -299,6 +300,15 @@ def unit(root, out, *, number):
         file.write(f"{program.pid}\\n")
         file.flush()
 """
+HOLDING_THE_LOCK = """
+import ctypes, os
+
+
+def unit(root, out, *, number):
+    with open("workers", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    ctypes.PyDLL(None).sleep(600)
+"""
 
 
 def start(folder: Path, work: str = WORK) -> subprocess.Popen[bytes]:
@@ -379,6 +389,27 @@ def test_ctrl_c_ends_the_programs_that_units_have_started(tmp_path: Path) -> Non
             assert time.monotonic() < until
             time.sleep(0.02)
     assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux kills a process with its parent")
+def test_a_killed_stage_leaves_no_worker_that_hangs(tmp_path: Path) -> None:
+    """Compiled code may keep Python's lock: no other thread of the worker sees that the stage is gone."""
+    program = start(tmp_path, HOLDING_THE_LOCK)
+    until = time.monotonic() + 60
+    while len(workers_of(tmp_path, program.pid)) < 2:
+        assert time.monotonic() < until
+        assert program.poll() is None
+        time.sleep(0.02)
+    program.kill()
+    program.wait(30)
+    try:
+        for worker in workers_of(tmp_path, program.pid):
+            while runs(worker):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
 
 
 def minds_ctrl_c(process: int) -> bool:

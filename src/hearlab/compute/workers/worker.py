@@ -7,6 +7,7 @@ MODULE, that of the first unit's function, before it says that it is ready.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import importlib
 import os
@@ -29,6 +30,7 @@ from hearlab.compute.workers.groups import in_turn, same_code
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02
 READY = "ready"
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main(handle: int, module: str) -> None:
@@ -38,6 +40,7 @@ def main(handle: int, module: str) -> None:
     # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
     signal.signal(signal.SIGINT, lambda *unused: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _die_with_parent()
     os.set_inheritable(handle, False)
     pipe = Connection(handle)
     groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -58,6 +61,13 @@ def main(handle: int, module: str) -> None:
                 continue
             for message in _run(units, codes, root, staging, threads):
                 pipe.send(message)
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this process with that which started it: code that keeps Python's lock stops `_receive`, too."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _receive(pipe: Connection, groups: queue.SimpleQueue[bytes]) -> None:
