@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
@@ -89,6 +90,10 @@ def leaving(root: Path, out: Path, *, number: int) -> str:
 
 def python_path(root: Path, out: Path, *, number: int) -> str | None:
     return os.environ.get("PYTHONPATH")
+
+
+def cleaning_up(root: Path, out: Path, *, number: int) -> None:
+    atexit.register((root / f"{number}.cleaned").touch)
 
 
 def first_one_slow(root: Path, out: Path, *, number: int) -> bool:
@@ -231,6 +236,12 @@ def test_what_workers_need_to_start_is_nothing_for_units(
     if path is not None:
         monkeypatch.setenv("PYTHONPATH", path)
     assert {outcome.result for outcome in all_of(units(python_path, 2), tmp_path).values()} == {path}
+
+
+def test_what_units_leave_to_the_end_of_their_process_is_done(tmp_path: Path) -> None:
+    """Such as the removal of temporary files."""
+    all_of(units(cleaning_up, 4), tmp_path)
+    assert len(list(tmp_path.glob("*.cleaned"))) == 4
 
 
 def test_the_last_units_go_to_workers_that_have_nothing(tmp_path: Path) -> None:

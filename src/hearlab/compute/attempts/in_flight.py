@@ -91,6 +91,7 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
                         raise EOFError
                 message = process.pipe.recv()
                 if message == READY:
+                    process.ready = True
                     continue
                 if not isinstance(message, tuple):
                     raise other_code(message)
@@ -107,5 +108,7 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
             self._process.end(ENDING_SECONDS)
             self._process = None
 
-    def __exit__(self, *unused: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *unused: object) -> None:
+        if error is not None and self._process is not None:
+            self._process.process.kill()
         self._end()

@@ -24,7 +24,7 @@ from hearlab.compute.execution import Failure, Outcome, unit_folder
 from hearlab.compute.process import RETRIES, THREAD_VARIABLES, died_so_often, how_ended
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import GROUP_SECONDS, Groups
-from hearlab.compute.workers.worker import READY
+from hearlab.compute.workers.worker import END, READY
 from hearlab.cores import usable_memory
 from hearlab.errors import InputError
 
@@ -64,9 +64,17 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it has ended: that is seen when it is listened to
             self.pipe.send((root, staging, os.environ.get("PYTHONPATH")))
 
+    def let_go(self) -> None:
+        """Let the process end: it has nothing to do, or sees that nobody is at the other end of the pipe."""
+        if not self.pipe.closed:
+            with contextlib.suppress(OSError):
+                if self.ready:
+                    self.pipe.send_bytes(END)
+            self.pipe.close()
+
     def end(self, seconds: float) -> None:
-        """Let the process end, which sees that nobody is at the other end of the pipe; kill it if it takes longer."""
-        self.pipe.close()
+        """Let the process end; kill it if it takes longer."""
+        self.let_go()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -130,7 +138,7 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         if error is not None:
             self._kill()
         for worker in self._workers:
-            worker.pipe.close()  # which ends it
+            worker.let_go()
         for worker in self._workers:
             worker.end(ENDING_SECONDS)
 

@@ -29,12 +29,12 @@ from hearlab.compute.workers.groups import in_turn, same_code
 
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02
-READY = "ready"
+READY, END = "ready", b""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main(handle: int, module: str) -> None:
-    """Serve until nobody is at the other end."""
+    """Serve until there is no more to do, or nobody at the other end."""
     if sys.__stderr__ is not None:
         faulthandler.enable(file=sys.__stderr__)
     # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
@@ -54,13 +54,16 @@ def main(handle: int, module: str) -> None:
     pipe.send(READY)
     with OneThread() as threads:
         while True:
+            message = groups.get()
+            if message == END:
+                return  # what units have left to do at the end of their process is done
             try:
-                units, codes = pickle.loads(groups.get())  # noqa: S301
+                units, codes = pickle.loads(message)  # noqa: S301
             except (ImportError, AttributeError) as error:
                 pipe.send(describe(error))
                 continue
-            for message in _run(units, codes, root, staging, threads):
-                pipe.send(message)
+            for reply in _run(units, codes, root, staging, threads):
+                pipe.send(reply)
 
 
 def _die_with_parent() -> None:
@@ -76,8 +79,10 @@ def _receive(pipe: Connection, groups: queue.SimpleQueue[bytes]) -> None:
     It may have been killed: then nothing may be written into what another run begins anew.
     """
     try:
-        while True:
-            groups.put(pipe.recv_bytes())
+        message = None
+        while message != END:
+            message = pipe.recv_bytes()
+            groups.put(message)
     except (EOFError, OSError):
         os._exit(0)
 
