@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -206,6 +207,16 @@ def test_no_more_units_at_once_than_memory_allows(tmp_path: Path, monkeypatch: p
     todo = [replace(unit, memory=600 << 20) for unit in units(timed, 12)]
     times = sorted(outcome.result for outcome in all_of(todo, tmp_path).values())
     assert all(one[1] <= other[0] for one, other in pairwise(times))
+
+
+def test_a_module_in_a_folder_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be named in PYTHONPATH."""
+    folder = tmp_path / "at 12:30"
+    folder.mkdir()
+    (folder / "beside_a_colon.py").write_text("def unit(root, out):\n    return 1\n")
+    monkeypatch.syspath_prepend(folder)
+    unit = importlib.import_module("beside_a_colon").unit
+    assert all_of([Unit("S1", unit)], tmp_path)["S1"].result == 1
 
 
 def test_a_single_worker_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, "NUMBA_NUM_THREADS"), "1")}
-            environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+            folders = [path or os.getcwd() for path in sys.path]
+            environment["PYTHONPATH"] = os.pathsep.join(folders)
             command = [sys.executable, "-P", "-m", "hearlab.compute.workers.worker", str(theirs.fileno()), module]
             # Ctrl-C goes to all processes of a terminal: this one is deaf to it until it can say what becomes of it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -62,7 +63,7 @@ class WorkerProcess:
         self.groups: deque[list[Unit]] = deque()
         self.ready = False
         with contextlib.suppress(OSError):  # it has ended: that is seen when it is listened to
-            self.pipe.send((root, staging, os.environ.get("PYTHONPATH")))
+            self.pipe.send((root, staging, folders, os.environ.get("PYTHONPATH")))
 
     def let_go(self) -> None:
         """Let the process end: it has nothing to do, or sees that nobody is at the other end of the pipe."""

@@ -45,12 +45,13 @@ def main(handle: int, module: str) -> None:
     pipe = Connection(handle)
     groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, groups), daemon=True).start()
-    with contextlib.suppress(ImportError):  # the unit itself will say so
-        importlib.import_module(module)
-    root, staging, path = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
+    root, staging, folders, path = pickle.loads(groups.get())  # noqa: S301 - of the process that started this one
+    sys.path[:] = folders  # PYTHONPATH holds none with a colon
     os.environ.pop("PYTHONPATH")  # what this process finds is nothing for another Python that a unit starts
     if path is not None:
         os.environ["PYTHONPATH"] = path
+    with contextlib.suppress(ImportError):  # the unit itself will say so
+        importlib.import_module(module)
     pipe.send(READY)
     with OneThread() as threads:
         while True:
