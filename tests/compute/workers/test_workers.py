@@ -318,9 +318,7 @@ import subprocess
 
 
 def unit(root, out, *, number):
-    with subprocess.Popen(["sleep", "600"]) as program, open("workers", "a") as file:
-        file.write(f"{program.pid}\\n")
-        file.flush()
+    subprocess.run(["sh", "-c", "echo $$ >> workers; exec sleep 600"])
 """
 HOLDING_THE_LOCK = """
 import ctypes, os
@@ -396,15 +394,16 @@ def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, si
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
-def test_ctrl_c_ends_the_programs_that_units_have_started(tmp_path: Path) -> None:
-    """The terminal sends it to all processes: workers do not mind, what they have started does."""
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_programs_that_units_have_started(tmp_path: Path, signum: signal.Signals) -> None:
+    """A terminal sends Ctrl-C to all processes: workers do not mind, what they have started does."""
     program = start(tmp_path, WITH_PROGRAMS)
     until = time.monotonic() + 60
     while len(workers_of(tmp_path, program.pid)) < 2:
         assert time.monotonic() < until
         assert program.poll() is None
         time.sleep(0.02)
-    os.killpg(program.pid, signal.SIGINT)
+    (os.killpg if signum == signal.SIGINT else os.kill)(program.pid, signum)
     assert program.wait(30) == 130
     for started in workers_of(tmp_path, program.pid):
         while runs(started):

@@ -110,5 +110,6 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
 
     def __exit__(self, error: type[BaseException] | None, *unused: object) -> None:
         if error is not None and self._process is not None:
-            self._process.process.kill()
+            self._process.process.terminate()
+            self._process.stop(ENDING_SECONDS)
         self._end()

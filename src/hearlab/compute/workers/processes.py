@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -76,6 +77,14 @@ class WorkerProcess:
     def end(self, seconds: float) -> None:
         """Let the process end; kill it if it takes longer."""
         self.let_go()
+        self._wait(seconds)
+
+    def stop(self, seconds: float) -> None:
+        """Wait for a process that was told to end (`Popen.terminate`); kill it if it takes longer."""
+        self._wait(seconds)
+        self.pipe.close()  # not before: that would end it at once
+
+    def _wait(self, seconds: float) -> None:
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -131,13 +140,13 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         try:
             self._workers += (self._start() for _ in range(self._count))
         except OSError as error:
-            self._kill()
+            self._stop()
             raise InputError("worker processes", "cannot be started", found=error.strerror) from error
         return self
 
     def __exit__(self, error: type[BaseException] | None, *unused: object) -> None:
         if error is not None:
-            self._kill()
+            self._stop()
         for worker in self._workers:
             worker.let_go()
         for worker in self._workers:
@@ -148,9 +157,12 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         """Whether any of them has loaded what it needs."""
         return any(worker.ready for worker in self._workers)
 
-    def _kill(self) -> None:
+    def _stop(self) -> None:
         for worker in self._workers:
-            worker.process.kill()
+            worker.process.terminate()
+        until = time.monotonic() + ENDING_SECONDS
+        for worker in self._workers:
+            worker.stop(max(0.0, until - time.monotonic()))
 
     def now(self, seconds: float = 0.0) -> Iterator[tuple[Unit, Outcome]]:
         """What has come by now, or comes first within so many seconds; workers without units get more.

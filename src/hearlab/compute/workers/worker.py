@@ -39,6 +39,7 @@ def main(handle: int, module: str) -> None:
         faulthandler.enable(file=sys.__stderr__)
     # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
     signal.signal(signal.SIGINT, lambda *unused: None)
+    signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _die_with_parent()
     os.set_inheritable(handle, False)
@@ -65,6 +66,11 @@ def main(handle: int, module: str) -> None:
                 continue
             for reply in _run(units, codes, root, staging, threads):
                 pipe.send(reply)
+
+
+def _stop(*unused: object) -> None:
+    """End as Ctrl-C ends a process that has no workers: what a unit has started ends with it."""
+    raise KeyboardInterrupt
 
 
 def _die_with_parent() -> None:
@@ -120,4 +126,7 @@ def _run(
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    try:
+        main(int(sys.argv[1]), sys.argv[2])
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGTERM)
