@@ -92,7 +92,9 @@ def version_groups(
         groups[0] = name, _with_losses(versions, losses)
     found = []
     for name, versions in groups:
-        there = [one for one in versions if all((results.root / part.path).is_file() for part in one.parts)]
+        there = [
+            one for one in versions if all((results.root / part.path).is_file() for part in (*one.parts, *one.beside))
+        ]
         gone = tuple(one for one in versions if one not in there)
         found.append(Group(name, tuple(there), gone))
     return found

@@ -76,3 +76,16 @@ def test_the_pages_have_them_by_listener_with_keys_and_the_aids_gain(tmp_path: P
     assert build_site(root, root / "report", only=["S06001"], hearing_loss=True).measured == 0
     build_site(root, root / "report", only=["S06001"])
     assert not list((site / "sounds").glob("*"))
+
+
+def test_without_the_unprocessed_sound_its_level_is_not_known(tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
+    from test_site_files import page_data
+
+    root = make_workspace(tmp_path / "w")
+    scene_file(root / "data/demo/rendered/dev", "S06001", "mix", 1).unlink()
+    site = build_site(root, root / "report", only=["S06001"], hearing_loss=True)
+    versions = page_data(site.index.parent / "scenes/S06001.html")["groups"][0]["versions"]
+    assert "loss" not in {version["kind"] for version in versions}
+    assert "Enhanced, L0001" in {version["label"] for version in versions}
+    assert site.missing
