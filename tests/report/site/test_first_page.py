@@ -120,6 +120,14 @@ def test_a_sweep_has_a_figure() -> None:
 
 
 @pytest.mark.slow
+def test_numbers_that_json_lacks_are_words_on_an_axis() -> None:
+    found, differing = differing_only(
+        [entry(str(k), 0.1 * k, enhance__params__gain=gain) for k, gain in enumerate([1.0, float("inf"), float("nan")])]
+    )
+    (chart,) = sweep_charts(found, shown_parameters(found, differing), ["HASPI enhanced"])
+    assert json.loads(json.dumps(chart, allow_nan=False))["data"][0]["x"] == ["1.0", "inf", "nan"]
+
+
 def test_parallel_coordinates_are_drawn_from_disk(tmp_path: Path) -> None:
     pytest.importorskip("selenium", reason="selenium is not installed: make test installs it")
     from site_browser import NO_BROWSER, Browser
