@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,6 +49,7 @@ class Rebuilder:
         self.root, self.arguments, self.say = root, arguments, say
         self.built = 0  # how often it went well
         self._ended = threading.Event()
+        self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: State = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -58,8 +60,15 @@ class Rebuilder:
         paths = [str(running_source()), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         command = [sys.executable, "-P", "-c", PROGRAM, "report", *self.arguments]
-        # In a group of its own: Ctrl-C ends the server, which ends this.
-        self._process = subprocess.Popen(command, cwd=self.root, env=environment, start_new_session=True)
+        with self._starting:
+            if self._ended.is_set():
+                return False
+            try:
+                # In a group of its own: Ctrl-C ends the server, which ends this.
+                self._process = subprocess.Popen(command, cwd=self.root, env=environment, start_new_session=True)
+            except OSError as error:
+                self.say(f"hearlab report cannot be started: {error.strerror}")
+                return False
         done = self._process.wait() == 0
         self.built += done
         return done
@@ -69,14 +78,16 @@ class Rebuilder:
 
     def end(self) -> None:
         """Stop watching, and end a process that still runs."""
-        self._ended.set()
+        with self._starting:  # after this none is started
+            self._ended.set()
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(ENDING_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its workers, too
         if self._thread.is_alive():
             self._thread.join(ENDING_SECONDS)
 
