@@ -77,6 +77,30 @@ def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "a,b\n1,2\n"
 
 
+@pytest.mark.parametrize("content", ["Jörg".encode("latin-1"), b"\xef\xbb\xbf" + b"a,b\n"])
+def test_a_file_saved_by_a_spreadsheet_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"answers\.csv: (is not UTF-8 text|has other columns)"):
+        keep(path, rows_of(answer("a"), "now"))
+    assert path.read_bytes() == content
+
+
+def test_what_is_kept_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is of bytes, which letters outside ASCII have more of, and no wider than that of reading."""
+    from hearlab.files import parse_csv
+    from hearlab.report.serve import answers
+
+    assert len(list(parse_csv(b"a\n" * (answers.MOST_BYTES // 2), "it"))) > 0
+    path = tmp_path / "answers.csv"
+    keep(path, rows_of(answer("a", name="ä" * 90), "now"))
+    size = path.stat().st_size
+    monkeypatch.setattr(answers, "MOST_BYTES", 2 * size - 50)
+    with pytest.raises(InputError, match="is full"):
+        keep(path, rows_of(answer("a", name="ä" * 90, test="abcdef99"), "now") * 2)
+    assert path.stat().st_size == size
+
+
 def _keep_ten(path: Path, person: int) -> None:
     for number in range(10):
         keep(path, rows_of(answer("a", "b", test=f"{person:04d}{number:04d}"), "now"))
@@ -124,6 +148,14 @@ def test_listeners_are_counted_and_not_trials() -> None:
     (clear,) = preferences(table({f"P{n}": ["b"] * 8 for n in range(8)}))
     assert (clear.low, clear.high) == pytest.approx(exact_interval(0, 8))
     assert clear.p == pytest.approx(2 / 2**8)
+
+
+@pytest.mark.parametrize("given", [["none"] * 4, ["a", "a", "a", "b"]])
+def test_listeners_of_the_same_share_are_not_all_people(given: list[str]) -> None:
+    """Without spread between them, the interval of a mean has no width; two listeners never know so much."""
+    (found,) = preferences(table({"P1": given, "P2": given[::-1]}))
+    assert found.low < found.share - 0.3
+    assert found.high > min(found.share + 0.2, 0.99)
 
 
 def test_which_is_called_a_makes_no_difference() -> None:

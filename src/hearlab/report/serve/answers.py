@@ -15,6 +15,7 @@ from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import parse_csv, parse_json, read_bytes, write_text
+from hearlab.files.reading import MOST_CSV, decoded
 from hearlab.names import line_fault
 from hearlab.scoring.statistics import LEVEL, clustered_mean, sign_flip_test
 from hearlab.scoring.tracks import TRACKS
@@ -38,11 +39,12 @@ COLUMNS = (
 FORMAT = "hearlab blind test 1"
 LONGEST_ANSWER = 32 * 1024  # bytes of a request; a test of 16 trials has two thousand
 MOST_TRIALS = 64
-MOST_BYTES = 32 * 1024 * 1024  # of the file
+MOST_BYTES = MOST_CSV  # of the file: what can be kept can be read
 TEST = re.compile(r"[0-9a-f-]{8,36}")
 LISTENER = re.compile(r"[^\W_][\w .-]{0,39}")
 FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes
 CHOICES = ("a", "b")
+ALIKE = 1e-9  # an interval of shares that differ by rounding alone
 
 
 def rows_of(content: bytes, received: str) -> list[list[str]]:
@@ -107,7 +109,7 @@ def keep(path: Path, rows: Sequence[Sequence[str]]) -> bool:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
-        before = read_bytes(path, most=MOST_BYTES).decode("utf-8") if path.exists() else ""
+        before = decoded(read_bytes(path, most=MOST_BYTES), path) if path.exists() else ""
         if before and any(record["test"] == rows[0][1] for record in read(path)):
             return False
         text = io.StringIO(newline="")
@@ -117,7 +119,7 @@ def keep(path: Path, rows: Sequence[Sequence[str]]) -> bool:
         elif not before.endswith("\n"):  # edited by hand
             text.write("\n")
         writer.writerows(rows)
-        if len(before) + len(text.getvalue()) > MOST_BYTES:
+        if len((before + text.getvalue()).encode()) > MOST_BYTES:
             raise InputError(path, "is full", wanted=f"at most {MOST_BYTES} bytes", advice="move it away")
         write_text(path, before + text.getvalue())
     return True
@@ -183,8 +185,8 @@ def preferences(rows: Sequence[Mapping[str, str]]) -> list[Preference]:
     """What the answers say of each two versions that were compared, scenes and songs taken together.
 
     Answers of one listener belong together, so listeners are counted as scenes are (`clustered_mean`,
-    `sign_flip_test`). Where all listeners agree fully, or there is one alone, the interval is the exact one of
-    Clopper and Pearson: over listeners, or over the trials of the one that decided.
+    `sign_flip_test`). Where all listeners have the same share, or there is one alone, the interval is the exact one
+    of Clopper and Pearson: over listeners, or over the trials of the one that decided.
     """
     groups: dict[tuple[str, str, str], list[tuple[str, float]]] = {}
     for row in rows:
@@ -207,14 +209,17 @@ def _preference(key: tuple[str, str, str], answers: Sequence[tuple[str, float]])
     else:
         found = clustered_mean(values, people, bounds=(0.0, 1.0))
         low, high = found.low or 0.0, 1.0 if found.high is None else found.high
-        if share in (0.0, 1.0):
-            low, high = exact_interval(round(share * listeners), listeners)
+        if high - low < ALIKE:  # no spread between the listeners, of which the interval would be made
+            low, high = exact_interval(share * listeners, listeners)
         p = sign_flip_test([value - 0.5 for value in values], people).p
     return Preference(*key, listeners, len(values), counts, share, low, high, p, listeners == 1)
 
 
-def exact_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a share by Clopper and Pearson (Biometrika 26, 1934): its coverage is at least `level`."""
+def exact_interval(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a share by Clopper and Pearson (Biometrika 26, 1934): its coverage is at least `level`.
+
+    Its formula holds between whole successes, too: of listeners who each preferred a version in some trials.
+    """
     from scipy.special import betaincinv
 
     half, failures = (1 - level) / 2, trials - successes
