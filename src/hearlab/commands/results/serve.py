@@ -12,6 +12,7 @@ from typing import NoReturn
 from hearlab.commands import Commands
 
 PORT = 8017
+EVERYWHERE = ("", "0.0.0.0", "::")
 SITE_FOLDER = Path("report")  # that of hearlab report, whose pages find the sounds beside it
 
 
@@ -66,7 +67,8 @@ def _serve(options: argparse.Namespace) -> int:
             return 1
         rebuilder.start()
         if options.host not in LOCAL:
-            _say(f"everybody who reaches {options.host} can hear all sounds of this workspace")
+            place = "this machine" if options.host in EVERYWHERE else options.host
+            _say(f"everybody who reaches {place} can hear all sounds of this workspace, and answer its blind tests")
         print(f"{server.address} (Ctrl-C ends it)", flush=True)
         if options.open and not webbrowser.open(server.address):
             _say("no browser was found: open that address yourself")

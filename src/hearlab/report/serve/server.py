@@ -6,9 +6,9 @@ import hmac
 import html
 import ipaddress
 import mimetypes
+import os
 import re
 import secrets
-import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from hearlab.errors import InputError
@@ -29,7 +29,8 @@ POSTED = "/blind/answers"
 ANALYSED = "/blind/"
 COOKIE, HEADER = "hearlab_serve", "X-HearLab"
 IDLE_SECONDS = 30
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+BLOCK = 1 << 18  # bytes
 LOCAL = ("127.0.0.1", "localhost", "::1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -53,12 +54,14 @@ class Server(ThreadingHTTPServer):
         self.root, self.site, self.say = root, site, say
         self.token = secrets.token_urlsafe(16)
         self.local = host in LOCAL
+        self.named = {host.lower()}  # what it may be called, besides this machine's own names
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), partial(_Handler))
         except (OSError, OverflowError) as error:
             cause = getattr(error, "strerror", None) or error
             raise InputError("--port", f"cannot listen there: {cause}", found=f"{host}:{port}") from None
+        self.named.add(str(self.server_address[0]))
 
     @property
     def address(self) -> str:
@@ -74,11 +77,15 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
+    named_port = 80  # at which the browser reaches this server: perhaps through a tunnel
 
     def do_GET(self) -> None:
         if not self._known_host():
             return
-        path = unquote(urlsplit(self.path).path)
+        try:
+            path = unquote(urlsplit(self.path).path)
+        except ValueError:
+            path = ""
         if path in ("/", SITE):
             self._redirect(f"{SITE}index.html")
         elif path == ANALYSED:
@@ -94,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         # What is not read cannot be skipped: such a connection ends with the answer.
-        if not length.isdecimal() or int(length) > LONGEST_ANSWER:
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LONGEST_ANSWER:
             self.close_connection = True
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {LONGEST_ANSWER} bytes")
             return
@@ -123,9 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _known_host(self) -> bool:
         """A page elsewhere whose name leads to this machine is not answered."""
-        name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        bound = str(self.server.server_address[0])
-        if name in (*LOCAL, bound) or (not self.server.local and name is not None and _is_address_or_own(name)):
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', '')}")
+            name, self.named_port = host.hostname, host.port or 80
+        except ValueError:
+            name = None
+        if name in (*LOCAL, *self.server.named) or (
+            not self.server.local and name is not None and _is_address_or_own(name)
+        ):
             return True
         self.close_connection = True
         self._say(HTTPStatus.FORBIDDEN, "unknown host")
@@ -138,19 +150,34 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if path.startswith(SITE):
             found = self.server.site.joinpath(*parts[1:])
-            inside = not any(part.startswith(".") for part in parts) and not found.is_symlink()
+            inside = not any(part.startswith(".") for part in parts)
         elif path.startswith(SOUNDS):
             found = self.server.root.joinpath(*parts)  # DVC may have linked it from its cache
             inside = path.endswith(SUFFIXES)
         else:
             return None
-        return found if inside and found.is_file() else None
+        try:
+            linked = path.startswith(SITE) and found.is_symlink()
+            return found if inside and not linked and found.is_file() else None
+        except OSError:  # a name that is too long, a folder that is closed
+            return None
 
     def _send(self, file: Path) -> None:
-        size = file.stat().st_size
+        try:
+            source = file.open("rb")
+        except OSError:  # the site is being made again
+            self._say(HTTPStatus.NOT_FOUND, "no such page")
+            return
+        with source:
+            self._send_opened(file, source)
+
+    def _send_opened(self, file: Path, source: BinaryIO) -> None:
+        size = os.fstat(source.fileno()).st_size  # of what is sent: another file may have its name by now
         first, last = 0, size - 1
         asked = RANGE.fullmatch(self.headers.get("Range", ""))
-        if asked and (asked[1] or asked[2]):
+        if asked and not asked[1] and not asked[2]:
+            asked = None
+        if asked:
             first = int(asked[1]) if asked[1] else max(size - int(asked[2]), 0)
             last = min(int(asked[2]), last) if asked[1] and asked[2] else last
             if first > last:
@@ -165,18 +192,21 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK
         self._head(status, kind, last - first + 1, {"Accept-Ranges": "bytes", **part})
         if self.command == "GET":
-            with file.open("rb") as source:
-                source.seek(first)
-                if asked:
-                    self.wfile.write(source.read(last - first + 1))
-                else:
-                    shutil.copyfileobj(source, self.wfile)
+            source.seek(first)
+            left = last - first + 1
+            while left and (block := source.read(min(left, BLOCK))):
+                self.wfile.write(block)
+                left -= len(block)
+            # Of a file that became shorter, the rest cannot come: the next answer must not be taken for it.
+            self.close_connection |= left > 0
 
     def _head(self, status: HTTPStatus, kind: str, length: int, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
         # The site changes below the same addresses.
         fixed = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-        cookie = {"Set-Cookie": f"{COOKIE}={self.server.token}; Path=/; SameSite=Strict"} if "html" in kind else {}
+        # Browsers give one server's cookies to those at other ports, too: each has a name of its own.
+        token = f"{COOKIE}_{self.named_port}={self.server.token}; Path=/; SameSite=Strict"
+        cookie = {"Set-Cookie": token} if "html" in kind else {}
         headers = {"Content-Type": kind, "Content-Length": str(length), **fixed, **cookie, **(more or {})}
         for name, value in headers.items():
             self.send_header(name, value)

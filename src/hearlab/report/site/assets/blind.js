@@ -8,7 +8,9 @@
   const b = $("blind-b");
   let test = null;
   // hearlab serve says by this cookie that it collects answers.
-  const token = document.cookie.match(/(?:^|; )hearlab_serve=([\w-]+)/)?.[1];
+  const cookie = new RegExp(`(?:^|; )hearlab_serve_${location.port || 80}=([\\w-]+)`);
+  const token = () => document.cookie.match(cookie)?.[1];
+  const collected = Boolean(token());
   const listener = document.createElement("input");
 
   /** A place for the listener's name or code, where answers are collected. */
@@ -40,12 +42,19 @@
       button.addEventListener("click", () => send(result));
       said.append(" ", button);
     };
-    try {
-      const answer = await fetch("/blind/answers", {
+    const post = () =>
+      fetch("/blind/answers", {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-HearLab": token },
+        headers: { "Content-Type": "application/json", "X-HearLab": token() ?? "" },
         body: JSON.stringify(result),
       });
+    try {
+      let answer = await post();
+      if (answer.status === 403) {
+        // The server was started again since this page was loaded: its pages bring the new cookie.
+        await fetch("/report/index.html", { method: "HEAD" });
+        answer = await post();
+      }
       const text = await answer.text();
       said.textContent = answer.ok ? "Your answers are kept. Thank you." : `Not kept: ${text}`;
       if (!answer.ok) again();
@@ -147,7 +156,7 @@
       $("blind-said").textContent = "Choose two different versions.";
       return;
     }
-    if (token) {
+    if (collected) {
       listener.value = listener.value.trim();
       if (!/^[\p{L}\p{N}][\p{L}\p{N}_ .-]{0,39}$/u.test(listener.value)) {
         $("blind-said").textContent = "Enter your name or code: letters, digits, spaces, dots and dashes.";
@@ -225,7 +234,7 @@
     $("blind-result").hidden = false;
     save.focus();
     window.hearlab.blindResult = result;
-    if (token) {
+    if (collected) {
       const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0"));
       send({ ...result, test: id.join(""), listener: listener.value });
     }
@@ -240,5 +249,5 @@
   $("prefer-none").addEventListener("click", () => answer(null));
   document.querySelectorAll("[data-show-group]").forEach((button) => button.addEventListener("click", fill));
   fill();
-  if (token) askListener();
+  if (collected) askListener();
 })();
