@@ -62,8 +62,10 @@ def test_more_listeners_of_the_same_scenes_make_no_curve_surer() -> None:
         ([2, 2, 2, 2, 2], [0.1, 0.2, 0.3, 0.4, 0.5]),
         ([1, 2, 3, 4, 5], [0.4] * 5),
         ([1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 1, 1]),
+        ([0.3] * 7 + [0.1 + 0.2], [0.1 * k for k in range(8)]),
+        ([1.0 * k for k in range(8)], [0.3, 0.1 + 0.2] * 4),
     ],
-    ids=["few scenes", "one SNR", "one score", "a step"],
+    ids=["few scenes", "one SNR", "one score", "a step", "one SNR, rounded", "one score, rounded"],
 )
 def test_what_cannot_be_told_is_not(snr: list[float], scores: list[float]) -> None:
     assert psychometric_curve(snr, scores, np.arange(len(snr))) is None

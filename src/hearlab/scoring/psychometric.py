@@ -18,6 +18,7 @@ from hearlab.scoring.statistics import LEVEL
 
 CLUSTERS_NEEDED = 4  # two are spent on the curve's own parameters
 STEPS, TOLERANCE = 60, 1e-10
+ALIKE = 1e-12  # SNRs, and scores, that differ by the rounding of their decimals alone
 STEEPEST = 50.0  # per standard deviation of the SNR: a step, of which no slope can be told
 Floats = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def psychometric_curve(
         points: at how many SNRs, from the lowest to the highest one, the curve is told.
 
     Returns:
-        None with fewer than four clusters, with a single SNR, and where the best curve is a step.
+        None with fewer than four clusters, with a single SNR or score, and where the best curve is a step.
 
     Raises:
         InputError: shapes differ, or a score is not between 0 and 1.
@@ -74,7 +75,7 @@ def psychometric_curve(
         raise InputError("scores", "must lie between 0 and 1, and SNRs be finite")
     unique, index = np.unique(names, return_inverse=True)
     count = unique.size
-    if count < CLUSTERS_NEEDED or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if count < CLUSTERS_NEEDED or np.ptp(x) <= ALIKE * (1 + np.abs(x).max()) or np.ptp(y) <= ALIKE:
         return None
     middle, width = float(np.mean(x)), float(np.std(x))
     design = np.stack([np.ones(x.size), (x - middle) / width], axis=1)
