@@ -32,12 +32,13 @@ def test_a_report_that_hangs_ends_with_its_workers(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(rebuild, "ENDING_SECONDS", 0.2)
     rebuilder = Rebuilder(tmp_path, [], print)
     process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, start_new_session=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"here\n"
+    pipe = process.stdout
+    assert pipe is not None
+    assert pipe.readline() == b"here\n"
     rebuilder._process = process
     rebuilder.end()
     found: list[bytes] = []
-    reader = threading.Thread(target=lambda: found.append(process.stdout.read()), daemon=True)
+    reader = threading.Thread(target=lambda: found.append(pipe.read()), daemon=True)
     reader.start()
     reader.join(60)
     assert found == [b""]  # the pipe has no writer left

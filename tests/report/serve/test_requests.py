@@ -21,7 +21,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "data").mkdir()
     (tmp_path / "report/index.html").write_text("page")
     (tmp_path / "data/a.wav").write_bytes(bytes(range(100)))
-    found = Server(tmp_path, tmp_path / "report", "localhost", 0, print)
+    found = Server(tmp_path, tmp_path / "report", "127.0.0.1", 0, print)
     thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield found
@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def status(server: Server, first: str, *headers: str, host: str = "localhost") -> int:
     lines = [f"{first} HTTP/1.1", f"Host: {host}", "Connection: close", *headers, "", ""]
-    with socket.create_connection(server.server_address[:2], timeout=WAIT) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=WAIT) as connection:
         connection.sendall("\r\n".join(lines).encode())
         answer = b""
         while block := connection.recv(65536):
@@ -55,7 +55,7 @@ def test_every_request_has_an_answer(server: Server) -> None:
 
 def test_servers_at_two_ports_have_two_cookies(server: Server) -> None:
     """Browsers keep cookies by host alone; and a tunnel may end at another port than the server's."""
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=WAIT)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=WAIT)
     names = set()
     for host in ("localhost:8017", "localhost:9000", "localhost"):
         connection.request("HEAD", "/report/index.html", headers={"Host": host})
