@@ -193,13 +193,16 @@ def test_a_blind_test_in_the_browser_ends_in_the_file(
         assert "Enter your name or code" in find("#blind-said").text
         find("#blind-listener").send_keys("Listener 7")
         find("#blind-start").click()
+        # As a page does that was loaded before the server was started again.
+        driver.add_cookie({"name": f"hearlab_serve_{serving.port}", "value": "that-of-another-start"})
         for _ in range(4):
             until(lambda: find("#blind-first").get_attribute("aria-pressed") == "true")
             find("#blind-second").click()
             find("#prefer-second").click()
         until(lambda: driver.find_elements("css selector", "#blind-sent"))
         until(lambda: find("#blind-sent").text == "Your answers are kept. Thank you.")
-        assert driver.get_log("browser") == []
+        (refused,) = driver.get_log("browser")
+        assert "403" in refused["message"]
         if folder := os.environ.get("HEARLAB_SCREENSHOTS"):
             driver.save_screenshot(str(Path(folder) / "blind-sent.png"))
     finally:
