@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hearlab.errors import InputError
 from hearlab.report.serve.server import Server
 
 WAIT = 60.0  # s, on a busy machine
@@ -71,3 +72,9 @@ def test_the_name_it_was_given_is_answered(tmp_path: Path) -> None:
         assert server.named == {"127.1", "127.0.0.1"}
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert status(server, "GET /", host="127.1") == 302
+
+
+@pytest.mark.parametrize(("host", "port", "option"), [("203.0.113.9", 0, "--host"), ("127.0.0.1", 70000, "--port")])
+def test_the_option_that_is_wrong_is_named(tmp_path: Path, host: str, port: int, option: str) -> None:
+    with pytest.raises(InputError, match=f"{option}: cannot listen there"):
+        Server(tmp_path, tmp_path, host, port, print)

@@ -55,7 +55,7 @@ def _serve(options: argparse.Namespace) -> int:
     root = Path.cwd()
     arguments = ["--out", str(SITE_FOLDER)]
     if options.against is not None:
-        arguments += ["--against", options.against]
+        arguments.append(f"--against={options.against}")  # it may begin with a dash
     if options.scenes is not None:
         arguments += ["--scenes", str(options.scenes)]
     rebuilder = Rebuilder(root, arguments, _say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import html
 import ipaddress
@@ -60,7 +61,9 @@ class Server(ThreadingHTTPServer):
             super().__init__((host, port), partial(_Handler))
         except (OSError, OverflowError) as error:
             cause = getattr(error, "strerror", None) or error
-            raise InputError("--port", f"cannot listen there: {cause}", found=f"{host}:{port}") from None
+            elsewhere = isinstance(error, socket.gaierror) or getattr(error, "errno", 0) == errno.EADDRNOTAVAIL
+            option = "--host" if elsewhere else "--port"
+            raise InputError(option, f"cannot listen there: {cause}", found=f"{host}:{port}") from None
         self.named.add(str(self.server_address[0]))
 
     @property

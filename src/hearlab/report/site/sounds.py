@@ -74,7 +74,7 @@ class Sounds:
             pass  # no site yet, or an older one's: everything is measured
 
     def measure(self, groups: Iterable[Group]) -> list[str]:
-        """Measure all versions of `groups`, here, in worker processes or on Ray; gives what could not be read, one line each."""
+        """Measure all versions of `groups`, here, by workers or on Ray; gives what could not be read, one line each."""
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
         waiting: dict[str, list[Version]] = {}  # two listeners can have the same hearing loss
         for version in versions:
