@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from blind_answers import answer
 
 from hearlab.errors import InputError
+from hearlab.report.serve.answers import ANSWERS, read
 from hearlab.report.serve.server import Server
 
 WAIT = 60.0  # s, on a busy machine
@@ -78,3 +80,23 @@ def test_the_name_it_was_given_is_answered(tmp_path: Path) -> None:
 def test_the_option_that_is_wrong_is_named(tmp_path: Path, host: str, port: int, option: str) -> None:
     with pytest.raises(InputError, match=f"{option}: cannot listen there"):
         Server(tmp_path, tmp_path, host, port, print)
+
+
+def test_a_class_that_answers_at_once_is_answered(server: Server) -> None:
+    found: list[tuple[int, bytes]] = []
+
+    def send(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=WAIT)
+        headers = {"Origin": f"http://127.0.0.1:{server.server_port}", "X-HearLab": server.token}
+        connection.request("POST", "/blind/answers", answer("a", "b", test=f"{number:08d}"), headers)
+        reply = connection.getresponse()
+        found.append((reply.status, reply.read()))
+        connection.close()
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(40)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(WAIT)
+    assert found == [(200, b"kept")] * 40
+    assert len(read(server.root / ANSWERS)) == 80

@@ -50,6 +50,7 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # a class that answers at once: with the five of the library connections are refused
 
     def __init__(self, root: Path, site: Path, host: str, port: int, say: Callable[[str], None]) -> None:
         self.root, self.site, self.say = root, site, say
