@@ -16,7 +16,8 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.files import write_json
 from hearlab.fitting.stem_filters import CENTRES, StemFilter
 from hearlab.listeners import Audiogram, Listener
-from hearlab.systems.base import FITTED, load_system
+from hearlab.params import load_params
+from hearlab.systems.base import FITTED, load_system, system_arguments
 from hearlab.systems.baseline import Baseline
 from hearlab.systems.fitted import Fitted, filters_content, filters_file
 
@@ -129,3 +130,10 @@ def test_wrong_parameters(params: dict[str, Any], line: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(line)) as caught:
         load_system(FITTED, params)
     assert "\n" not in str(caught.value)
+
+
+def test_made_from_params_yaml() -> None:
+    """Its constructor takes nothing of the baseline's section."""
+    enhance = load_params(Path(__file__).parents[2] / "params.yaml").enhance
+    arguments = system_arguments(enhance.model_copy(update={"system": FITTED, "params": {"taps": 100}}))
+    assert json.loads(arguments["constructor"]) == {"taps": 100}
