@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
 
@@ -55,6 +56,17 @@ def test_each_loss_trains(scenes: Path, loss: str) -> None:
     assert [entry["step"] for entry in history] == [2]
     assert math.isfinite(history[0]["train_loss"])
     assert 0 <= history[0]["haspi"] <= 1
+
+
+def test_a_short_excerpt_holds_speech(tmp_path: Path) -> None:
+    """Silence in front of the target is longer than an excerpt."""
+    write_scenes(tmp_path, SCENES)
+    for path in tmp_path.glob("*.wav"):
+        samples, rate = soundfile.read(path, always_2d=True)
+        silence = np.zeros((rate, 2))
+        soundfile.write(path, np.concatenate([silence + 1e-3 * ("interferer" in path.name), samples]), rate)
+    found = train(tmp_path, settings(Stretch("haspi", 12, 1, 1e-3), excerpt=0.5, validate_every=12))
+    assert found.description["history"][0]["train_loss"] < 1
 
 
 def test_it_learns_where_speech_is(scenes: Path) -> None:

@@ -16,7 +16,7 @@ from hearlab.listeners import Listener
 from hearlab.training.materials import Scene, SceneFiles, frame_of, sample_of
 from hearlab.training.settings import TrainingSettings
 
-LED_IN = 0.5  # s before the target speaks that an excerpt may begin
+LED_IN = 0.5  # s before the target speaks that an excerpt may begin, but at most a quarter of the excerpt
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,8 @@ def draw_item(
     snr, level = rng.uniform(*settings.snr_range), rng.uniform(*settings.level_range)
     frames, wanted = scene.parts.shape[1], excerpt_frames(settings)
     # Silence teaches little: an excerpt begins shortly before the target speaks, or while it does.
-    earliest = max(0, frame_of(scene.speech[0] - round(LED_IN * RATE)))
+    led_in = min(LED_IN, settings.excerpt / 4)
+    earliest = max(0, frame_of(scene.speech[0] - round(led_in * RATE)))
     latest = max(earliest, min(frame_of(scene.speech[1]), frames) - wanted)
     start = min(int(rng.integers(earliest, latest + 1)), max(0, frames - wanted))
     return item(scene, listener, slice(start, min(start + wanted, frames)), snr, level)

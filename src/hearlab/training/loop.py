@@ -221,7 +221,13 @@ class _Run:
         reference = scene.reference[samples, ear].astype(np.float64) * factor
         output = self.hearing_aid(heard, [audiogram])
         losses = audiogram.at(FREQUENCIES)[None]
-        return metric_loss(metrics, reference[None], output, RATE, losses, self.settings.level)
+        try:
+            return metric_loss(metrics, reference[None], output, RATE, losses, self.settings.level)
+        except InputError as error:
+            advice = "too little speech in the excerpt: try a longer learn.excerpt"
+            raise InputError(
+                "training", error.problem, field=one.name, found=error.found, wanted=error.wanted, advice=advice
+            ) from None
 
     def _validate(self, stretch: Stretch, first: int, train_loss: float) -> None:
         """Exact HASPI of the scenes that are held out, as they were rendered, each for one listener."""
