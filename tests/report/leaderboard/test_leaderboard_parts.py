@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
+from hearlab.learners import LEARNED
 from hearlab.report.leaderboard.add import check_complete
 from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin, find_entry
 from hearlab.report.leaderboard.origin import origin_of, result_of
@@ -145,6 +146,37 @@ def test_trained_weights_and_the_small_test(repository: Path) -> None:
     result = result_of(head, TRACKS["music"], "HEAD")
     assert (result.split, result.music_level) == ("valid, every 15th pair", "challenge")
     assert origin_of(head, result).weights["data/demo/separator"] == f"{MD5[::-1]}.dir"
+
+
+def test_weights_of_a_hearing_aid_that_learns(repository: Path) -> None:
+    text = PARAMS.replace("enhance: {params: {", f"enhance: {{system: '{LEARNED}', params: {{").replace(
+        "nets/own.pt", "no"
+    )
+    speech = f"""  score_speech:
+    outs:
+    - {{path: metrics/speech.csv, md5: {MD5}}}
+  enhance_speech:
+    deps:
+    - {{path: data/clarity/enhancer, md5: {MD5[::-1]}.dir}}
+"""
+    (repository / "dvc.lock").write_text(LOCK + speech)
+
+    def weights(chosen: str) -> dict[str, str]:
+        (repository / "params.yaml").write_text(f"{text}learn: {{weights: {chosen}}}\n")
+        commit(repository)
+        head = find_revision("HEAD", repository)
+        return origin_of(head, result_of(head, TRACKS["speech"], "HEAD")).weights
+
+    assert weights("trained") == {"data/clarity/enhancer": f"{MD5[::-1]}.dir"}
+    (repository / ".gitignore").write_text("*.json\n")
+    (repository / "nets" / "own.json").write_text("{}")
+    with pytest.raises(InputError, match=r"^nets/own\.json: .*is used and is in neither git nor DVC"):
+        weights("nets/own.pt")
+    (repository / ".gitignore").unlink()
+    assert set(weights("nets/own.pt")) == {"nets/own.pt", "nets/own.json"}
+    for outside in ("../own.pt", "/home/me/own.pt"):
+        with pytest.raises(InputError, match=r"own\.pt: lies outside of the repository"):
+            weights(outside)
 
 
 def test_a_subset_is_no_entry(repository: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hearlab.errors import InputError
+from hearlab.learners import LEARNED
 from hearlab.params import Enhance, load_params
 from hearlab.report.leaderboard.entries import LeaderboardEntry, Origin, SystemOrigin, load_entry, write_entry
 from hearlab.report.leaderboard.system_code import check_system_is_committed, system_origin
@@ -167,6 +168,19 @@ def test_what_the_entry_says(repository: Path, lab: Path, tmp_path: Path) -> Non
     (repository / "net.pt").write_bytes(b"other weights")
     with pytest.raises(InputError, match="it has changed since"):
         system_origin(repository, own)
+
+
+def test_weights_that_learn_weights_names(repository: Path) -> None:
+    (repository / "net.pth").write_bytes(b"weights")
+    text = (
+        (repository / "params.yaml")
+        .read_text()
+        .replace("weights: trained # by train_e", "weights: net.pth # by train_e")
+    )
+    (repository / "params.yaml").write_text(text.replace("hearlab.systems.baseline:Baseline", LEARNED))
+    params = load_params()
+    system.run()
+    assert list(system_origin(repository, params.enhance, params.system_params).files) == ["weights"]
 
 
 def test_the_baseline_is_its_name_and_older_entries_say_nothing(repository: Path, tmp_path: Path) -> None:

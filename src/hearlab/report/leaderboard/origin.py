@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.datasets.layout import DATA, METRICS_FOLDER, Workspace
+from hearlab.enhancement.weights import description_file
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, parse_yaml
+from hearlab.learners import LEARNED
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
 from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import Origin
@@ -110,7 +112,7 @@ def split_of(values: dict[str, Any], track: Track) -> str:
 
 
 def _weights(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, str]]:
-    """The separator's weights, and files that the system is given by its parameters."""
+    """Weights of the separator, of a hearing aid that learns, and files that the parameters of the system name."""
     if result.track.cluster == "song":
         places = {
             TRAINED: Workspace(Path(DATA) / result.dataset).separator.as_posix(),
@@ -125,9 +127,27 @@ def _weights(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, s
             yield place, used[place]
         if place is None:
             yield from _own_file(files, chosen)
+    elif result.values.get("enhance.system") == LEARNED:
+        yield from _of_hearing_aid(files, result)
     for name, value in result.values.items():
         if name.startswith("enhance.params."):
             yield from _own_file(files, value)
+
+
+def _of_hearing_aid(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, str]]:
+    """What train_enhancer has made, or the file that `learn.weights` names, and its description."""
+    named = Path(str(result.values.get("learn.weights")))
+    if named.is_absolute() or ".." in named.parts:
+        advice = "copy the file and its description into the repository, git add or dvc add both, and commit"
+        raise InputError(named, "lies outside of the repository: nobody can make the score again", advice=advice)
+    if named != Path(TRAINED):
+        for path in (named, description_file(named)):
+            yield from _own_file(files, path.as_posix())
+        return
+    place = Workspace(Path(DATA) / result.dataset).enhancer.as_posix()
+    used = deps(files.lock.get("enhance_speech", {}))
+    if place in used:
+        yield place, used[place]
 
 
 def _own_file(files: RevisionFiles, name: Any) -> Iterator[tuple[str, str]]:

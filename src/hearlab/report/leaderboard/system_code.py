@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,20 @@ SHOWN = 3
 NOBODY = "without it nobody can make the score again"
 
 
-def system_origin(root: Path, enhance: Enhance) -> SystemOrigin:
+def system_origin(root: Path, enhance: Enhance, params: Mapping[str, Any] | None = None) -> SystemOrigin:
     """What the entry says of the system; nothing is written.
 
     Args:
         root: the workspace, which is the current folder.
         enhance: the section of params.yaml.
+        params: all that the system is given (`Params.system_params`), if that is more than `enhance.params`.
 
     Raises:
         InputError: files of it are in neither git nor DVC, its repository has changes that are not committed, it is a
             copy of a folder that only this machine has, or it is not what it was when the scores were made.
     """
     commits = check_system_is_committed(root, enhance.system)
-    state = state_of(enhance.system, enhance.params)
+    state = state_of(enhance.system, enhance.params if params is None else params)
     if not is_written(state):
         advice = "dvc repro, and commit it"
         raise InputError(enhance.system, f"is not what {OUTPUT.as_posix()} says: it has changed since", advice=advice)
