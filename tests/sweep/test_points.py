@@ -11,6 +11,7 @@ import pytest
 
 from hearlab.cli import main
 from hearlab.errors import InputError, ParameterError
+from hearlab.learners import LEARNED
 from hearlab.sweep.points import changed_parameters, grid, points, present, state_of_code, untracked_code
 from hearlab.sweep.search import Axis, Search, axes
 from pipeline_support import REPOSITORY, run
@@ -125,6 +126,18 @@ def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab
     assert (after.parameters, after.system != before.system) == (before.parameters, True)
     assert after.name != before.name
     assert present(project, [after]) == {}
+
+
+def test_other_weights_under_the_name_that_learn_weights_says_are_another_point(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    changes = (f"enhance.system={LEARNED}", "learn.weights=net.pth")
+    names = []
+    for content in (b"one", b"other"):
+        (project / "net.pth").write_bytes(content)
+        names.append(points(project, [changes])[0].name)
+    assert names[0] != names[1]
 
 
 def test_a_search_with_other_code_of_a_package_elsewhere_is_another_one(project: Path, lab: Path) -> None:

@@ -22,6 +22,7 @@ from hearlab.compute.code_identity import Code, code_of, is_own
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import read_yaml
+from hearlab.learners import named_weights
 from hearlab.params import PARAMS_FILE, flat
 
 KEPT = "what was finished before is kept: run it again"
@@ -173,8 +174,9 @@ def _data(stage: str, key: str | None) -> list[str]:
         entry = entry["do"]
     named = [re.sub(r"\$\{([^}]+)\}", lambda match: str(values.get(match[1])), name) for name in entry.get("deps", ())]
     if "enhance" in entry.get("params", ()):
+        own = {name: each for name, each in values.items() if name.startswith("enhance.params.")}
         named += named_files(
-            {name: each for name, each in values.items() if name.startswith("enhance.params.")}
+            named_weights(str(values.get("enhance.system")), values.get("learn.weights"), own)
         ).values()
     return [name for name in named if not name.startswith("src/") and name != PARAMS_FILE]
 

@@ -17,6 +17,7 @@ from typing import Any
 from hearlab.compute.code_identity import is_own
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import md5_of_bytes, read_bytes, read_yaml
+from hearlab.learners import named_weights
 from hearlab.params import PARAMS_FILE, check_params, flat
 from hearlab.report.experiments.listing import Experiment, experiment
 from hearlab.stages.system import OUTPUT, state_of
@@ -124,16 +125,17 @@ def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = 
 def system_state(parameters: dict[str, Any]) -> str:
     """`Point.system` of flat parameters; the current folder is the root of the workspace.
 
-    git knows nothing of a package that is installed from elsewhere.
+    git knows nothing of a package that is installed from elsewhere, and perhaps nothing of weights that are named.
 
     Raises:
         ParameterError: there is no such package.
     """
     system = str(parameters.get("enhance.system"))
-    if not is_own(system):
+    named = named_weights(system, parameters.get("learn.weights"), {})
+    if not is_own(system) and not named:
         return ""
     prefix = "enhance.params."
-    own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)} | named
     return md5_of_bytes(state_of(system, own).text().encode())
 
 
