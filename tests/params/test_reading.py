@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from dvc.utils.hydra import apply_overrides
 
 from hearlab.errors import ParameterError
-from hearlab.params import load_params
+from hearlab.learners import LEARNED
+from hearlab.params import check_params, load_params
 from hearlab.scoring.tracks import MUSIC_LEVELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -77,6 +81,39 @@ def test_the_level_of_music_in_older_revisions(tmp_path: Path) -> None:
     for level in MUSIC_LEVELS:
         (tmp_path / "params.yaml").write_text(TEXT.replace("music_level: challenge", f"music_level: {level}"))
         assert load_params(tmp_path / "params.yaml").evaluate.music_level == level
+
+
+def test_older_revisions_learn_nothing() -> None:
+    """Entries of a leaderboard are verified with the params.yaml of their commit."""
+    content = yaml.safe_load(TEXT)
+    del content["learn"]
+    assert not check_params(content).trains_enhancer
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"enhance.params": {"weights": "a.pth"}}, "enhance.params.weights: .*wanted learn.weights to name the file"),
+        ({"learn.validation": 96}, "learn.validation: .*fewer than the 96 scenes of the split learning"),
+        ({"learn.split": "train"}, "learn.validation: .*fewer than the 4 scenes of the split train"),
+        ({"learn.split": "train_additional"}, "learn.split: .*wanted scenes.additional.enabled: true"),
+        ({"dataset": "clarity"}, 'learn.split: .*found "learning", wanted .train. or .train_additional.'),
+        (
+            {"dataset": "mine", "datasets.mine": {"source": "own"}},
+            "learn.weights: .*wanted a file: own recordings",
+        ),
+        ({"learn.listeners": "/home/me/clinic.csv"}, "learn.listeners: .*a file in the folder listeners"),
+        ({"learn.device": "gpu"}, "learn.device: .*wanted auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
+    content = yaml.safe_load(TEXT)
+    for name, value in {"enhance.system": LEARNED, **changes}.items():
+        *sections, key = name.split(".")
+        functools.reduce(dict.__getitem__, sections, content)[key] = value
+    with pytest.raises(ParameterError, match=message) as caught:
+        check_params(content)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

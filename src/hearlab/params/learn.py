@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from hearlab.learners import TRAINED
+from hearlab.params.subsets import listeners_file
 from hearlab.params.values import DEVICE, Section, Snr
+
+SPLIT = "learning"  # of scenes that are made to train with
+SCENES_OF_A_ROOM = 2  # of that split
 
 
 class LearnedModel(Section):
@@ -33,7 +38,7 @@ class Learn(Section):
     loss: Literal["spectral", "haspi", "hasqi", "haspi+hasqi"]
     device: Annotated[str, Field(pattern=DEVICE)]
     processes: Annotated[int, Field(ge=1, le=1024)]
-    listeners: Annotated[str, Field(min_length=1)] | None
+    listeners: Annotated[str | None, BeforeValidator(listeners_file)]
     split: Literal["learning", "train", "train_additional"]
     rooms: Annotated[int, Field(ge=2, le=5000)]
     validation: Annotated[int, Field(ge=1)]
@@ -46,3 +51,26 @@ class Learn(Section):
     fine: LearnFine
     validate_every: Annotated[int, Field(ge=1)]
     stop_patience: Annotated[int, Field(ge=1)]
+
+
+# Of revisions that do not know the section, and train nothing.
+NOTHING_LEARNED = Learn(
+    weights=TRAINED,
+    model=LearnedModel(bands=40, hidden_size=128, layers=2),
+    loss="haspi",
+    device="cpu",
+    processes=1,
+    listeners=None,
+    split=SPLIT,
+    rooms=2,
+    validation=1,
+    excerpt=2.0,
+    snr_range=(-12, 6),
+    level_range=(-6, 6),
+    steps=1,
+    batch_size=1,
+    learning_rate=0.002,
+    fine=LearnFine(steps=1, batch_size=1, learning_rate=0.001),
+    validate_every=1,
+    stop_patience=1,
+)

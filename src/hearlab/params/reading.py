@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from hearlab.errors import ParameterError
 from hearlab.files import read_yaml
 from hearlab.params.sections import UNKNOWN_NAME, Params, Section
+from hearlab.params.values import DEVICE
 
 PARAMS_FILE = "params.yaml"
 S = TypeVar("S", bound=Section)
@@ -98,7 +99,8 @@ def _mistake(section: type[Section], detail: Any) -> dict[str, Any]:
         return {"problem": "wrong value", "field": context["field"], "found": found, "wanted": context["wanted"]}
     wanted = detail["msg"].removeprefix("Input should be ").replace("Input should have ", "")
     if detail["type"] == "string_pattern_mismatch":
-        wanted = "a name of the form package.module:Class"
+        device = detail["ctx"]["pattern"] == DEVICE
+        wanted = "auto, cpu, cuda or cuda:N" if device else "a name of the form package.module:Class"
     found = json.dumps(detail["input"], default=str)
     found = found if len(found) <= 60 else found[:57] + "..."
     return {"problem": "wrong value", "field": field, "found": found, "wanted": wanted}

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from hearlab.learners import LEARNED, TRAINED, named_weights
-from hearlab.params.learn import Learn
+from hearlab.params.learn import NOTHING_LEARNED, SCENES_OF_A_ROOM, SPLIT, Learn
 from hearlab.params.subsets import Draw, chosen_listeners, chosen_names
 from hearlab.params.values import (
     DEVICE,
@@ -261,7 +261,7 @@ class Params(Section):
     render: Render
     separate: Separate
     enhance: Enhance
-    learn: Learn
+    learn: Learn = NOTHING_LEARNED  # older revisions do not know it
     evaluate: Evaluate
     datasets: DataSets
 
@@ -328,6 +328,25 @@ class Params(Section):
             raise _unknown("render.reference_channel", self.render.reference_channel, [1])
         return self
 
+    @model_validator(mode="after")
+    def _scenes_to_learn_from(self) -> Params:
+        """Where a hearing aid is trained, there are scenes by the parameters, and no other weights are named."""
+        own, learn, split = self.enhance.params, self.learn, self.learn.split
+        if self.enhance.system == LEARNED and "weights" in own:
+            raise _wrong("enhance.params.weights", own["weights"], "learn.weights to name the file")
+        if not self.trains_enhancer:
+            return self
+        if self.source == "own":
+            raise _wrong("learn.weights", learn.weights, "a file: own recordings have no scenes to train with")
+        if split == SPLIT and self.source != "demo":
+            raise _unknown("learn.split", split, ["train", "train_additional"])
+        if split == "train_additional" and not self.scenes.additional.enabled:
+            raise _wrong("learn.split", split, "scenes.additional.enabled: true, which makes the scenes")
+        count = learn.rooms * SCENES_OF_A_ROOM if split == SPLIT else self.scene_count(split)
+        if 0 < count <= learn.validation:
+            raise _wrong("learn.validation", learn.validation, f"fewer than the {count} scenes of the split {split}")
+        return self
+
     @property
     def data(self) -> DataSet:
         """The chosen data set's own parameters."""
@@ -346,7 +365,10 @@ def _song_splits(source: str) -> tuple[str, ...]:
 
 
 def _unknown(field: str, found: Any, known: Sequence[Any]) -> PydanticCustomError:
-    wanted = " or ".join(map(repr, known))
+    return _wrong(field, found, " or ".join(map(repr, known)))
+
+
+def _wrong(field: str, found: Any, wanted: str) -> PydanticCustomError:
     return PydanticCustomError(UNKNOWN_NAME, "unknown", {"field": field, "found": found, "wanted": wanted})
 
 

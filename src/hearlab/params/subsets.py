@@ -18,7 +18,7 @@ from hearlab.errors import InputError
 from hearlab.names import line_fault, name_fault
 from hearlab.text import few
 
-LISTENERS_FOLDER = "listeners"  # of files that `evaluate.listeners` may name: DVC sees each change in it
+LISTENERS_FOLDER = "listeners"  # of files that parameters may name: DVC sees each change in it
 SHOWN = 3  # names in a line
 SUBSET = "subset"  # in the averages, beside the metrics: what of the data they are of
 
@@ -41,13 +41,25 @@ class Draw:
 
 def chosen_listeners(value: Any) -> Any:
     """Check `evaluate.listeners`: nothing, names, or a file in the folder of listener files."""
-    if isinstance(value, str):
-        path = PurePosixPath(value)
-        inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (LISTENERS_FOLDER,)
-        if not inside or len(path.parts) < 2 or line_fault(value) is not None:
-            raise _wrong(f"null, a list of names, or a file in the folder {LISTENERS_FOLDER}")
-        return value
-    return _names(value, f"null, a list of names, or a file in the folder {LISTENERS_FOLDER}")
+    wanted = f"null, a list of names, or a file in the folder {LISTENERS_FOLDER}"
+    if not isinstance(value, str):
+        return _names(value, wanted)
+    if not _in_listeners_folder(value):
+        raise _wrong(wanted)
+    return value
+
+
+def listeners_file(value: Any) -> Any:
+    """Check `learn.listeners`: nothing, or a file in the folder of listener files."""
+    if value is not None and not (isinstance(value, str) and _in_listeners_folder(value)):
+        raise _wrong(f"null, or a file in the folder {LISTENERS_FOLDER}")
+    return value
+
+
+def _in_listeners_folder(value: str) -> bool:
+    path = PurePosixPath(value)
+    inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (LISTENERS_FOLDER,)
+    return inside and len(path.parts) > 1 and line_fault(value) is None
 
 
 def chosen_names(value: Any) -> Any:

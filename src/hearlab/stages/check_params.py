@@ -8,6 +8,7 @@ from hearlab.datasets.layout import DATA
 from hearlab.datasets.required_packages import check_split
 from hearlab.errors import InputError
 from hearlab.files import write_text
+from hearlab.listeners import load_listeners
 from hearlab.params import Params
 from hearlab.scoring.tracks import TRACKS
 from hearlab.systems.base import shared_system, system_arguments
@@ -21,6 +22,8 @@ def run(params: Params) -> None:
     if params.source == "own" and not description.is_dir():
         advice = f"git add {description} params.yaml: an experiment in a folder of its own has what git knows"
         raise InputError(description, "no such data set here", advice=advice)
+    if params.trains_enhancer and params.learn.listeners:
+        load_listeners(params.learn.listeners)
     shared_system(**system_arguments(params.enhance, params.system_params))
     # The content never changes, so that a changed parameter runs only the stages that use it.
     write_text(Path(DATA) / "params.ok", "params.yaml was checked\n")

@@ -19,6 +19,7 @@ from scene_files import LISTENERS, write_scenes  # noqa: E402
 from stage_params import write_params  # noqa: E402
 
 from hearlab.compute.memo import Memo  # noqa: E402
+from hearlab.datasets.demo import SENTENCES  # noqa: E402
 from hearlab.datasets.demo.speech import recordings  # noqa: E402
 from hearlab.datasets.layout import ClarityData, Workspace  # noqa: E402
 from hearlab.enhancement.weights import load_enhancer  # noqa: E402
@@ -26,6 +27,7 @@ from hearlab.errors import InputError, ParameterError  # noqa: E402
 from hearlab.files import write_json  # noqa: E402
 from hearlab.learners import LEARNED  # noqa: E402
 from hearlab.params import load_params  # noqa: E402
+from hearlab.params.learn import SCENES_OF_A_ROOM  # noqa: E402
 from hearlab.stages import enhance_speech, run_stage, stage_units  # noqa: E402
 from hearlab.stages.learn import learning_scenes, train_enhancer  # noqa: E402
 
@@ -163,11 +165,17 @@ def test_bad_input(repository: Make) -> None:
         with pytest.raises(Exception, match="no CUDA device here"):
             run_stage("train_enhancer")
     repository({"learn.listeners": "listeners/nobody.csv"})
-    with pytest.raises(InputError, match=r"listeners/nobody\.csv"):
-        run_stage("train_enhancer")
+    for stage in ("check_params", "train_enhancer"):
+        with pytest.raises(InputError, match=r"listeners/nobody\.csv"):
+            run_stage(stage)
     repository({"learn.loss": "stoi"})
     with pytest.raises(ParameterError, match=r"learn\.loss: wrong value"):
         load_params()
+
+
+def test_scenes_of_a_room() -> None:
+    """The parameters count them before they are made."""
+    assert SCENES_OF_A_ROOM == SENTENCES
 
 
 def test_learning_rooms_hold_nothing_of_the_demo_s_other_splits(tmp_path: Path) -> None:
