@@ -10,7 +10,7 @@ from hearlab.learners import TRAINED
 from hearlab.params.subsets import listeners_file
 from hearlab.params.values import DEVICE, Section, Snr
 
-SPLIT = "learning"  # of scenes that are made to train with
+SPLIT: Literal["learning"] = "learning"  # of scenes that are made to train with
 SCENES_OF_A_ROOM = 2  # of that split
 
 
