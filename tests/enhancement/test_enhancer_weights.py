@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,14 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
     write_weights(tmp_path)
     rewritten(path, lambda found: found["shape"].update(layers=10**9))
     assert "shape.layers: describes no such network" in refusal(path)
+
+
+def test_a_description_of_a_huge_network_takes_no_memory(tmp_path: Path) -> None:
+    path = write_weights(tmp_path)
+    rewritten(path, lambda found: found["shape"].update(hidden_size=4096, layers=16))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "is of another network" in refusal(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB; the network would take 6
 
 
 def test_weights_of_another_version(tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ def test_bad_input(weights: str) -> None:
     system = Learned(weights=weights)
     lacking = {name: signal for name, signal in scene().items() if name != "CH2"}
     assert "CH2: channel is missing" in refusal(system, lacking, RATE, NEAR)
+    whole = scene()
+    for spoilt, line in (
+        (whole["CH2"][:-7], "microphones: CH2: differ in length"),
+        (whole["CH2"][:, 0], "microphones: CH2: wrong shape"),
+        (whole["CH2"][:0], "microphones: CH2: wrong shape"),
+    ):
+        assert line in refusal(system, {**whole, "CH2": spoilt}, RATE, NEAR)
     assert "was trained at another rate" in refusal(system, scene(), 48000, NEAR)
     short = Listener("short", Audiogram([20, 30], [500, 1000]), Audiogram([20, 30], [500, 1000]))
     assert "does not reach all needed frequencies" in refusal(system, scene(), RATE, short)

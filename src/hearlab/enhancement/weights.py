@@ -53,8 +53,9 @@ def load_enhancer(weights: Path) -> torch.nn.Module:
         raise InputError(path, "no such description of the weights", wanted="the file that was trained with them")
     shape, digest = _read_description(path)
     state = read_weights(weights, digest)
+    with require_torch().device("meta"):  # without memory: a false description may tell of a huge network
+        check_parameters(state, shape.network().state_dict(), weights)
     network = shape.network()
-    check_parameters(state, network.state_dict(), weights)
     network.load_state_dict(state)
     return network.eval()
 

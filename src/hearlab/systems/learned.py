@@ -51,7 +51,8 @@ class Learned:
             (n + taps, 2) samples; between -1 and 1 with the soft clip.
 
         Raises:
-            InputError: there are no weights, a channel is missing, another rate, or an audiogram is too short.
+            InputError: there are no weights, a channel is missing or differs in length, another rate, or an audiogram
+                is too short.
         """
         if self._network is None:
             raise InputError(
@@ -62,6 +63,13 @@ class Learned:
         for channel in CHANNELS:
             if channel not in microphones:
                 raise InputError("microphones", "channel is missing", field=channel, found=", ".join(microphones))
+            shape = microphones[channel].shape
+            count = microphones[CHANNELS[0]].shape[0]
+            if len(shape) != 2 or shape[1] != 2 or shape[0] == 0:
+                raise InputError("microphones", "wrong shape", field=channel, found=shape, wanted="(n, 2), n > 0")
+            if shape[0] != count:
+                wanted = f"{count} samples, as {CHANNELS[0]}"
+                raise InputError("microphones", "differ in length", field=channel, found=shape[0], wanted=wanted)
         losses = losses_of([ear.at(FREQUENCIES) for ear in (listener.left, listener.right)])
         signals = np.concatenate([microphones[channel] for channel in CHANNELS], axis=1)
         clean = enhanced(self._network, signals, losses)
