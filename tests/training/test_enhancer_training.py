@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +204,31 @@ def test_an_error_of_one_worker_ends_all_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
     with pytest.raises(InputError, match=r"^a file: is wrong \(found 3, wanted 4\); mend it$"):
         in_processes("test_enhancer_training:fails_in_a_worker", 2, "cpu", {})
+
+
+LAUNCH = "from hearlab.training.launch import in_processes"
+
+
+def waits_in_a_worker(*, pipe: str, workers: Workers, tell: Any) -> None:
+    """Waits for ever, and hears no interruption, as under nohup."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(pipe, "wb", buffering=0) as opened:
+        opened.write(b"x")
+        threading.Event().wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_is_left_when_the_training_is_stopped(tmp_path: Path, how: signal.Signals) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    call = f"in_processes('test_enhancer_training:waits_in_a_worker', 2, 'cpu', {{'pipe': {str(pipe)!r}}})"
+    paths = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    program = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{LAUNCH}\n{call}"
+    started = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths})
+    with pipe.open("rb", buffering=0) as opened:
+        for _ in range(2):
+            assert opened.read(1) == b"x"
+        started.send_signal(how)
+        assert opened.read() == b""  # both have ended: nobody has the pipe open
+    assert started.wait() != 0

@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def in_processes(
 ) -> None:
     """Call 'package.module:name' in `count` processes and wait for all of them.
 
-    If this process is killed, the others are interrupted.
+    However this ends, by an interruption too, none of them is left; if this process is killed, they end as well.
 
     Args:
         function: it is called with `arguments`, a `Workers` as `workers`, and `tell`, which it may call with what
@@ -50,8 +50,13 @@ def in_processes(
     listening = threading.Thread(target=_listen, args=(messages, told), daemon=True)
     listening.start()
     with tempfile.TemporaryDirectory(prefix="training-") as folder:
+        # As daemons they are ended with this process, if it is interrupted while they are started.
+        started = spawn(
+            _work, (function, count, device, dict(arguments), folder, messages), nprocs=count, join=False, daemon=True
+        )
         try:
-            spawn(_work, (function, count, device, dict(arguments), folder, messages), nprocs=count)
+            while not started.join():
+                pass
         except (ProcessExitedException, ProcessRaisedException) as error:
             for fault in sorted(Path(folder).glob("fault-*.json")):
                 raise InputError(**json.loads(fault.read_text(encoding="utf-8"))) from None
@@ -59,8 +64,12 @@ def in_processes(
                 raise
             raise InputError("training", f"process {error.error_index} has died", found=str(error)) from None
         finally:
-            messages.put(None)
-            listening.join()
+            for process in started.processes:
+                process.kill()
+                process.join()
+        # Only now: one that was killed may have held the lock of the queue.
+        messages.put(None)
+        listening.join()
 
 
 def _listen(messages: Any, told: Callable[[Any], None]) -> None:
@@ -72,6 +81,7 @@ def _work(
     number: int, function: str, count: int, device: str, arguments: dict[str, Any], folder: str, messages: Any
 ) -> None:
     """What a process does, by its number."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     meeting = f"file://{os.path.join(folder, 'meeting')}"
     with OneThread() as threads:
         called = load_named(function)
@@ -85,6 +95,14 @@ def _work(
             text = json.dumps({name: value if value is None else str(value) for name, value in details.items()})
             Path(folder, f"fault-{number}.json").write_text(text, encoding="utf-8")
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended: a signal is ignored where the parent ignores it."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def check_launched(count: int) -> None:
