@@ -41,6 +41,15 @@ def check(params: Params) -> None:
     if weights and not weights.is_file():
         raise InputError(weights, "the hearing aid has no weights", advice="train it: dvc repro train_enhancer")
     shared_system(**loaded_arguments(params))
+    warn_of_training_scenes(params)
+
+
+def warn_of_training_scenes(params: Params) -> None:
+    """Warn if the hearing aid is scored on what it was trained with."""
+    seen, scored = params.learn.split, params.evaluate.split
+    # Scenes of train_additional have the rooms and talkers of train.
+    if params.trains_enhancer and seen.startswith("train") and scored.startswith("train"):
+        log.warning("enhance_speech: warning: the hearing aid was trained with %s, and %s is scored", seen, scored)
 
 
 def trained_weights(params: Params) -> Path | None:

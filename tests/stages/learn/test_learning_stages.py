@@ -156,6 +156,17 @@ def test_without_weights_enhancing_says_what_to_do(repository: Make) -> None:
         enhance_speech.check(load_params())
 
 
+@pytest.mark.parametrize(
+    ("learned", "scored", "warnings"), [("train", "train", 1), ("train", "dev", 0), ("learning", "train", 0)]
+)
+def test_a_warning_where_scenes_are_scored_that_were_trained_with(
+    repository: Make, caplog: pytest.LogCaptureFixture, learned: str, scored: str, warnings: int
+) -> None:
+    repository({"learn.split": learned, "evaluate.split": scored})
+    enhance_speech.warn_of_training_scenes(load_params())
+    assert caplog.text.count(f"was trained with {learned}, and {scored} is scored") == warnings
+
+
 def test_bad_input(repository: Make) -> None:
     repository(scenes=1)
     with pytest.raises(InputError, match=r"the split learning of the data set demo has too few training scenes"):
