@@ -143,6 +143,12 @@ def test_wrong_parameters(repository: Make, params: dict[str, Any], line: str) -
         run_stage("fit_music")
 
 
+def test_filters_of_one_s_own_are_refused_before_anything_runs(repository: Make) -> None:
+    repository({"enhance.system": FITTED, "enhance.params": {"filters": "elsewhere"}})
+    with pytest.raises(InputError, match=r"enhance\.params\.filters: is given by the stage"):
+        run_stage("check_params")
+
+
 def test_filters_are_missing(fitted: Callable[..., CadenzaData]) -> None:
     fitted()
     run_stage("separate_music")
