@@ -139,7 +139,7 @@ def system_arguments(enhance: Enhance, params: Mapping[str, Any] | None = None) 
 
 
 def hearing_aid_params(enhance: Enhance) -> dict[str, Any]:
-    """The baseline's own section of params.yaml, for the baseline and for the system of HearLab that ends in it."""
+    """The baseline's own section of params.yaml, for the systems that end in the baseline with its parameters."""
     own = {"gain", "nalr", "compressor", "soft_clip", "music_compressor"}
     return enhance.model_dump(include=own if enhance.system in (BASELINE, LEARNED) else set())
 
