@@ -27,6 +27,15 @@ SMALL = {
     "evaluate.speech_metrics": ["haspi", "hasqi"],
     "enhance.system": "hearlab.systems.fitted:Fitted",  # else fit_music has nothing to do
     "enhance.params": {"steps": 2, "crop": 1.0, "excerpt": 2.0},
+    "learn.model": {"bands": 8, "hidden_size": 8, "layers": 1},
+    "learn.processes": 1,
+    "learn.rooms": 2,
+    "learn.validation": 1,
+    "learn.excerpt": 1.0,
+    "learn.steps": 4,
+    "learn.batch_size": 2,
+    "learn.fine": {"steps": 1, "batch_size": 1, "learning_rate": 0.001},
+    "learn.validate_every": 2,
 }
 METRICS = Path("metrics")
 
