@@ -30,7 +30,11 @@ GROUPS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] =
         (CADENZA, "data/weights"),
         ("enhance", "scenes", "render"),
     ),
-    "speech": (("system", "enhance_speech", "score_speech"), (CLARITY, LAB), ("separate",)),
+    "speech": (
+        ("system", "learning_scenes", "train_enhancer", "enhance_speech", "score_speech"),
+        (CLARITY, LAB),
+        ("separate",),
+    ),
     "music": (
         ("system", "fit_music", "enhance_music", "score_music"),
         (CADENZA, "data/weights", LAB),

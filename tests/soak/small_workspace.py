@@ -26,7 +26,8 @@ COPIED = (
 SPLIT = "dev"
 # Left out: training scenes, tracking; what they do to units the other stages do, too.
 STAGES = (
-    *("check_params", "system", "prepare", "build_scenes", "render_scenes", "enhance_speech", "score_speech"),
+    *("check_params", "system", "prepare", "build_scenes", "render_scenes", "learning_scenes", "train_enhancer"),
+    *("enhance_speech", "score_speech"),
     *("prepare_music", "train_separator", "separate_music", "fit_music", "enhance_music", "score_music"),
 )
 # Stages of units, for an action to choose from: speech more often.
