@@ -343,6 +343,8 @@ REASONS = {
     "hearlab.kernels.compiled files by computed names": "sources, to compile them again when they have changed",
     "hearlab.datasets.packages.catalogue files by computed names": "the table of downloads, each with its checksum",
     "hearlab.source files by computed names": "where the source is",
+    "hearlab.cli changes what is imported": "the stream of a command that was started without one",
+    "hearlab.compute.workers.worker changes what is imported": "the path of the driver, before any unit is loaded",
     "hearlab.compute.workers.worker loads by name": "the module of the units' functions, before these come",
     "hearlab.compute.workers.worker effect": "begins to serve, where it is the program",
     "hearlab.compute.ray.connection changes what is imported": "a switch of Ray",
