@@ -78,7 +78,9 @@ def test_code_that_a_stage_does_not_use(project: Path) -> None:
         "score_music": SONG_PAIRS,
     }
     run(project, "git", "checkout", "--quiet", ".")
-    assert ran(run(project, "dvc", "repro")) in ({}, nothing)
+    again = ran(run(project, "dvc", "repro"))
+    assert set(again) <= set(nothing)  # DVC starts some of them, and knows others
+    assert not any(again.values())
     restore(project)
 
 
