@@ -17,6 +17,7 @@ from numba.extending import register_jitable
 from hearlab.arrays import Array
 from hearlab.kernels.compiled import compiled
 from hearlab.kernels.simd import broadcast, fma, load, store, transpose_quads
+from hearlab.kernels.transform import four
 
 SIDE = 32
 SIZE = SIDE * SIDE
@@ -115,29 +116,12 @@ def _transform(
 
 
 @register_jitable
-def _four(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, x3: Any, y3: Any) -> Any:
-    """Transform of four complex numbers."""
-    even_x, even_y, odd_x, odd_y = x0 + x2, y0 + y2, x1 + x3, y1 + y3
-    less_x, less_y, turned_x, turned_y = x0 - x2, y0 - y2, y1 - y3, x3 - x1
-    return (
-        even_x + odd_x,
-        even_y + odd_y,
-        less_x + turned_x,
-        less_y + turned_y,
-        even_x - odd_x,
-        even_y - odd_y,
-        less_x - turned_x,
-        less_y - turned_y,
-    )
-
-
-@register_jitable
 def _columns(source: Array, real: int, imaginary: int, strips: Array, inner_twiddles: Array) -> None:
     """The first step of the transforms of four columns: eight transforms of four numbers, turned."""
     hop = SIDE // 4 * SIDE
     for group in range(SIDE // 4):
         at, other = real + SIDE * group, imaginary + SIDE * group
-        x0, y0, x1, y1, x2, y2, x3, y3 = _four(
+        x0, y0, x1, y1, x2, y2, x3, y3 = four(
             load(source, at),
             load(source, other),
             load(source, at + hop),
@@ -168,7 +152,7 @@ def _radix_eight(strips: Array, target: Array, goal: int, imaginary_goal: int, r
     half, minus_half = broadcast(_ROOT_HALF), broadcast(-_ROOT_HALF)
     for k in range(4):
         at = 4 * k
-        a0, b0, a1, b1, a2, b2, a3, b3 = _four(
+        a0, b0, a1, b1, a2, b2, a3, b3 = four(
             load(strips, at),
             load(strips, at + STRIP),
             load(strips, at + 32),
@@ -178,7 +162,7 @@ def _radix_eight(strips: Array, target: Array, goal: int, imaginary_goal: int, r
             load(strips, at + 96),
             load(strips, at + 96 + STRIP),
         )
-        c0, d0, c1, d1, c2, d2, c3, d3 = _four(
+        c0, d0, c1, d1, c2, d2, c3, d3 = four(
             load(strips, at + 16),
             load(strips, at + 16 + STRIP),
             load(strips, at + 48),

@@ -72,8 +72,8 @@ def _columns(source: Array32, place: int, plane: int, row: int, strips: Array32,
 
 
 @register_jitable
-def _four(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, x3: Any, y3: Any) -> Any:
-    """Transform of four complex numbers."""
+def four(x0: Any, y0: Any, x1: Any, y1: Any, x2: Any, y2: Any, x3: Any, y3: Any) -> Any:
+    """Fourier transform of four complex numbers, real and imaginary parts in turn: numbers or vector registers."""
     even_x, even_y, odd_x, odd_y = x0 + x2, y0 + y2, x1 + x3, y1 + y3
     less_x, less_y, turned_x, turned_y = x0 - x2, y0 - y2, y1 - y3, x3 - x1
     return (
@@ -116,7 +116,7 @@ def _radix_four(
         u3, v3 = broadcast_octet(inner_twiddles[turn + 4]), broadcast_octet(inner_twiddles[turn + 5])
         for k in range(stride):
             at = place + (stride * group + k) * row
-            x0, y0, x1, y1, x2, y2, x3, y3 = _four(
+            x0, y0, x1, y1, x2, y2, x3, y3 = four(
                 load_octet(source, at),
                 load_octet(source, at + plane),
                 load_octet(source, at + hop),
@@ -141,7 +141,7 @@ def _radix_eight(strips: Array32, place: int, target: Array32, goal: int, plane:
     hop = 8 * 16
     for k in range(16):
         at = place + 8 * k
-        a0, b0, a1, b1, a2, b2, a3, b3 = _four(
+        a0, b0, a1, b1, a2, b2, a3, b3 = four(
             load_octet(strips, at),
             load_octet(strips, at + STRIP),
             load_octet(strips, at + 2 * hop),
@@ -151,7 +151,7 @@ def _radix_eight(strips: Array32, place: int, target: Array32, goal: int, plane:
             load_octet(strips, at + 6 * hop),
             load_octet(strips, at + 6 * hop + STRIP),
         )
-        c0, d0, c1, d1, c2, d2, c3, d3 = _four(
+        c0, d0, c1, d1, c2, d2, c3, d3 = four(
             load_octet(strips, at + hop),
             load_octet(strips, at + hop + STRIP),
             load_octet(strips, at + 3 * hop),
