@@ -43,6 +43,8 @@ def server_problem(address: str, seconds: float, *, healthy: bool = False) -> st
     """
     rest, credentials = load_mlflow("mlflow.utils.rest_utils"), load_mlflow("mlflow.utils.credentials")
     options = {"max_retries": 0, "timeout": seconds, "raise_on_status": False}
+    # One connection for each question: the server may be closing the last one just now, and nothing is tried again.
+    options["extra_headers"] = {"Connection": "close"}
     try:
         creds = credentials.get_default_host_creds(address)
         answer = rest.http_request(creds, ANSWERS if healthy else ALIVE, "GET", **options)
