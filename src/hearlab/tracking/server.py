@@ -42,7 +42,7 @@ def server_problem(address: str, seconds: float, *, healthy: bool = False) -> st
         ImportError: MLflow is not installed.
     """
     rest, credentials = load_mlflow("mlflow.utils.rest_utils"), load_mlflow("mlflow.utils.credentials")
-    options = {"max_retries": 0, "timeout": seconds, "raise_on_status": False}
+    options: dict[str, Any] = {"max_retries": 0, "timeout": seconds, "raise_on_status": False}
     # One connection for each question: the server may be closing the last one just now, and nothing is tried again.
     options["extra_headers"] = {"Connection": "close"}
     try:
