@@ -37,6 +37,15 @@ UNITS = {
     "enhance_music": "enhance_music",
     "score_music": "score_music",
 }
+SMALL_TRAINING = {
+    "model": {"bands": 8, "hidden_size": 8, "layers": 1},
+    "validation": 1,
+    "excerpt": 0.9,
+    "steps": 2,
+    "batch_size": 2,
+    "fine": {"steps": 2, "batch_size": 1, "learning_rate": 0.001},
+    "validate_every": 2,
+}
 
 
 def digest(content: Any) -> str:
@@ -88,6 +97,62 @@ def unit_of(stage: str) -> dict[str, str]:
     return {**files, "result": digest(outcome.result)}
 
 
+def learned() -> dict[str, str]:
+    """A hearing aid, trained for a few steps with both losses by small scenes, and what it makes of a scene."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent / "training"))
+    from scene_files import LISTENERS, write_scenes
+
+    from hearlab.audio import SCENE_FULL_SCALE, to_pcm16
+    from hearlab.params import load_params
+    from hearlab.stages.learn.train_enhancer import train_unit
+    from hearlab.systems.learned import Learned
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        scenes = [(where.name, name) for where, name in write_scenes(out / "scenes", 3)]
+        people = [person.as_entry() for person in LISTENERS]
+        learn = load_params().learn.model_dump(mode="json") | SMALL_TRAINING
+        train_unit(out, out, scenes=scenes, listeners=people, learn=learn, seed=1, device="cpu", processes=1)
+        weights = out / "enhancer.pth"
+        rng = np.random.default_rng(1)
+        microphones = {channel: 0.05 * rng.standard_normal((22050, 2)) for channel in ("CH1", "CH2", "CH3")}
+        sound = Learned(weights=str(weights)).speech(microphones, 44100, LISTENERS[0])
+        return {"weights": digest(weights.read_bytes()), "sound": digest(to_pcm16(sound, SCENE_FULL_SCALE).tobytes())}
+
+
+def fitted() -> dict[str, str]:
+    """Filters of one stem, fitted for a step to a second of a song that the project's own networks separate."""
+    from hearlab.fitting.stem_filters import FitSettings
+    from hearlab.listeners import load_listeners
+    from hearlab.params import load_params
+    from hearlab.separation.loading import loader
+    from hearlab.stages.common import workspace
+    from hearlab.stages.learn.fit_music import fit_unit, training_songs
+
+    params = load_params()
+    files = workspace(params)
+    song = training_songs(params)[0]
+    listener = next(iter(load_listeners(files.cadenza.listeners("valid")).values()))
+    with tempfile.TemporaryDirectory() as folder:
+        scores = fit_unit(
+            Path(),
+            Path(folder),
+            listener=listener.as_entry(),
+            stem="drums",
+            songs=[files.cadenza.song(song.split, song.name).as_posix()],
+            settings=vars(FitSettings(steps=1, crop=1.0, excerpt=1.0)),
+            seed=1,
+            music_level=params.evaluate.music_level,
+            load=loader(params.separate.model),
+            weights=files.separator.as_posix(),
+            files=[],
+            segment=params.separate.segment,
+            overlap=params.separate.overlap,
+        )
+        found = {path.name: digest(path.read_bytes()) for path in Path(folder).rglob("*.json")}
+    return {**found, "scores": digest(scores)}
+
+
 def begin(path: Path, copy: Path) -> None:
     """Copy a file; of a sound the first second and a half."""
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -103,12 +168,15 @@ def _arguments(stage: str, params: Any) -> list[Any]:
     return [name, params, *more]
 
 
+OWN = {"prepare": prepared, "build_scenes": built, "learned": learned, "fitted": fitted}
+
+
 def main() -> None:
     os.chdir(sys.argv[1])
     found = {}
     for part in sys.argv[3:]:
         with contextlib.redirect_stdout(sys.stderr):
-            found[part] = {"prepare": prepared, "build_scenes": built}.get(part, lambda part=part: unit_of(part))()
+            found[part] = OWN.get(part, lambda part=part: unit_of(part))()
     sys.stdout.write(json.dumps(found) + "\n")
 
 

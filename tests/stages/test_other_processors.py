@@ -27,7 +27,9 @@ pytest.importorskip("torch", reason="needs hearlab[music]")
 
 COMPILED = ("render_scenes", "enhance_speech", "score_speech", "enhance_music", "score_music")
 NETWORKS = ("train_separator", "separate_music")
-ALL = ("prepare", "build_scenes", *COMPILED, *NETWORKS)
+# Trained by the metrics: networks and compiled loops.
+LEARNING = ("learned", "fitted")
+ALL = ("prepare", "build_scenes", *COMPILED, *NETWORKS, *LEARNING)
 # Compiled for an emulated processor here, where it takes seconds, not minutes.
 HASWELL = {
     "NUMBA_CPU_NAME": "haswell",
@@ -48,12 +50,12 @@ SETTINGS = {
         },
         ALL,
     ),
-    "loops compiled for Haswell": (HASWELL, COMPILED),
+    "loops compiled for Haswell": (HASWELL, (*COMPILED, *LEARNING)),
 }
 # Makers and ages: no AVX (2008), Intel with AVX2 (2013), AMD (2021), Intel of servers. Level, settings, stages.
 EMULATED = {
     "Nehalem": ("2", {}, ("prepare", "build_scenes")),
-    "Haswell": ("3", HASWELL, ("prepare", *COMPILED)),
+    "Haswell": ("3", HASWELL, ("prepare", *COMPILED, *LEARNING)),
     "EPYC-Milan": ("3", {}, NETWORKS),
     "Skylake-Server": ("3", {}, ("prepare", "build_scenes")),
 }
