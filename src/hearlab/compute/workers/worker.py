@@ -73,6 +73,14 @@ def _stop(*unused: object) -> None:
     raise KeyboardInterrupt
 
 
+def _end_programs() -> None:
+    """End what units have started and the interruption has not: Python loses a program that is just starting."""
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for program in path.read_text().split():
+                os.kill(int(program), signal.SIGTERM)
+
+
 def _die_with_parent() -> None:
     """Have Linux kill this process with that which started it: code that keeps Python's lock stops `_receive`, too."""
     if sys.platform == "linux":
@@ -129,4 +137,5 @@ if __name__ == "__main__":
     try:
         main(int(sys.argv[1]), sys.argv[2])
     except KeyboardInterrupt:
+        _end_programs()
         sys.exit(128 + signal.SIGTERM)
