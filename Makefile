@@ -95,9 +95,11 @@ docs: $(INSTALLED_DEV)
 mlflow: $(INSTALLED)
 	@hearlab track --ui --port $(or $(PORT),5000)
 
-# Speed and agreement beside pyclarity 0.9.0, which gets an environment of its own (docs/notes/bench.md).
-bench: $(INSTALLED)
+# Speed and agreement beside pyclarity 0.9.0, which gets an environment of its own (docs/notes/bench.md); then what a
+# person waits for besides.
+bench: $(INSTALLED) $(COMPILED)
 	@python benchmarks/bench.py
+	@python benchmarks/way.py
 
 bench-scaling: $(INSTALLED)
 	@python benchmarks/bench.py --scaling
