@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -147,6 +148,8 @@ def main() -> int:
     finally:
         steps.turn()
         steps.first_unit_is_a_start()
+        of_others = resource.getrusage(resource.RUSAGE_CHILDREN)
+        steps.processor[REST] += of_others.ru_utime + of_others.ru_stime
         record |= {"ended": time.time(), "dvc_at_end": processor_of_dvc(), "units": steps.calls[UNIT]}
         record |= {"clock": dict(steps.clock), "cpu": dict(steps.processor)}
         with open(file, "a", encoding="utf-8") as out:
