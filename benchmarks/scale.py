@@ -248,6 +248,7 @@ def measure_elsewhere(where: str, count: int) -> None:
     for name, units in (("nothing", nothing_units), ("score", score_units), ("enhance", enhance_units)):
         for workers in (2, 4, 8):
             with workspace() as root:
+                os.environ["HEARLAB_WORKERS"] = "1"
                 if name != "nothing":
                     run_stage(Stage("render", render_units, count // PAIRS_PER_SCENE + 1, Path("rendered")), root)
                 if name == "score":
@@ -298,4 +299,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import scale  # workers import the units' functions, which they cannot from a main program
+
+    scale.main()

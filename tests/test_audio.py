@@ -36,6 +36,18 @@ def tone(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["all.wav", "all.flac"])
+def test_all_sixteen_bit_values_are_those_of_libsndfile(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    values = np.arange(-32768, 32768).astype(np.int16)
+    soundfile.write(path, np.stack([values, values[::-1]], axis=1), RATE, subtype="PCM_16")
+    wanted, _ = soundfile.read(path, dtype="float64")
+    samples, _ = read_audio(path)
+    assert samples.dtype == np.float64
+    assert samples.tobytes() == wanted.tobytes()
+    assert read_audio(path, start=65000, frames=100)[0].tobytes() == wanted[65000:65100].tobytes()
+
+
 def test_sixteen_bit_values_are_divided_by_32768(tmp_path: Path) -> None:
     values = np.array([-32768, -1, 0, 1, 32767], dtype=np.int16)
     write_wav(tmp_path / "x.wav", values, RATE)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCORES = """
 import numpy as np
 from hearlab.fitting import Compressor, NalR
+from hearlab.fitting.soft_clip import soft_clip
 from hearlab.listeners import Audiogram
 from hearlab.metrics import haaqi, haaqi_stem, haspi, hasqi
 
@@ -20,7 +21,8 @@ ear = Audiogram([20.0, 20, 30, 40, 50, 60], [250.0, 500, 1000, 2000, 4000, 6000]
 aid = NalR()
 for rate, seconds in ((44100, 0.9), (24000, 0.7)):
     clean = np.random.default_rng(1).uniform(-0.1, 0.1, int(rate * seconds))
-    heard = Compressor(44100).apply(aid.apply(aid.filter(ear), np.stack([clean, clean], axis=1)))[: clean.size, 0]
+    heard = Compressor(44100).apply(aid.apply(aid.filter(ear), np.stack([clean, clean], axis=1)))
+    heard = soft_clip(heard)[: clean.size, 0]
     for metric in (haspi, hasqi, haaqi, haaqi_stem):
         metric(clean, rate, heard, rate, ear, rng=1)
 """

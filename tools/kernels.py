@@ -45,6 +45,7 @@ def _ear() -> None:
     from hearlab.ear.reference_ear import ReferenceEar
     from hearlab.ear.resampling import to_model_rate
     from hearlab.fitting import Compressor, NalR
+    from hearlab.fitting.soft_clip import soft_clip
     from hearlab.kernels.rows import empty_rows
     from hearlab.metrics.covariance import segment_covariances
     from hearlab.metrics.haspi import WINDOW_BEFORE, smoothed_cepstra
@@ -57,7 +58,7 @@ def _ear() -> None:
     rows = empty_rows(2, 4800)
     segment_covariances(rows[0], rows[1], 4800)
     aid = NalR(rate=RATE)
-    Compressor(RATE).apply(aid.apply(aid.filter(_audiogram()), sound))
+    soft_clip(Compressor(RATE).apply(aid.apply(aid.filter(_audiogram()), sound)))
 
 
 def _alignment() -> None:

@@ -16,7 +16,10 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.params import load_params
 from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages import STAGES, module_name, run_stage, stage_units
+from hearlab.stages.enhance_speech import used_channels
 from hearlab.stages.score_speech import write_results
+from hearlab.systems.baseline import Baseline
+from hearlab.systems.learned import Learned
 
 Make = Callable[..., Path]
 AUDIOGRAM = {
@@ -147,12 +150,35 @@ def test_microphone_files_that_are_missing_or_wrong(paired: Path) -> None:
     with pytest.raises(UnitsFailed, match=r"2 of 2 .*\n  2 units \(S1 L1, S1 L2\): .*S1_mix_CH0\.wav: no such file"):
         run_stage("enhance_speech")
     microphones(paired, np.zeros((1000, 2), dtype=np.int16))
-    with pytest.raises(UnitsFailed, match=r"S1_mix_CH0\.wav: is silent"):
+    with pytest.raises(UnitsFailed, match=r"S1_mix_CH1\.wav: is silent"):
         run_stage("enhance_speech")
     microphones(paired, np.ones(1000, dtype=np.int16))
-    with pytest.raises(UnitsFailed, match=r"S1_mix_CH0\.wav: channels: wrong number of channels \(found 1, wanted 2"):
+    with pytest.raises(UnitsFailed, match=r"S1_mix_CH1\.wav: channels: wrong number of channels \(found 1, wanted 2"):
         run_stage("enhance_speech")
     assert list((paired / "data" / "demo" / "enhanced").iterdir()) == []
+
+
+def test_microphones_that_the_baseline_does_not_use_are_not_read(paired: Path) -> None:
+    microphones(paired, np.random.RandomState(0).randint(-9, 9, (5000, 2)).astype(np.int16))
+    for channel in (0, 2, 3):
+        put(paired / f"data/demo/rendered/dev/S1_mix_CH{channel}.wav", f"no audio {channel}")
+    run_stage("enhance_speech")
+    files = sorted(path.name for path in (paired / "data" / "demo" / "enhanced").iterdir())
+    assert files == ["S1_L1_HA-output.wav", "S1_L2_HA-output.wav"]
+
+
+@pytest.mark.parametrize(
+    ("system", "there", "read"),
+    [
+        ("hearlab.systems.baseline:Baseline", [0, 1, 2, 3], [1]),
+        ("hearlab.systems.learned:Learned", [0, 1, 2, 3], [1, 2, 3]),
+        ("hearlab.systems.learned:Learned", [0, 1], [0, 1]),  # it says itself what it lacks
+        ("my_lab.beam:Beamformer", [0, 1, 2, 3], [0, 1, 2, 3]),
+    ],
+)
+def test_which_microphones_are_read(system: str, there: list[int], read: list[int]) -> None:
+    enhancer = Learned() if "Learned" in system else Baseline()
+    assert list(used_channels(enhancer, system, there)) == read
 
 
 def test_a_listener_without_needed_frequencies(paired: Path) -> None:

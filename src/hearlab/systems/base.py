@@ -355,6 +355,6 @@ def _checked(output: Any, where: str, field: str | None = None) -> Array:
         raise InputError(
             where, "returned the wrong shape", field=field, found=output.shape, wanted=wanted, advice=advice
         )
-    samples = output.astype(np.float64)
+    samples = output.astype(np.float64, copy=False)
     check_signal(samples, f"{where}: {field}" if field else where, silence=True)
     return samples

@@ -12,6 +12,7 @@ from hearlab.arrays import Array
 from hearlab.datasets.layout import SAMPLE_RATE
 from hearlab.errors import InputError
 from hearlab.fitting import Compressor, NalR
+from hearlab.fitting.soft_clip import soft_clip
 from hearlab.listeners import Audiogram, Listener
 
 MICROPHONE = "CH1"  # the front pair
@@ -31,6 +32,8 @@ class Baseline:
     Raises:
         InputError: a value is wrong.
     """
+
+    SPEECH_MICROPHONES = (MICROPHONE,)  # others are not read
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class Baseline:
             raise InputError("microphones", "channel is missing", field=MICROPHONE, found=", ".join(microphones))
         enhanced = self._fit(microphones[MICROPHONE], rate, listener, f"microphones {MICROPHONE}")
         enhanced = self._compressor_at(rate).apply(enhanced, out=enhanced)
-        return np.tanh(enhanced, out=enhanced) if self._soft_clip else enhanced
+        return soft_clip(enhanced) if self._soft_clip else enhanced
 
     def music(self, stems: dict[str, Array], rate: int, listener: Listener) -> dict[str, Array]:
         """Fit each stem to both ears; the soft clip belongs to the remix and is not applied here.

@@ -33,6 +33,8 @@ class Learned:
         InputError: a value is wrong; the weights are missing, damaged, malicious, or of another network.
     """
 
+    SPEECH_MICROPHONES = CHANNELS  # others are not read
+
     def __init__(self, *, weights: str | None = None, **hearing_aid: Any) -> None:
         self._hearing_aid = Baseline(**hearing_aid)
         if weights is not None and not isinstance(weights, str):
