@@ -86,8 +86,10 @@ def test_processed_signals_do_not_influence_each_other(speech):
     np.testing.assert_array_equal(reference_envelopes(shared), before)
 
 
-def test_long_references_are_not_kept_and_sound_the_same(speech, monkeypatch):
-    signal = heard(speech, np.random.RandomState(1).standard_normal(N), normal_hearing())
+@pytest.mark.parametrize("loss", [0.0, 50.0])
+def test_long_references_are_not_kept_and_sound_the_same(speech, monkeypatch, loss):
+    losses = loss_parameters(np.full(len(AUDIOMETRIC_FREQUENCIES), loss))
+    signal = heard(speech, np.roll(speech, 300) + 0.1 * np.random.RandomState(1).standard_normal(N), losses)
     kept = reference_ear(speech)
     wanted = reference_envelopes(kept), processed_envelopes(kept, signal)
     monkeypatch.setattr(reference_ear_module, "KEPT_SAMPLES", kept.samples - 1)

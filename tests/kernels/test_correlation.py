@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.signal import correlate
@@ -10,8 +12,10 @@ from hearlab.kernels.block_correlation import BLOCK, correlate_everywhere, corre
 from hearlab.kernels.correlation import (
     LONG_BLOCK,
     MOST_BY_BLOCKS,
+    MOST_CANDIDATES,
     MOST_LONG_BLOCKS,
     SINGLE_PRECISION,
+    _Candidates,
     _correlate_long,
     highest_lag,
     near_lags,
@@ -100,13 +104,60 @@ def test_constant_signals_meet_where_most_of_them_meets():
     assert near_lags([constant] * 2, [constant] * 2, -2399, 2400) == [0, 0]
 
 
+def test_one_signal_has_the_lag_that_it_has_beside_another():
+    references, signals = noise(40000).reshape(2, -1).astype(np.float32), noise(40000, 1).reshape(2, -1)
+    signals = (signals + [shifted(x, late) for x, late in zip(references, (700, -900), strict=True)]).astype(np.float32)
+    both = near_lags(list(references), list(signals), -2399, 2400)
+    assert both == [-700, 900]
+    assert [near_lags([x], [y], -2399, 2400) for x, y in zip(references, signals, strict=True)] == [[k] for k in both]
+
+
+def by_long_blocks(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Correlations at all lags; outside them there is nothing but rounding."""
+    parts = [(lag, part.copy()) for lag, part in _correlate_long((one, two), (0.0, 0.0), (1.0, 1.0))]
+    assert all(lag + part.size == after for (lag, part), (after, _) in pairwise(parts))
+    found, before = np.concatenate([part for _, part in parts]), 1 - one.size - parts[0][0]
+    inside = slice(before, before + 2 * one.size - 1)
+    assert max(np.max(np.abs(found[: inside.start]), initial=0), np.max(np.abs(found[inside.stop :]), initial=0)) < 1e-6
+    return found[inside]
+
+
+def candidates_of(correlation: np.ndarray, sizes: list[int]) -> np.ndarray:
+    """The candidates among lags from -n on, handed over in parts of such sizes."""
+    candidates, lag = _Candidates(-(correlation.size // 2)), -(correlation.size // 2) - 3
+    padded = np.concatenate([np.full(3, 9.0), correlation, np.full(3, 9.0)]).astype(np.float32)
+    for part in np.split(padded, np.cumsum(sizes)):
+        candidates.add(lag, part.copy())
+        lag += part.size
+    return candidates.lags()
+
+
+@pytest.mark.parametrize("sizes", [[], [2, 1, 400, 1], [300] * 3, [1003]])
+@pytest.mark.parametrize("close", [1, 5, MOST_CANDIDATES, MOST_CANDIDATES + 1, 900])
+def test_candidates_do_not_depend_on_the_parts(close, sizes):
+    random = np.random.RandomState(close)
+    correlation = (0.5 * random.uniform(-1, 1, 1001)).astype(np.float32)
+    # Towards the end higher by far less than counts, and before them some that only seem to be the highest.
+    places = np.sort(random.permutation(1001)[:close])
+    correlation[places] = 0.75 + SINGLE_PRECISION / 4 * np.sort(random.uniform(-1, 1, close))
+    correlation[places[::2]] *= -1
+    correlation[: places[0]] = 0.6
+    wanted = np.flatnonzero(np.abs(correlation) >= np.max(np.abs(correlation)) - SINGLE_PRECISION) - 500
+    found = candidates_of(correlation, sizes)
+    if close <= MOST_CANDIDATES:
+        assert found.tolist() == wanted.tolist() == (places - 500).tolist()
+    else:
+        assert found.size > MOST_CANDIDATES
+        assert set(found) <= set(wanted)
+
+
 @pytest.mark.parametrize("n", [1, 2, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 100])
 def test_correlations_at_all_lags(n):
     one, two = noise(n, 1), noise(n, 2)
     one, two = one / np.linalg.norm(one), two / np.linalg.norm(two)
     expected = np.correlate(one, two, "full")
     signals = one.astype(np.float32), two.astype(np.float32)
-    for found in (correlate_everywhere(*signals, *twiddle_factors()), _correlate_long(list(signals))):
+    for found in (correlate_everywhere(*signals, *twiddle_factors()), by_long_blocks(*signals)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 
@@ -114,7 +165,7 @@ def test_correlations_at_all_lags(n):
 def test_long_blocks_give_correlations_at_all_lags(n):
     one, two = (x / np.linalg.norm(x) for x in (noise(n, 1), noise(n, 2)))
     expected = correlate(one, two, "full", method="fft")
-    found = _correlate_long([one.astype(np.float32), two.astype(np.float32)])
+    found = by_long_blocks(one.astype(np.float32), two.astype(np.float32))
     np.testing.assert_allclose(found, expected, rtol=0, atol=SINGLE_PRECISION / 2)
 
 

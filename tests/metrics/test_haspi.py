@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -53,3 +57,31 @@ def test_the_ear_below_threshold_is_named():
     stereo = np.stack([GOOD, GOOD], axis=1)
     with pytest.raises(InputError, match=r"^reference, right ear: signal below threshold"):
         haspi_better_ear(stereo * [1, 1e-6], stereo, RATE, Listener("L1", AUDIOGRAM, AUDIOGRAM), rng=1)
+
+
+MEMORY = """
+import sys
+import numpy as np
+from hearlab.listeners import Audiogram
+from hearlab.metrics import haspi
+
+clean = 0.1 * np.random.RandomState(0).standard_normal(int(sys.argv[1]) * 60 * 24000)
+heard = np.roll(clean, 100)
+haspi(clean, 24000, heard, 24000, Audiogram([40] * 6, [250, 500, 1000, 2000, 4000, 6000]), rng=1)
+(line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(line.split()[1]) * 1024 - clean.nbytes - heard.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the peak is read as Linux has it, freed memory left out")
+def test_memory_of_long_sounds():
+    # glibc hands back what is freed, so that the peak is what is in use.
+    given = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
+    two, four = (
+        int(subprocess.run([sys.executable, "-c", MEMORY, minutes], env=given, capture_output=True, check=True).stdout)
+        for minutes in ("2", "4")
+    )
+    # Ten minutes in less than 0.7 GB beside the caller's signals, of which 0.14 GB do not depend on the length.
+    assert (four - two) / 2 < 56e6
+    assert four - 4 * 56e6 < 140e6

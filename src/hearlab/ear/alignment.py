@@ -51,10 +51,10 @@ class BroadbandAlignment:
 
 
 def align_rows(references: Rows, processed: Rows, samples: int) -> None:
-    """Shift two rows to where each correlates most with its reference, within 100 ms. In place.
+    """Shift one or two rows to where each correlates most with its reference, within 100 ms. In place.
 
     Args:
-        references, processed: compressed envelopes or motions, two rows of each.
+        references, processed: compressed envelopes or motions, as many rows of each.
         samples: number of samples of the rows.
     """
     inside = slice(MARGIN, MARGIN + samples)

@@ -84,18 +84,29 @@ class Hearing:
 def side_by_side(reference: Hearing, processed: Hearing) -> Iterator[tuple[TwoRows, TwoRows]]:
     """Envelopes and motions of each band, the rows of the reference before those of the processed signal.
 
-    Both ears have the same loss. The arrays of a band are overwritten by the next one.
+    The arrays of a band are overwritten by the next one.
     """
-    envelopes, motions = empty_rows(2, reference.samples), empty_rows(2, reference.samples)
+    motions = empty_rows(2, reference.samples)
+    for envelopes in _side_by_side(reference, processed, motions):
+        yield envelopes, motions
+
+
+def envelopes_side_by_side(reference: Hearing, processed: Hearing) -> Iterator[TwoRows]:
+    """As `side_by_side`, without motions."""
+    yield from _side_by_side(reference, processed, None)
+
+
+def _side_by_side(reference: Hearing, processed: Hearing, motions: TwoRows | None) -> Iterator[TwoRows]:
+    envelopes = empty_rows(2, reference.samples)
     hearings = reference, processed
     for band in range(BANDS):
-        if reference._kept_motions and processed._kept_motions:
+        if motions is not None and reference._kept_motions and processed._kept_motions:
             for row, hearing in enumerate(hearings):
                 envelopes[row] = hearing.kept_envelopes[band // 2][band % 2]
                 motions[row] = hearing._kept_motions[band // 2][band % 2]
         else:
             _compress(hearings, (band, band), envelopes, motions)
-        yield envelopes, motions
+        yield envelopes
 
 
 def _compress(

@@ -6,7 +6,7 @@ processed signal only, so it serves any number of processed signals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from hearlab.ear.adaptation import adapt
 from hearlab.ear.alignment import align_rows
 from hearlab.ear.filterbank import compensating_delays
-from hearlab.ear.hearing import Hearing, TwoRows
+from hearlab.ear.hearing import Hearing, envelopes_side_by_side
 from hearlab.ear.loss import LossParameters, normal_hearing
 from hearlab.ear.resampling import MODEL_RATE
 from hearlab.kernels.rows import Row, delay
 
 # Up to this length, a minute, the compressed bands of a reference are kept for all processed signals (184 MB); those of
-# a longer one are computed again for each, which takes about a sixth of the time of a score.
+# a longer one are computed again for each, a band of both signals at a time: about a sixth of the time of a score.
 KEPT_SAMPLES = 60 * MODEL_RATE
 
 
@@ -52,17 +52,22 @@ class ReferenceEar:
         Zeros follow, too, as many as a window of 0.02 s needs. An envelope is overwritten by the next one.
         """
         for number, pair in enumerate(self._hearing.envelopes()):
-            yield from self._firing(number, pair, normal_hearing(), before)
+            yield from self._firing(2 * number, pair, normal_hearing(), before)
 
     def processed_envelopes(self, processed: Hearing, before: int = 0) -> Iterator[Row]:
         """Envelopes of a processed signal of the same length, aligned with the reference; otherwise as `envelopes`."""
+        if not self._hearing.kept_envelopes and not processed.kept_envelopes:
+            for band, (reference, row) in enumerate(envelopes_side_by_side(self._hearing, processed)):
+                align_rows([reference], [row], self.samples)
+                yield from self._firing(band, [row], processed.loss, before)
+            return
         references = self._hearing.kept_envelopes or self._hearing.envelopes()
         pairs = zip(references, processed.envelopes(), strict=True)
         for number, (reference, rows) in enumerate(pairs):
             align_rows(reference, rows, self.samples)
-            yield from self._firing(number, rows, processed.loss, before)
+            yield from self._firing(2 * number, rows, processed.loss, before)
 
-    def _firing(self, number: int, pair: TwoRows, loss: LossParameters, before: int) -> Iterator[Row]:
-        for band, row in enumerate(pair, 2 * number):
+    def _firing(self, first: int, rows: Iterable[Row], loss: LossParameters, before: int) -> Iterator[Row]:
+        for band, row in enumerate(rows, first):
             adapt(row, loss.inner_attenuation[band], self._level)
             yield delay(row, self.samples, int(self._late[band]), before)

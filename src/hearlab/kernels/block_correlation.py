@@ -39,7 +39,7 @@ def correlate_nearby(
     """Correlations of two pairs of signals at the lags from `first` on; at lag k, reference[t + k] meets signal[t].
 
     Args:
-        one_reference, two_reference, one_signal, two_signal: shape (n,).
+        one_reference, two_reference, one_signal, two_signal: shape (n,); the second pair may be empty.
         scales: factors for reference and signal of each pair, shape (2, 2).
         first: first lag.
         twiddles, inner_twiddles: `transform.twiddle_factors`.
@@ -48,12 +48,12 @@ def correlate_nearby(
     numbers, work = np.zeros(2 * PLANE, dtype=np.float32), np.empty(2 * PLANE, dtype=np.float32)
     strips = np.empty(4 * STRIP, dtype=np.float32)
     spectra = np.zeros((2, 2 * HALF), dtype=np.float32)
-    n, count = one_signal.size, one.size
+    count = one.size
     # A block of the signal meets one of the reference that is longer by the range of lags.
     block = SIZE - count + 1
     for pair in range(2):
         reference, signal = (one_reference, one_signal) if pair == 0 else (two_reference, two_signal)
-        for start in range(0, n, block):
+        for start in range(0, signal.size, block):
             _cut(reference, start + first, SIZE, scales[pair, 0], numbers, 0)
             _cut(signal, start, block, scales[pair, 1], numbers, PLANE)
             transform(numbers, work, strips, twiddles, inner_twiddles)

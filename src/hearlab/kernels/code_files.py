@@ -21,6 +21,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 DIGEST = hashlib.sha256().digest_size
@@ -39,13 +40,17 @@ class CodeFiles(FunctionCache):
     Args:
         function: the function.
         sources: stamp of the other sources that its code is made of, and of all else that tells it from others.
+        plain: the code asks for nothing but memory, numpy's arrays and the C library's mathematics. It then runs
+            without the tables of all that numba can compile, which take half of a first score: for them scipy.linalg
+            is imported (does `np.dot` have a BLAS?), and a parser of C. They are filled when something is compiled.
 
     Raises:
         RuntimeError: there is no folder that can be written to.
     """
 
-    def __init__(self, function: Callable[..., Any], sources: str) -> None:
+    def __init__(self, function: Callable[..., Any], sources: str, *, plain: bool = False) -> None:
         super().__init__(function)
+        self._plain = plain
         stamp = self._impl.locator.get_source_stamp()
         self._made_of = numba.__version__, self._impl.filename_base, stamp, sources
         self._folder = _shared_folder() or Path(self.cache_path)
@@ -57,7 +62,10 @@ class CodeFiles(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled code; None if it is not there or not right."""
-        target_context.refresh()
+        if self._plain:
+            rtsys.initialize(target_context)
+        else:
+            target_context.refresh()
         path, mark = self._place(sig, target_context.codegen())
         try:
             content = path.read_bytes()

@@ -38,7 +38,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
         stamp = _stamp(compiled_sources(source)) if source.is_file() else ""
         # What a module of others imports is not known: its code is for that very file.
-        result._cache = CodeFiles(function, stamp if source.is_relative_to(PACKAGE) else f"{stamp} {source}")
+        own = source.is_relative_to(PACKAGE)
+        result._cache = CodeFiles(function, stamp if own else f"{stamp} {source}", plain=own)
     except RuntimeError:  # no folder can be written to
         if source.is_file():
             folder = numba.config.CACHE_DIR or source.parent / "__pycache__"  # type: ignore[attr-defined]

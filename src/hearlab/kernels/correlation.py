@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,26 +40,28 @@ def highest_lag(reference: NDArray[np.floating], signal: NDArray[np.floating]) -
     norms = [np.sqrt(_centred_product(x, x, 0, mean, mean)) for x, mean in zip((reference, signal), means, strict=True)]
     if min(norms) == 0:
         return 1 - n
-    centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
-    correlation = (
-        correlate_everywhere(*centred, *twiddle_factors()) if n <= MOST_BY_BLOCKS else _correlate_long(centred)
-    )
-    np.abs(correlation, out=correlation)
-    candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION) + (1 - n)
-    if candidates.size > MOST_CANDIDATES:
+    candidates = _Candidates(1 - n)
+    if n <= MOST_BY_BLOCKS:
+        centred = [_centred(x, mean, norm) for x, mean, norm in zip((reference, signal), means, norms, strict=True)]
+        candidates.add(1 - n, correlate_everywhere(*centred, *twiddle_factors()))
+    else:
+        for lag, correlation in _correlate_long((reference, signal), means, norms):
+            candidates.add(lag, correlation)
+    lags = candidates.lags()
+    if lags.size > MOST_CANDIDATES:
         return _precise_lag(reference - means[0], signal - means[1], 1 - n, n - 1, absolute=True)
-    products = [abs(_centred_product(reference, signal, int(lag), *means)) for lag in candidates]
-    return int(candidates[np.argmax(products)])
+    products = [abs(_centred_product(reference, signal, int(lag), *means)) for lag in lags]
+    return int(lags[np.argmax(products)])
 
 
 def near_lags(references: Sequence[Array32], signals: Sequence[Array32], first: int, last: int) -> list[int]:
-    """The lag of the highest correlation of signals with their references, among a few lags.
+    """The lag of the highest correlation of one or two signals with their references, among a few lags.
 
     Correlations are summed over blocks in single precision; the lags that come close to the highest value are then
     tried in double precision.
 
     Args:
-        references, signals: two of each, shape (n,).
+        references, signals: one or two of each, shape (n,).
         first, last: lags to search, both included; at lag k, reference[t + k] meets signal[t]. Fewer than 16,384.
 
     Returns:
@@ -70,10 +72,12 @@ def near_lags(references: Sequence[Array32], signals: Sequence[Array32], first: 
     ]
     count = last - first + 1
     correlations = np.empty((2, count), dtype=np.float32)
-    scales = np.array([[1 / norm if norm > 0 else 0.0 for norm in pair] for pair in norms], dtype=np.float32)
-    correlate_nearby(*references, *signals, scales, first, *twiddle_factors(), *correlations)
+    scales = np.zeros((2, 2), dtype=np.float32)
+    scales[: len(norms)] = [[1 / norm if norm > 0 else 0.0 for norm in pair] for pair in norms]
+    none = [np.empty(0, dtype=np.float32)] * (2 - len(norms))
+    correlate_nearby(*references, *none, *signals, *none, scales, first, *twiddle_factors(), *correlations)
     lags = []
-    for reference, signal, correlation in zip(references, signals, correlations, strict=True):
+    for reference, signal, correlation in zip(references, signals, correlations[: len(norms)], strict=True):
         candidates = np.flatnonzero(correlation >= np.max(correlation) - SINGLE_PRECISION)
         if candidates.size == 1 or not np.any(correlation):
             lags.append(int(candidates[0]) + first)
@@ -85,23 +89,57 @@ def near_lags(references: Sequence[Array32], signals: Sequence[Array32], first: 
     return lags
 
 
-def _correlate_long(pair: list[Array32]) -> Array32:
-    """As `correlate_everywhere`, by a library's transforms of a few long blocks. The pair is taken out of its list.
+class _Candidates:
+    """The lags whose absolute correlations come close to the highest one, found part by part.
 
+    Args:
+        first: lowest lag that counts; the highest one is `-first`.
+    """
+
+    def __init__(self, first: int) -> None:
+        self._first, self._highest = first, np.float32(0)
+        self._lags: list[NDArray[np.int64]] = []
+        self._values: list[Array32] = []
+
+    def add(self, lag: int, correlation: Array32) -> None:
+        """Correlations from a lag on, in order; their signs are lost."""
+        least, most = max(self._first - lag, 0), -self._first - lag + 1
+        values = correlation[least : max(most, least)]
+        if values.size == 0:
+            return
+        np.abs(values, out=values)
+        self._highest = max(self._highest, np.max(values))
+        close = np.flatnonzero(values >= self._highest - SINGLE_PRECISION)
+        if close.size > MOST_CANDIDATES:  # of more it only counts that they are more
+            close = np.sort(close[np.argpartition(values[close], -MOST_CANDIDATES - 1)[-MOST_CANDIDATES - 1 :]])
+        self._lags.append(close + (lag + least))
+        self._values.append(values[close])
+
+    def lags(self) -> NDArray[np.int64]:
+        """The lags, lowest first; where there are more than MOST_CANDIDATES, a few more than that."""
+        close = np.concatenate(self._values) >= self._highest - SINGLE_PRECISION
+        return np.concatenate(self._lags)[close]
+
+
+def _correlate_long(
+    pair: Sequence[NDArray[np.floating]], means: Sequence[float], norms: Sequence[float]
+) -> Iterator[tuple[int, Array32]]:
+    """As `correlate_everywhere`, by a library's transforms of a few long blocks.
+
+    The signals count less their means and divided by their norms. What is found comes in parts of a block, each with
+    its first lag, in order; zeros lie before and after all lags.
     Whole transforms would be as fast, but the library keeps their tables: 130 MB for a song of five minutes.
     """
     n = pair[0].size
     block = max(LONG_BLOCK, 1 << (-(-n // MOST_LONG_BLOCKS) - 1).bit_length())
     blocks = -(-n // block)
-    spectra = []
-    while pair:
-        x = pair.pop(0)
-        spectra.append([np.fft.rfft(x[start : start + block], 2 * block) for start in range(0, n, block)])
-        del x  # songs are long
-    one, other = spectra
+    one, other = (
+        [np.fft.rfft(_centred(x[start : start + block], mean, norm), 2 * block) for start in range(0, n, block)]
+        for x, mean, norm in zip(pair, means, norms, strict=True)
+    )
     for spectrum in other:
         np.conjugate(spectrum, out=spectrum)
-    correlation = np.zeros(2 * blocks * block, dtype=np.float32)
+    after = np.zeros(block, dtype=np.float32)  # what the distance before adds to lags after its own
     product = np.empty_like(one[0])
     for distance in range(1 - blocks, blocks):
         total = np.zeros_like(product)
@@ -110,11 +148,10 @@ def _correlate_long(pair: list[Array32]) -> Array32:
             total += product
         # Lags from a block before to a block after the distance.
         part = np.fft.irfft(total, 2 * block)
-        middle = (distance + blocks) * block
-        correlation[middle : middle + block] += part[:block]
-        correlation[middle - block : middle] += part[block:]
-    begin = blocks * block - (n - 1)
-    return correlation[begin : begin + 2 * n - 1]
+        after += part[block:]
+        yield (distance - 1) * block, after
+        after = part[:block]
+    yield (blocks - 1) * block, after
 
 
 def _precise_lag(

@@ -7,11 +7,16 @@ and compressor of a scene of 6.5 s took 12 ms (2,300 new pages each time) or 6.5
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
+import platform
 
 import numpy as np
 
 LARGEST_COUNTED = 31 << 20  # bytes; glibc does not count blocks above 32 MB
+MOST_KEPT = 256 << 20
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @functools.cache
@@ -21,3 +26,16 @@ def keep_freed_memory() -> None:
     A large block that is freed raises the limit; it is never touched, so it takes no memory.
     """
     np.empty(LARGEST_COUNTED, dtype=np.uint8)
+
+
+@functools.cache
+def keep_much_freed_memory() -> None:
+    """Let the process keep up to 256 MB that are free. Elsewhere than on glibc nothing happens.
+
+    For work that makes and frees more than `keep_freed_memory` keeps. The limits no longer follow the blocks then.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        with contextlib.suppress(AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(TRIM_THRESHOLD, MOST_KEPT)
+            mallopt(MMAP_THRESHOLD, LARGEST_COUNTED)

@@ -100,14 +100,20 @@ def correlations(pair: Array) -> Array:
     return np.where(audible, products / norms, 0.0)
 
 
-def filtered_correlations(pair: Array, filters: list[Array]) -> list[Array]:
-    """`correlations` in each modulation band; `filters` are symmetric, with an odd number of taps."""
-    if pair.shape[1] > 1 and pair.shape[-1] > MOST_FRAMES:  # one function after the other takes less memory
-        alone = [filtered_correlations(pair[:, [k]], filters) for k in range(pair.shape[1])]
+def filtered_correlations(pair: Array | tuple[Array, Array], filters: list[Array]) -> list[Array]:
+    """`correlations` in each modulation band.
+
+    Args:
+        pair: two signals, shape (functions, frames) each.
+        filters: symmetric, with an odd number of taps.
+    """
+    one, other = pair
+    functions, frames = one.shape
+    if functions > 1 and frames > MOST_FRAMES:  # one function after the other takes less memory
+        alone = [filtered_correlations((one[[k]], other[[k]]), filters) for k in range(functions)]
         return [np.concatenate(found) for found in zip(*alone, strict=True)]
-    frames = pair.shape[-1]
     size = fast_length(frames + max(taps.size for taps in filters) - 1)
-    spectra = np.fft.rfft(pair, size)
+    spectra = np.fft.rfft(pair if isinstance(pair, np.ndarray) else np.stack(pair), size)
     found = []
     for taps in filters:
         late = taps.size // 2

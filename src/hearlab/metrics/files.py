@@ -108,7 +108,7 @@ def _one_ear(
     """What a metric says of two signals in one ear, each with its rate in Hz."""
     if metric.stems:
         return metric.load()(*reference, *processed, audiogram, rng=random, **options)
-    return metric.load()(SpeechReference(*reference, **options).beside(*processed, audiogram), random)
+    return metric.load()(SpeechReference(*reference, once=True, **options).beside(*processed, audiogram), random)
 
 
 def _stereo(path: Path, *, silence: bool) -> tuple[Array, int]:

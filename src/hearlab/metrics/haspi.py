@@ -104,7 +104,7 @@ def haspi(
         >>> round(haspi(clean, 24000, clean + noise, 24000, ear, rng=1).score, 2)
         0.53
     """
-    kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift)
+    kept = SpeechReference(reference, reference_rate, level=level, basal_shift=basal_shift, once=True)
     pair = kept.beside(processed, processed_rate, audiogram)
     return score_pair(pair, random_state(rng))
 
@@ -152,11 +152,14 @@ def score_pair(pair: SpeechPair, random: np.random.RandomState) -> HaspiResult:
     processed = pair.processed  # first: alignment takes most memory
     reference = pair.reference.kept(_ReferenceSide, pair.length)
     envelopes = reference.ear.processed_envelopes(processed, WINDOW_BEFORE)
-    cepstra = smoothed_cepstra(envelopes, reference.ear.samples).values[:, reference.kept]
-    del processed, envelopes  # signals are long
+    samples = reference.ear.samples
+    cepstra = smoothed_cepstra(envelopes, samples).values[:, reference.kept]
+    reference_cepstra = reference.cepstra.copy()
+    del processed, envelopes, reference  # signals are long
+    pair.reference.scored(_ReferenceSide)
     # The published model draws noise for basilar-membrane motion of both signals, which HASPI does not use.
-    skip_normals(random, 2 * BANDS * reference.ear.samples)
-    reference_cepstra = dithered(reference.cepstra.copy(), random, DITHER_DB)
+    skip_normals(random, 2 * BANDS * samples)
+    reference_cepstra = dithered(reference_cepstra, random, DITHER_DB)
     features = modulation_correlations(reference_cepstra, dithered(cepstra, random, DITHER_DB))
     return HaspiResult(intelligibility(features), features)
 
@@ -166,6 +169,7 @@ class _ReferenceSide:
 
     def __init__(self, reference: SpeechReference, length: int) -> None:
         self.ear = ReferenceEar(reference.alignment(length).active, reference.level, reference.basal_shift)
+        reference.heard()
         shortest = max(modulation_filter_lengths()) * FRAME_STEP / MODEL_RATE
         shared = self.ear.samples / MODEL_RATE
         if shared < shortest:
@@ -176,8 +180,8 @@ class _ReferenceSide:
                 wanted=f"{shortest:.2f} s, the length of the slowest modulation filter",
             )
         cepstra = smoothed_cepstra(self.ear.envelopes(WINDOW_BEFORE), self.ear.samples, loudness=True)
-        self.kept = np.flatnonzero(cepstra.loudness() > SILENCE_DB)
-        audible = self.kept.size * FRAME_STEP / MODEL_RATE
+        self.kept = cepstra.loudness() > SILENCE_DB
+        audible = np.count_nonzero(self.kept) * FRAME_STEP / MODEL_RATE
         if audible < LEAST_SPEECH_S:
             raise InputError(
                 reference.name,
@@ -247,7 +251,7 @@ def modulation_filters() -> list[Array]:
 
 def modulation_correlations(reference: Array, processed: Array) -> Array:
     """Correlation of two cepstra, shape (6, frames), in each modulation band, averaged over basis functions 2 to 6."""
-    pair = np.stack([reference[1:], processed[1:]])
+    pair = reference[1:], processed[1:]
     return np.array([np.mean(found) for found in filtered_correlations(pair, modulation_filters())])
 
 
