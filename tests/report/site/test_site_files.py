@@ -371,7 +371,7 @@ def test_damaged_files_of_a_site_are_made_again(tmp_path: Path, caplog: pytest.L
     assert built(root) == wanted
     assert not caplog.messages
     kept = [name for name in wanted if name.startswith(made_files.FOLDERS)]
-    assert {Path(name).suffix for name in kept} == {".png", ".flac", ".js", ".json"}
+    assert {Path(name).suffix for name in kept} == {".png", ".svg", ".flac", ".js", ".json"}
     for turn, how in enumerate(("cut", "empty", "a folder", "other bytes")):
         few = [made_files.RECORD] if turn % 2 else ["pictures/sounds.json", *rng.sample(kept, 3)]
         for name in set(few):

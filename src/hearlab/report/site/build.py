@@ -16,10 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.listeners import Listener
 from hearlab.report.experiments.listing import AVERAGES, experiments
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.report.site.audiogram import audiogram_svg
+from hearlab.report.site.audiogram import write_audiograms
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
 from hearlab.report.site.made_files import drop_altered, note_made
@@ -189,7 +190,9 @@ def _assets(out: Path) -> None:
 
 def _shown(value: Any) -> Any:
     """What a template writes: texts come from files and from git; markup is the templates' own."""
-    return printable_lines(value) if type(value) is str else value
+    if type(value) is not str or (value.isascii() and value.isprintable()):  # nearly all, and much quicker asked
+        return value
+    return printable_lines(value)
 
 
 class _Writer:
@@ -215,11 +218,13 @@ class _Writer:
 
     def write(self) -> None:
         tracks = []
+        self.drawn: list[Listener] = []  # whose audiograms pages show
         for one in self.results.tracks:
             self._track(one)
             address = partial(self._address, one)
             tracks.append((one, featured(one, address), charts(one, address)[:1]))
             self._listening(one)
+        write_audiograms(self.out, self.drawn)
         notes = [*self.results.notes, *self.problems]
         figures = [figure for _, _, own in tracks for figure in own]
         self._render("index.html", "index.html", tracks=tracks, notes=notes, all_figures=figures)
@@ -263,9 +268,7 @@ class _Writer:
         for path in folder.glob("*.html"):
             if path.name not in written:
                 path.unlink()
-        for name in drawn:
-            path = self.out / "audiograms" / f"{file_name(name)[:-5]}.svg"
-            write_text(path, audiogram_svg(results.listeners[name]))
+        self.drawn += [results.listeners[name] for name in sorted(drawn)]
 
     def _experiments(self) -> None:
         found, differing = self.experiments
