@@ -24,7 +24,7 @@ from hearlab.report.site.audiogram import write_audiograms
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
 from hearlab.report.site.made_files import drop_altered, note_made
-from hearlab.report.site.other_sounds import other_versions, sweep
+from hearlab.report.site.other_sounds import OtherSounds
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.shown_result import ScoredFiles, shown_result
@@ -94,19 +94,22 @@ def build_site(
         drop_altered(out)
         _assets(out)
         heard: Heard = {}
+        others = OtherSounds(results, out)
         for one in results.tracks:
             for unit in _units(one, pages, only):
                 listeners = _listeners(one, unit)
-                others = other_versions(results, unit, listeners, out) if one.track.cluster == "scene" else []
                 known = {name: loss_of(one.listeners[name]) for name in listeners if name in one.listeners}
                 losses = known if hearing_loss else None
-                groups = version_groups(results, one.track, unit, listeners, others, losses)
+                other = others.versions(one.track, unit, listeners)
+                groups = version_groups(results, one.track, unit, listeners, other, losses)
                 heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
         problems = sounds.measure([group for _, groups in heard.values() for group in groups])
         missing = _missing(heard)
+        if others.absent and results.against is not None:
+            missing += (f"{results.against.label}: sounds that DVC's cache here lacks: {others.absent}",)
         _Writer(results, out, heard, sounds, [*problems, *missing]).write()
-        sweep(results, out)
+        others.sweep()
         note_made(out)
     return Site(out / "index.html", len(heard), sounds.measured, (*results.notes, *problems), missing)
 
