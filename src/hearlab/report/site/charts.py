@@ -17,7 +17,7 @@ from hearlab.text import printable, shortened
 BIN = 0.05
 MANY = 2000  # points that are drawn by WebGL
 JOINED = 400  # pairs at most whose scores are joined: of more one sees no line
-NAME = 32  # columns of a song on an axis
+NAME, NARROW_NAME = 32, 16  # columns of a song on an axis, and on a phone
 BESIDE = 0.24  # between the conditions of a song, in rows
 Chart = dict[str, Any]
 
@@ -143,8 +143,9 @@ def _by_song(results: TrackResults, one: MetricResults, address: Address) -> Cha
             }
         )
     low, high = fitting_range(drawn)
-    title = f"{metric} from {max(low, 0):.2f} to {min(high, 1):.2f}: mean, lowest and highest listener"
-    chart = _chart("songs", f"{metric} of the songs", [*_joined_songs(points), *points], title, "")
+    heading = f"{metric} of the songs: mean, lowest and highest listener"
+    title = f"{metric} (axis: {max(low, 0):.2f} to {min(high, 1):.2f})"
+    chart = _chart("songs", heading, [*_joined_songs(points), *points], title, "")
     chart["layout"]["xaxis"].update(range=[low, high])
     chart["layout"]["yaxis"] = {
         "title": {"text": ""},
@@ -153,6 +154,7 @@ def _by_song(results: TrackResults, one: MetricResults, address: Address) -> Cha
         "ticktext": [text(song, NAME) for song in order],
         "automargin": True,
     }
+    chart["narrow"] = {"ticktext": [text(song, NARROW_NAME) for song in order]}
     chart["height"] = 130 + (22 + 14 * len(points)) * len(order)
     return chart
 
