@@ -21,7 +21,7 @@ DARKEST = "#000004"  # of the colours
 FINE, COARSE = 8, 2  # frames that begin in the length of one: wanted, and at least (else events would be missed)
 MOST_FRAMES = 6  # of a column, where COARSE does not ask for more
 FLOOR = 1e-12
-BATCH = 256  # frames that are transformed at a time, about
+BATCH = 128  # frames that are transformed at a time, about: of more, memory goes back and forth between them
 
 
 def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int = ROWS) -> Floats:
