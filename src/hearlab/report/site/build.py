@@ -188,7 +188,17 @@ def _assets(out: Path) -> None:
             shutil.copyfile(source, temporary)
     for name in ASSETS:
         content = resources.files("hearlab.report.site").joinpath("assets", name).read_text(encoding="utf-8")
-        write_text(out / "assets" / name, content)
+        _write_changed(out / "assets" / name, content)
+
+
+def _write_changed(path: Path, text: str) -> None:
+    """Write a file unless it has that content: to replace one takes longer than to make a page."""
+    try:
+        same = not path.is_symlink() and path.read_bytes() == text.encode("utf-8")
+    except OSError:
+        same = False
+    if not same:
+        write_text(path, text)
 
 
 def _shown(value: Any) -> Any:
@@ -289,4 +299,4 @@ class _Writer:
     def _render(self, page: str, template: str, *, here: str | None = None, **values: Any) -> None:
         up = "../" * page.count("/")
         text = self.environment.get_template(template).render(**self.common, here=here or page, up=up, **values)
-        write_text(self.out / page, text)
+        _write_changed(self.out / page, text)
