@@ -21,6 +21,8 @@ DARK = {INK: "#b9c0c8", GRID: "#3a4149", LEFT: "#7db0ff", RIGHT: "#ff8d8d"}
 LEVELS = (-10.0, 110.0)  # dB HL
 TICKS = (250, 500, 1000, 2000, 4000, 8000)
 FOLDER = "audiograms"  # of a site
+# Of the figure's width and height; to have matplotlib find them takes as long as all the rest.
+MARGINS = {"left": 0.15, "right": 0.985, "bottom": 0.145, "top": 0.985}
 MAKE = 1  # counts up when audiograms are drawn in another way
 
 
@@ -85,8 +87,8 @@ def audiogram_svg(listener: Listener) -> str:
     from matplotlib.figure import Figure
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hearlab", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(3.6, 2.9), layout="constrained")
-        draw_audiogram(figure.subplots(), listener, {name: name for name in LIGHT})
+        figure = Figure(figsize=(3.6, 2.9))
+        draw_audiogram(figure.subplots(gridspec_kw=MARGINS), listener, {name: name for name in LIGHT})
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawing = buffer.getvalue()
