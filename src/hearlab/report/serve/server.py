@@ -251,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are not printed."""
 
 
-def _own(family: socket.AddressFamily) -> str:
+def _own(family: int) -> str:
     """The address of this machine from which it would send elsewhere (nothing is sent), or else its name."""
     elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of the documentation's networks
     try:
