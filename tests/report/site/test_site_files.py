@@ -19,6 +19,7 @@ from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS,
 from damaged_files import damage
 from hearlab.cli import main
 from hearlab.errors import InputError
+from hearlab.progress import UnitProgress
 from hearlab.report.experiments.listing import Experiment, differing_only, experiments
 from hearlab.report.site import made_files
 from hearlab.report.site.build import build_site
@@ -151,6 +152,26 @@ def test_a_second_site_measures_what_changed(tmp_path: Path) -> None:
     assert before != after
     pictures = {path.stem for path in (root / "report/pictures").glob("*.png")}
     assert len(pictures) == first.measured  # the old one is gone
+
+
+def test_an_interrupted_run_keeps_what_it_has_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_workspace(tmp_path / "w")
+    whole = build_site(root, root / "whole", only=["S06001"]).measured
+    advance, done = UnitProgress.advance, []
+
+    def interrupted(progress: UnitProgress, *, failed: bool = False) -> None:
+        advance(progress, failed=failed)
+        done.append(failed)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UnitProgress, "advance", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build_site(root, root / "report", only=["S06001"])
+    assert len(done) == 3
+    assert build_site(root, root / "report", only=["S06001"]).measured == whole - 3
+    assert build_site(root, root / "report", only=["S06001"]).measured == 0
 
 
 def test_an_audiogram_is_drawn_once_until_it_changes(tmp_path: Path) -> None:

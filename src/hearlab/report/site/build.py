@@ -104,7 +104,10 @@ def build_site(
                 groups = version_groups(results, one.track, unit, listeners, other, losses)
                 heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
-        problems = sounds.measure([group for _, groups in heard.values() for group in groups])
+        try:
+            problems = sounds.measure([group for _, groups in heard.values() for group in groups])
+        finally:
+            note_made(out)  # what an interrupted run has measured is not measured again
         missing = _missing(heard)
         if others.absent and results.against is not None:
             missing += (f"{results.against.label}: sounds that DVC's cache here lacks: {others.absent}",)
