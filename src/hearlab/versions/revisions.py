@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hearlab.errors import InputError
-from hearlab.files import md5_of_bytes, read_bytes
+from hearlab.files import md5_of, md5_of_bytes, read_bytes
 from hearlab.versions.dvc_files import cached_object
 from hearlab.versions.git import NO_REPOSITORY, git, git_bounded, git_text, is_shallow, repository_problem
 from hearlab.versions.lock import LOCK_FILE, all_outs, listing, lock_stages, parse_lock
@@ -72,6 +72,7 @@ class RevisionFiles:
     commit: str
     experiment: bool = False
     _read: dict[str, bytes | None] = field(default_factory=dict, compare=False)
+    _listings: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
 
     def read(self, path: str) -> bytes | None:
         if path not in self._read:
@@ -87,6 +88,17 @@ class RevisionFiles:
     def cached(self, path: str) -> bytes | None:
         """Bytes of a file that DVC's cache on this machine has; None for others, wherever they are."""
         return self._cached(self._identity(path))
+
+    def cached_file(self, path: str) -> Path | None:
+        """The object of a file in DVC's cache on this machine, undamaged; None where the cache has none."""
+        identity, cache = self._identity(path), self._objects.cache
+        if cache is None or not identity or not IDENTITY.fullmatch(identity):
+            return None
+        found = cached_object(cache, identity)
+        try:
+            return found if md5_of(found) == identity else None
+        except (OSError, InputError):
+            return None
 
     def here(self, path: str) -> bytes | None:
         """Bytes of a file that git or DVC's cache on this machine has; no remote is asked."""
@@ -107,8 +119,10 @@ class RevisionFiles:
             return self._outs[path]
         for folder, identity in self._outs.items():
             if path.startswith(f"{folder}/"):
-                content = self._cached(identity)
-                return "" if content is None else listing(content).get(path.removeprefix(f"{folder}/"))
+                if identity not in self._listings and (content := self._cached(identity)) is not None:
+                    self._listings[identity] = listing(content)  # a page asks for many files of a folder
+                known = self._listings.get(identity)
+                return "" if known is None else known.get(path.removeprefix(f"{folder}/"))
         return None
 
     def _cached(self, identity: str | None) -> bytes | None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,22 +28,22 @@ pytestmark = pytest.mark.slow
 
 
 class Serving:
-    """A `hearlab serve` in a process of its own, on a free port."""
+    """A `hearlab serve` in a process of its own, on a free port; `variables` are added to its environment."""
 
-    def __init__(self, root: Path, *arguments: str) -> None:
+    def __init__(self, root: Path, *arguments: str, **variables: str) -> None:
         self.root = root
         command = [sys.executable, "-P", "-m", "hearlab.cli", "serve", "--port", "0", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), **variables}
         self.process = subprocess.Popen(
             command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self.lines: list[str] = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        line = until(lambda: next((line for line in self.lines if line.startswith("http://")), None))
-        found = re.match(r"http://127\.0\.0\.1:(\d+)/report/index\.html", line)
+        line = until(lambda: next((line for line in self.lines if line.endswith(" (Ctrl-C ends it)")), None))
+        found = re.match(r"http://(127\.0\.0\.1|\[::1\]):(\d+)/report/index\.html", line)
         assert found, line
-        self.port = int(found[1])
+        self.host, self.port = found[1].strip("[]"), int(found[2])
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -52,7 +53,7 @@ class Serving:
     def ask(
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
         answer = connection.getresponse()
@@ -67,6 +68,13 @@ class Serving:
         headers = {"Origin": f"http://127.0.0.1:{self.port}", "X_HearLab": self.token(), **changes}
         status, _, content = self.ask("/blind/answers", "POST", body, **headers)
         return status, content
+
+    def end(self) -> None:
+        """As Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(WAIT) == 0
+        self.reader.join(WAIT)
+        assert "hearlab: stopped serving" in self.lines
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -92,9 +100,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(root: Path) -> Iterator[Serving]:
     served = Serving(root)
     yield served
-    served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(WAIT) == 0
-    assert "hearlab: stopped serving" in served.lines
+    served.end()
 
 
 def test_pages_and_sounds_and_nothing_else(serving: Serving, root: Path) -> None:
@@ -164,6 +170,48 @@ def test_a_taken_port_is_one_line(serving: Serving, root: Path) -> None:
     assert done.returncode == 1
     assert "--port: cannot listen there" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_at_every_address_the_one_for_others_is_printed(root: Path) -> None:
+    served = Serving(root, "--host", "0.0.0.0")
+    assert any(line.startswith("everybody who reaches this machine can hear all sounds") for line in served.lines)
+    (line,) = (line for line in served.lines if line.endswith(" from other machines"))
+    host = re.match(r"http://([^:]+):\d+/report/index\.html ", line)
+    assert host is not None
+    assert host[1] not in ("0.0.0.0", "127.0.0.1")
+    assert served.ask("/report/index.html")[0] == 200
+    served.host = host[1]
+    assert served.ask("/report/index.html")[0] == 200
+    assert served.ask("/report/index.html", Host=f"evil.example:{served.port}")[0] == 403
+    served.end()
+
+
+def test_at_the_loopback_address_of_ipv6(root: Path) -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    served = Serving(root, "--host", "::1")
+    assert not any("everybody" in line for line in served.lines)
+    assert served.host == "::1"
+    assert served.ask("/report/index.html")[0] == 200
+    served.end()
+
+
+def test_a_browser_that_waits_for_the_page_gets_it(root: Path, tmp_path: Path) -> None:
+    """Those of a terminal do, and hearlab waited for them before it answered anything."""
+    browser = tmp_path / "browser.py"
+    browser.write_text(
+        "import pathlib, sys, urllib.request\n"
+        "opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))\n"
+        f"page = opener.open(sys.argv[1], timeout={WAIT}).read()\n"
+        f"pathlib.Path({str(tmp_path / 'shown.html')!r}).write_bytes(page)\n"
+    )
+    served = Serving(root, "--open", BROWSER=f"{sys.executable} {browser} %s")
+    shown = until(lambda: (tmp_path / "shown.html").exists() and (tmp_path / "shown.html").read_text())
+    assert "<title>Results" in shown
+    served.end()
 
 
 def test_a_blind_test_in_the_browser_ends_in_the_file(

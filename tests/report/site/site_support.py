@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -137,3 +139,18 @@ def _csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) ->
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git in `root` as somebody."""
+    who = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    subprocess.run(("git", *who, *arguments), cwd=root, check=True, capture_output=True)
+
+
+def store(root: Path, content: bytes, suffix: str = "") -> str:
+    """Put an object into DVC's cache as DVC does; gives its identity."""
+    identity = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
+    path = root / ".dvc/cache/files/md5" / identity[:2] / identity[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return identity

@@ -66,6 +66,34 @@ def test_curves_and_their_bands_are_drawn_where_scenes_tell_them(tmp_path: Path)
     assert curve["y"] == sorted(curve["y"])
 
 
+def test_songs_are_points_on_an_axis_that_fits_with_their_conditions_joined(workspace: Path, tmp_path: Path) -> None:
+    from hearlab.report.site.build import build_site
+
+    root, other = tmp_path / "w", tmp_path / "before"
+    shutil.copytree(workspace, root, ignore=shutil.ignore_patterns("report"))
+    other.mkdir()
+    header = (root / "metrics/music.csv").read_text(encoding="utf-8").splitlines()[0]
+    for folder, scores in ((other, (0.2, 0.22, 0.3)), (root / "metrics", (0.24, 0.28, 0.27))):
+        songs = zip(("Low, L5041", "Low, L5042", "High, L5041"), scores, strict=True)
+        rows = [f"{song.replace(', ', ',')},{score}{',0.3' * 8}" for song, score in songs]
+        (folder / "music.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    chart = figures(build_site(root, root / "report", against=str(other), pages=0).index.parent / "music.html")["songs"]
+    joined, before, now = chart["data"]
+    assert now["x"] == [0.26, 0.27]  # means of the listeners, the lowest first
+    assert before["x"] == [0.21, 0.3]
+    assert now["error_x"]["array"] == [0.02, 0]
+    assert now["error_x"]["arrayminus"] == [0.02, 0]
+    assert now["text"][0] == "Low<br>listeners 0.240 to 0.280"
+    assert joined["x"] == [0.21, 0.26, None, 0.3, 0.27, None]
+    assert joined["y"] == [before["y"][0], now["y"][0], None, before["y"][1], now["y"][1], None]
+    assert chart["layout"]["yaxis"]["ticktext"] == ["Low", "High"]
+    assert [round(place) for place in now["y"]] == chart["layout"]["yaxis"]["tickvals"]
+    low, high = chart["layout"]["xaxis"]["range"]
+    assert 0.15 < low < 0.2  # of the lowest listener
+    assert 0.3 < high < 0.35
+    assert chart["layout"]["xaxis"]["title"]["text"] == f"HAAQI (axis: {low:.2f} to {high:.2f})"
+
+
 def test_this_result_stands_in_the_leaderboard(tmp_path: Path) -> None:
     from hearlab.report.site.build import build_site
 
@@ -115,6 +143,13 @@ def test_a_sweep_has_a_figure() -> None:
     assert gain["values"] == [0, 1, 2, 3]
     assert [clip["ticktext"][value] for value in clip["values"]] == ["false", "false", "true", "true"]
     assert score["values"] == [0.3, 0.32, 0.34, 0.36]
+    systems = ["hearlab.systems.baseline:Baseline", "hearlab.systems.learned:Learned", "my_lab.net:Mine"]
+    three = [entry(name, 0.3 + k / 50, enhance__system=name) for k, name in enumerate(systems)]
+    (chart,) = sweep_charts(three, ["enhance.system"], ["HASPI enhanced"])
+    assert chart["data"][0]["x"] == ["Baseline", "Learned", "my_lab.net:Mine"]
+    left, right = chart["layout"]["xaxis"]["range"]
+    assert left < -0.5  # the outer words are not cut off
+    assert right > 2.5
     assert sweep_charts(one[:2], ["enhance.gain"], ["HASPI enhanced"]) == []
     assert sweep_charts(one, [], ["HASPI enhanced"]) == []
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,11 +14,12 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 import soundfile
-from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS, make_workspace
+from site_support import HOSTILE_SCENE, HOSTILE_SONG, REPOSITORY, SCENES, SONGS, git, make_workspace
 
 from damaged_files import damage
 from hearlab.cli import main
 from hearlab.errors import InputError
+from hearlab.progress import UnitProgress
 from hearlab.report.experiments.listing import Experiment, differing_only, experiments
 from hearlab.report.site import made_files
 from hearlab.report.site.build import build_site
@@ -155,6 +154,50 @@ def test_a_second_site_measures_what_changed(tmp_path: Path) -> None:
     assert len(pictures) == first.measured  # the old one is gone
 
 
+def test_an_interrupted_run_keeps_what_it_has_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_workspace(tmp_path / "w")
+    whole = build_site(root, root / "whole", only=["S06001"]).measured
+    advance, done = UnitProgress.advance, []
+
+    def interrupted(progress: UnitProgress, *, failed: bool = False) -> None:
+        advance(progress, failed=failed)
+        done.append(failed)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UnitProgress, "advance", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build_site(root, root / "report", only=["S06001"])
+    assert len(done) == 3
+    assert build_site(root, root / "report", only=["S06001"]).measured == whole - 3
+    assert build_site(root, root / "report", only=["S06001"]).measured == 0
+
+
+def test_an_audiogram_is_drawn_once_until_it_changes(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+
+    def drawn() -> dict[str, tuple[str, int]]:
+        """Address in the page -> drawing, and when it was made."""
+        page = build_site(root, root / "report", only=["S06001"]).index.parent / "scenes/S06001.html"
+        paths = [address for address in Links(page).addresses if address.startswith("../audiograms/")]
+        files = {path: page.parent / path for path in paths}
+        assert {path.resolve() for path in files.values()} == set((root / "report/audiograms").glob("*.svg"))
+        return {path: (file.read_text(encoding="utf-8"), file.stat().st_mtime_ns) for path, file in files.items()}
+
+    first = drawn()
+    assert len(first) == 1  # both listeners of this workspace have the same
+    assert drawn() == first
+    (listeners,) = (root / "data/demo").rglob("clarity_data/**/listeners.json")
+    people = json.loads(listeners.read_text(encoding="utf-8"))
+    people["L0002"]["audiogram_levels_l"][3] += 15
+    listeners.write_text(json.dumps(people), encoding="utf-8")
+    second = drawn()
+    assert len(second) == 2
+    assert {path: made for path, made in second.items() if path in first} == first
+    assert len({drawing for drawing, _ in second.values()}) == 2
+
+
 def test_portable_copies_are_the_signals(workspace: Path, tmp_path: Path) -> None:
     site = build_site(workspace, tmp_path / "p", portable=True, only=["S06001", SONGS[1]]).index.parent
     moved = shutil.move(site, tmp_path / "elsewhere")
@@ -275,11 +318,6 @@ def test_against_a_result_of_which_one_track_is_not_here(workspace: Path, tmp_pa
         build_site(workspace, tmp_path / "site", against=str(other), pages=0)
 
 
-def git(root: Path, *arguments: str) -> None:
-    who = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
-    subprocess.run(("git", *who, *arguments), cwd=root, check=True, capture_output=True)
-
-
 def test_experiments_show_the_parameters_that_differ(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "w")
     git(root, "init", "--quiet")
@@ -316,46 +354,6 @@ def test_show_draws_a_picture(workspace: Path, tmp_path: Path, name: str) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
 
 
-def store(root: Path, content: bytes, suffix: str = "") -> str:
-    """Put an object into DVC's cache as DVC does; gives its identity."""
-    identity = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
-    path = root / ".dvc/cache/files/md5" / identity[:2] / identity[2:]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return identity
-
-
-def test_another_revision_can_be_heard(tmp_path: Path) -> None:
-    root = make_workspace(tmp_path / "w")
-    enhanced = root / "data/demo/enhanced"
-    before = {path.name: path.read_bytes() for path in enhanced.iterdir()}
-    listing = [{"md5": store(root, content), "relpath": name} for name, content in before.items()]
-    scores = (root / "metrics/speech.csv").read_bytes()
-    outs = [
-        {"path": "data/demo/enhanced", "md5": store(root, json.dumps(listing).encode(), ".dir")},
-        {"path": "metrics/speech.csv", "md5": store(root, scores)},
-    ]
-    (root / "dvc.lock").write_text(
-        json.dumps({"schema": "2.0", "stages": {"score_speech": {"cmd": "x", "outs": outs}}})
-    )
-    git(root, "init", "--quiet")
-    git(root, "add", "params.yaml", "dvc.lock")
-    git(root, "commit", "--quiet", "--message", "Before")
-    changed = enhanced / "S06001_L0001_HA-output.wav"
-    samples, rate = soundfile.read(changed)
-    soundfile.write(changed, samples / 2, rate, subtype="PCM_16")
-    site = build_site(root, root / "report", against="HEAD", only=["S06001"]).index.parent
-    versions = page_data(site / "scenes/S06001.html")["groups"][0]["versions"]
-    named = {version["label"]: version["files"][0]["url"] for version in versions}
-    then = (site / "scenes" / unquote(named["HEAD, L0001"])).read_bytes()
-    now = (site / "scenes" / unquote(named["Enhanced, L0001"])).read_bytes()
-    assert then == before[changed.name]
-    assert now != then
-    # A site that compares with nothing does not keep them.
-    build_site(root, root / "report", only=["S06001"])
-    assert not list((root / "report/against").glob("*"))
-
-
 def built(root: Path) -> dict[str, bytes]:
     """A portable site: its files without the record of their times."""
     site = build_site(root, root / "report", portable=True, only=["S06001"]).index.parent
@@ -371,7 +369,7 @@ def test_damaged_files_of_a_site_are_made_again(tmp_path: Path, caplog: pytest.L
     assert built(root) == wanted
     assert not caplog.messages
     kept = [name for name in wanted if name.startswith(made_files.FOLDERS)]
-    assert {Path(name).suffix for name in kept} == {".png", ".flac", ".js", ".json"}
+    assert {Path(name).suffix for name in kept} == {".png", ".svg", ".flac", ".js", ".json"}
     for turn, how in enumerate(("cut", "empty", "a folder", "other bytes")):
         few = [made_files.RECORD] if turn % 2 else ["pictures/sounds.json", *rng.sample(kept, 3)]
         for name in set(few):

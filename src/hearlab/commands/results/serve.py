@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +13,6 @@ from typing import NoReturn
 from hearlab.commands import Commands
 
 PORT = 8017
-EVERYWHERE = ("", "0.0.0.0", "::")
 SITE_FOLDER = Path("report")  # that of hearlab report, whose pages find the sounds beside it
 
 
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from hearlab.errors import InputError
     from hearlab.report.serve.rebuild import Rebuilder
-    from hearlab.report.serve.server import LOCAL, Server
+    from hearlab.report.serve.server import EVERYWHERE, LOCAL, Server
 
     if not 0 <= options.port <= 65535:
         raise InputError("--port", "is no port", found=options.port, wanted="0 to 65535")
@@ -67,11 +67,15 @@ def _serve(options: argparse.Namespace) -> int:
             return 1
         rebuilder.start()
         if options.host not in LOCAL:
-            place = "this machine" if options.host in EVERYWHERE else options.host
+            place = "this machine" if options.host in ("", *EVERYWHERE) else options.host
             _say(f"everybody who reaches {place} can hear all sounds of this workspace, and answer its blind tests")
-        print(f"{server.address} (Ctrl-C ends it)", flush=True)
-        if options.open and not webbrowser.open(server.address):
-            _say("no browser was found: open that address yourself")
+        here, *elsewhere = server.addresses
+        for address in elsewhere:
+            print(f"{address} from other machines", flush=True)
+        print(f"{here} (Ctrl-C ends it)", flush=True)
+        if options.open:
+            # Some browsers, such as those of a terminal, end before this goes on, and wait for the page until then.
+            threading.Thread(target=_open, args=(here,), daemon=True).start()
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         _say("hearlab: stopped serving")
@@ -86,6 +90,11 @@ def _blind(options: argparse.Namespace) -> None:
     from hearlab.report.serve.answers import ANSWERS, preferences, read, text_of
 
     print(text_of(preferences(read(options.file or ANSWERS))))
+
+
+def _open(address: str) -> None:
+    if not webbrowser.open(address):
+        _say("no browser was found: open that address yourself")
 
 
 def _interrupt(*unused: object) -> NoReturn:

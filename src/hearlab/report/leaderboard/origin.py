@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.datasets.layout import DATA, METRICS_FOLDER, Workspace
-from hearlab.enhancement.weights import description_file
 from hearlab.errors import InputError
 from hearlab.files import md5_of_bytes, parse_yaml
 from hearlab.learners import LEARNED
@@ -136,6 +135,8 @@ def _weights(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, s
 
 def _of_hearing_aid(files: RevisionFiles, result: TrackResult) -> Iterator[tuple[str, str]]:
     """What train_enhancer has made, or the file that `learn.weights` names, and its description."""
+    from hearlab.enhancement.weights import description_file  # with the network's compiled loops
+
     named = Path(str(result.values.get("learn.weights")))
     if named.is_absolute() or ".." in named.parts:
         advice = "copy the file and its description into the repository, git add or dvc add both, and commit"

@@ -32,6 +32,7 @@ COOKIE, HEADER = "hearlab_serve", "X-HearLab"
 IDLE_SECONDS = 30
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 BLOCK = 1 << 18  # bytes
+EVERYWHERE = ("0.0.0.0", "::")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -68,10 +69,13 @@ class Server(ThreadingHTTPServer):
         self.named.add(str(self.server_address[0]))
 
     @property
-    def address(self) -> str:
-        """Where a browser finds the site."""
+    def addresses(self) -> list[str]:
+        """Where browsers find the site: the first from this machine, the last from others if these can reach it."""
         host, port = str(self.server_address[0]), self.server_address[1]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}{SITE}index.html"
+        hosts = [host]
+        if host in EVERYWHERE:  # no address that a browser elsewhere could ask for
+            hosts = ["::1" if self.address_family == socket.AF_INET6 else "127.0.0.1", _own(self.address_family)]
+        return [f"http://{f'[{host}]' if ':' in host else host}:{port}{SITE}index.html" for host in hosts]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that went away is no fault."""
@@ -245,6 +249,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Requests are not printed."""
+
+
+def _own(family: int) -> str:
+    """The address of this machine from which it would send elsewhere (nothing is sent), or else its name."""
+    elsewhere = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # of the documentation's networks
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.gethostname().lower()
 
 
 def _is_address_or_own(name: str) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hearlab.files import write_text
 from hearlab.listeners import Listener
 
 # Stand-ins for colours of the SVG file, which becomes dark with the page.
@@ -16,6 +20,10 @@ LIGHT = {INK: "#40464d", GRID: "#d9dde2", LEFT: "#1f5fbf", RIGHT: "#c02a34"}
 DARK = {INK: "#b9c0c8", GRID: "#3a4149", LEFT: "#7db0ff", RIGHT: "#ff8d8d"}
 LEVELS = (-10.0, 110.0)  # dB HL
 TICKS = (250, 500, 1000, 2000, 4000, 8000)
+FOLDER = "audiograms"  # of a site
+# Of the figure's width and height; to have matplotlib find them takes as long as all the rest.
+MARGINS = {"left": 0.15, "right": 0.985, "bottom": 0.145, "top": 0.985}
+MAKE = 1  # counts up when audiograms are drawn in another way
 
 
 def draw_audiogram(axes: Any, listener: Listener, colours: dict[str, str] | None = None) -> None:
@@ -56,14 +64,31 @@ def draw_audiogram(axes: Any, listener: Listener, colours: dict[str, str] | None
         entry.set_color(used[INK])
 
 
+def audiogram_file(site: Path, listener: Listener) -> Path:
+    """The drawing in a site, named by what is drawn: it takes longer than a page, and is kept from run to run."""
+    ears = [ear for own in (listener.left, listener.right) for ear in (own.frequencies.tolist(), own.levels.tolist())]
+    return site / FOLDER / f"{hashlib.sha256(repr((MAKE, ears)).encode()).hexdigest()[:24]}.svg"
+
+
+def write_audiograms(site: Path, listeners: Iterable[Listener]) -> None:
+    """Draw the audiograms that a site has not yet, and delete those that are none of these listeners'."""
+    wanted = {audiogram_file(site, listener): listener for listener in listeners}
+    for path, listener in wanted.items():
+        if not path.exists():
+            write_text(path, audiogram_svg(listener))
+    for path in (site / FOLDER).glob("*.svg"):
+        if path not in wanted:
+            path.unlink()
+
+
 def audiogram_svg(listener: Listener) -> str:
     """An SVG file that follows the reader's choice of light or dark."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hearlab", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(3.6, 2.9), layout="constrained")
-        draw_audiogram(figure.subplots(), listener, {name: name for name in LIGHT})
+        figure = Figure(figsize=(3.6, 2.9))
+        draw_audiogram(figure.subplots(gridspec_kw=MARGINS), listener, {name: name for name in LIGHT})
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawing = buffer.getvalue()

@@ -16,14 +16,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hearlab.errors import InputError
 from hearlab.files import atomic_path, synced_later, write_text
+from hearlab.listeners import Listener
 from hearlab.report.experiments.listing import AVERAGES, experiments
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
-from hearlab.report.site.audiogram import audiogram_svg
+from hearlab.report.site.audiogram import write_audiograms
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
 from hearlab.report.site.made_files import drop_altered, note_made
-from hearlab.report.site.other_sounds import other_versions, sweep
+from hearlab.report.site.other_sounds import OtherSounds
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
 from hearlab.report.site.shown_result import ScoredFiles, shown_result
@@ -93,19 +94,25 @@ def build_site(
         drop_altered(out)
         _assets(out)
         heard: Heard = {}
+        others = OtherSounds(results, out)
         for one in results.tracks:
             for unit in _units(one, pages, only):
                 listeners = _listeners(one, unit)
-                others = other_versions(results, unit, listeners, out) if one.track.cluster == "scene" else []
                 known = {name: loss_of(one.listeners[name]) for name in listeners if name in one.listeners}
                 losses = known if hearing_loss else None
-                groups = version_groups(results, one.track, unit, listeners, others, losses)
+                other = others.versions(one.track, unit, listeners)
+                groups = version_groups(results, one.track, unit, listeners, other, losses)
                 heard[one.track.name, unit] = listeners, groups
         sounds = Sounds(root, out, portable=portable)
-        problems = sounds.measure([group for _, groups in heard.values() for group in groups])
+        try:
+            problems = sounds.measure([group for _, groups in heard.values() for group in groups])
+        finally:
+            note_made(out)  # what an interrupted run has measured is not measured again
         missing = _missing(heard)
+        if others.absent and results.against is not None:
+            missing += (f"{results.against.label}: sounds that DVC's cache here lacks: {others.absent}",)
         _Writer(results, out, heard, sounds, [*problems, *missing]).write()
-        sweep(results, out)
+        others.sweep()
         note_made(out)
     return Site(out / "index.html", len(heard), sounds.measured, (*results.notes, *problems), missing)
 
@@ -184,12 +191,24 @@ def _assets(out: Path) -> None:
             shutil.copyfile(source, temporary)
     for name in ASSETS:
         content = resources.files("hearlab.report.site").joinpath("assets", name).read_text(encoding="utf-8")
-        write_text(out / "assets" / name, content)
+        _write_changed(out / "assets" / name, content)
+
+
+def _write_changed(path: Path, text: str) -> None:
+    """Write a file unless it has that content: to replace one takes longer than to make a page."""
+    try:
+        same = not path.is_symlink() and path.read_bytes() == text.encode("utf-8")
+    except OSError:
+        same = False
+    if not same:
+        write_text(path, text)
 
 
 def _shown(value: Any) -> Any:
     """What a template writes: texts come from files and from git; markup is the templates' own."""
-    return printable_lines(value) if type(value) is str else value
+    if type(value) is not str or (value.isascii() and value.isprintable()):  # nearly all, and much quicker asked
+        return value
+    return printable_lines(value)
 
 
 class _Writer:
@@ -215,11 +234,13 @@ class _Writer:
 
     def write(self) -> None:
         tracks = []
+        self.drawn: list[Listener] = []  # whose audiograms pages show
         for one in self.results.tracks:
             self._track(one)
             address = partial(self._address, one)
             tracks.append((one, featured(one, address), charts(one, address)[:1]))
             self._listening(one)
+        write_audiograms(self.out, self.drawn)
         notes = [*self.results.notes, *self.problems]
         figures = [figure for _, _, own in tracks for figure in own]
         self._render("index.html", "index.html", tracks=tracks, notes=notes, all_figures=figures)
@@ -263,9 +284,7 @@ class _Writer:
         for path in folder.glob("*.html"):
             if path.name not in written:
                 path.unlink()
-        for name in drawn:
-            path = self.out / "audiograms" / f"{file_name(name)[:-5]}.svg"
-            write_text(path, audiogram_svg(results.listeners[name]))
+        self.drawn += [results.listeners[name] for name in sorted(drawn)]
 
     def _experiments(self) -> None:
         found, differing = self.experiments
@@ -283,4 +302,4 @@ class _Writer:
     def _render(self, page: str, template: str, *, here: str | None = None, **values: Any) -> None:
         up = "../" * page.count("/")
         text = self.environment.get_template(template).render(**self.common, here=here or page, up=up, **values)
-        write_text(self.out / page, text)
+        _write_changed(self.out / page, text)

@@ -17,7 +17,8 @@ from hearlab.text import printable, shortened
 BIN = 0.05
 MANY = 2000  # points that are drawn by WebGL
 JOINED = 400  # pairs at most whose scores are joined: of more one sees no line
-NAME = 32  # columns of a song on an axis
+NAME, NARROW_NAME = 32, 16  # columns of a song on an axis, and on a phone
+BESIDE = 0.24  # between the conditions of a song, in rows
 Chart = dict[str, Any]
 
 
@@ -66,8 +67,7 @@ def _scene_charts(results: TrackResults, one: MetricResults, address: Address) -
 
 def _song_charts(results: TrackResults, one: MetricResults, address: Address) -> Iterator[Chart]:
     metric = one.metric.title
-    stems, songs = [], []
-    order = sorted(results.units, key=lambda song: one.mean(one.enhanced, song) or 0.0)
+    stems = []
     for label, kind, table in one.conditions:
         boxes = {"all": table.scores, **table.stems}
         pairs = [text(f"{song[:60]}, {listener}") for song, listener in table.rows]
@@ -87,21 +87,6 @@ def _song_charts(results: TrackResults, one: MetricResults, address: Address) ->
                 "hovertemplate": "%{text}<br>%{x}: %{y:.3f}<extra></extra>",
             }
         )
-        means = [one.mean(table, song) for song in order]
-        songs.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": text(label),
-                "y": [str(place) for place in range(len(order))],
-                "x": [None if mean is None else round(mean, 4) for mean in means],
-                "text": [text(song, 60) for song in order],
-                "customdata": [address(song) for song in order],
-                "textposition": "none",
-                "marker": {"color": _colour(kind)},
-                "hovertemplate": f"%{{text}}<br>{metric} %{{x:.3f}}<extra></extra>",
-            }
-        )
     by_stem = _chart("stems", f"{metric} of the stems", stems, "", f"{metric}, mean of both ears", unit=True)
     by_stem["layout"]["boxmode"] = "group"
     by_stem["layout"]["yaxis"]["range"] = fitting_range(
@@ -113,16 +98,80 @@ def _song_charts(results: TrackResults, one: MetricResults, address: Address) ->
         ]
     )
     yield by_stem
-    by_song = _chart("songs", f"{metric} of the songs", songs, metric, "")
-    by_song["layout"]["xaxis"].update(range=[0, 1])
-    by_song["layout"]["yaxis"].update(
-        tickvals=[str(place) for place in range(len(order))],
-        ticktext=[text(song, NAME) for song in order],
-        automargin=True,
-        type="category",
-    )
-    by_song["height"] = 140 + 26 * len(order) * len(one.conditions)
-    yield by_song
+    yield _by_song(results, one, address)
+
+
+def _by_song(results: TrackResults, one: MetricResults, address: Address) -> Chart:
+    """A row for each song: the mean of its listeners in each condition, joined, and how far their scores reach.
+
+    No bars: these would have to begin at 0, and songs differ by less than a tenth of the axis.
+    """
+    metric = one.metric.title
+    order = sorted(results.units, key=lambda song: one.mean(one.enhanced, song) or 0.0)
+    points, drawn = [], []
+    for place, (label, kind, table) in enumerate(one.conditions):
+        # Conditions stand one above the other, so that the lines of one do not hide those of the other.
+        beside = (place - (len(one.conditions) - 1) / 2) * BESIDE
+        rows = []
+        for row, song in enumerate(order):
+            known = [one.score(table, (song, name)) for name in one.listeners[song]]
+            scores = [score for score in known if score is not None]
+            if scores:
+                rows.append((song, round(row + beside, 3), float(np.mean(scores)), min(scores), max(scores)))
+                drawn += scores
+        songs, places, means, lowest, highest = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        reach = [f"{low:.3f} to {high:.3f}" for low, high in zip(lowest, highest, strict=True)]
+        points.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": text(label),
+                "x": np.round(means, 4).tolist(),
+                "y": list(places),
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": np.round(np.subtract(highest, means), 4).tolist(),
+                    "arrayminus": np.round(np.subtract(means, lowest), 4).tolist(),
+                    "thickness": 1.5,
+                    "width": 4,
+                },
+                "text": [f"{text(song, 60)}<br>listeners {far}" for song, far in zip(songs, reach, strict=True)],
+                "customdata": [address(song) for song in songs],
+                "marker": {"color": _colour(kind), "size": 10},
+                "hovertemplate": f"%{{text}}<br>mean {metric} %{{x:.3f}}<extra></extra>",
+            }
+        )
+    low, high = fitting_range(drawn)
+    heading = f"{metric} of the songs: mean, lowest and highest listener"
+    title = f"{metric} (axis: {max(low, 0):.2f} to {min(high, 1):.2f})"
+    chart = _chart("songs", heading, [*_joined_songs(points), *points], title, "")
+    chart["layout"]["xaxis"].update(range=[low, high])
+    chart["layout"]["yaxis"] = {
+        "title": {"text": ""},
+        "range": [-0.6, len(order) - 0.4],
+        "tickvals": list(range(len(order))),
+        "ticktext": [text(song, NAME) for song in order],
+        "automargin": True,
+    }
+    chart["narrow"] = {"ticktext": [text(song, NARROW_NAME) for song in order]}
+    chart["height"] = 130 + (22 + 14 * len(points)) * len(order)
+    return chart
+
+
+def _joined_songs(points: Sequence[Chart]) -> list[Chart]:
+    """A line for each song from the first condition's mean to the last one's."""
+    if len(points) < 2:
+        return []
+    first = {round(y): (x, y) for x, y in zip(points[0]["x"], points[0]["y"], strict=True)}
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for mean, place in zip(points[-1]["x"], points[-1]["y"], strict=True):
+        if round(place) in first:
+            before = first[round(place)]
+            x += [before[0], mean, None]
+            y += [before[1], place, None]
+    return [{**_LINE, "x": x, "y": y, "opacity": 0.7, "line": {"color": "--faint", "width": 1}}] if x else []
 
 
 def fitting_range(scores: Sequence[float]) -> list[float]:

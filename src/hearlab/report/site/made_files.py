@@ -15,7 +15,7 @@ from hearlab.compute.entries import CHECK, checksum, sealed
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json
 
-FOLDERS = ("pictures", "sounds", "against")  # see sounds.py and other_sounds.py
+FOLDERS = ("pictures", "sounds", "against", "audiograms")  # see sounds.py, other_sounds.py and audiogram.py
 RECORD = "made.json"
 
 _log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from typing import Any
 
 from hearlab.datasets.layout import SIDES
 from hearlab.listeners import Listener
+from hearlab.report.site.audiogram import audiogram_file
 from hearlab.report.site.results import MetricResults, TrackResults, difference
 from hearlab.report.site.shown_result import ScoredFiles
 from hearlab.report.site.sound.loudness import matching_gains
@@ -160,7 +161,7 @@ def listening_values(
         "audiograms": [
             {
                 "name": name,
-                "url": relative_url(site / "audiograms" / f"{file_name(name)[:-5]}.svg", page),
+                "url": relative_url(audiogram_file(site, results.listeners[name]), page),
                 "grade": grade_text(results.listeners[name]),
                 "text": audiogram_text(results.listeners[name]),
             }

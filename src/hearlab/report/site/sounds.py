@@ -7,11 +7,12 @@ site of the same results reads no audio.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,9 @@ class Sounds:
         far = [one for one in first if any(part.path.is_absolute() for part in one.parts)]
         units = [self._unit(one) for one in first if one not in far]
         progress = UnitProgress(STAGE, len(waiting)) if waiting else None
-        with scratch_folder(self.site.absolute(), STAGING) as staging:  # workers have other working folders
+        # An interrupted run keeps what it has measured.
+        with self._recorded(), scratch_folder(self.site.absolute(), STAGING) as staging:
+            # Workers have other working folders.
             code = units[0].code_identity() if units else ""
             arriving = outcomes(
                 units, self.root, staging, STAGE, idle=lambda: None, code=lambda unit: code, progress=progress
@@ -107,10 +110,20 @@ class Sounds:
                     progress.advance(failed=outcome.failure is not None)
         if progress:
             progress.finish()
-        self._record = dict(sorted((self._key(version), asdict(sound)) for version, sound in self._found.items()))
-        write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
         self._sweep()
         return problems
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Note what was measured, however it ends."""
+        try:
+            yield
+        finally:
+            record = dict(sorted((self._key(version), asdict(sound)) for version, sound in self._found.items()))
+            # As JSON has it: a record that is the same is not written again.
+            self._record, before = json.loads(json.dumps(record)), self._record
+            if self._record != before or not (self.site / PICTURES / RECORD).exists():
+                write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
 
     def _take(self, unit: Unit, made: Path) -> None:
         for name in unit.outputs:

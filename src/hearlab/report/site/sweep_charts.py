@@ -9,6 +9,7 @@ from typing import Any
 
 from hearlab.report.experiments.listing import Experiment
 from hearlab.report.site.charts import Chart, text
+from hearlab.report.site.shown_result import system_name
 
 FEWEST = 3  # entries that a figure is drawn of
 AXES = 12  # of parallel coordinates at most: more cannot be read
@@ -50,22 +51,30 @@ def _differs(entries: Sequence[Experiment], name: str) -> bool:
 def _scatter(entries: Sequence[Experiment], parameter: str, score: str) -> Chart:
     values = [one.parameters.get(parameter) for one in entries]
     numbers = all(_number(value) for value in values)
+    labels = [text(_label(value), LABEL) for value in values]
     trace = {
         "type": "scatter",
         "mode": "markers",
         "name": text(score),
-        "x": values if numbers else [text(_label(value)) for value in values],
+        "x": values if numbers else labels,
         "y": [round(one.scores[score], 4) for one in entries],
-        "text": [text(one.name, 60) for one in entries],
+        "text": [
+            f"{text(one.name, 60)}<br>{text(_label(value), 60)}" for one, value in zip(entries, values, strict=True)
+        ],
         "marker": {"color": "--enhanced", "size": 10, "opacity": 0.8},
-        "hovertemplate": "%{text}<br>%{x}: %{y:.4f}<extra></extra>",
+        "hovertemplate": "%{text}: %{y:.4f}<extra></extra>",
     }
     layout = {
-        "xaxis": {"title": {"text": text(parameter)}, **({} if numbers else {"type": "category"})},
-        "yaxis": {"title": {"text": text(score)}},
+        "xaxis": {"title": {"text": text(parameter)}, **({} if numbers else _categories(labels))},
+        "yaxis": {"title": {"text": text(score)}, "automargin": True},
         "showlegend": False,
     }
     return {"title": f"{score} by {parameter}", "data": [trace], "layout": layout, "height": 380}
+
+
+def _categories(labels: Sequence[str]) -> dict[str, Any]:
+    """An axis of words, with room for the outer ones: Plotly cuts off what reaches beyond the figure."""
+    return {"type": "category", "range": [-0.7, len(set(labels)) - 0.3], "automargin": True}
 
 
 def _parallel(entries: Sequence[Experiment], parameters: Sequence[str], score: str) -> Chart:
@@ -100,6 +109,8 @@ def _number(value: Any) -> bool:
 
 
 def _label(value: Any) -> str:
+    if isinstance(value, str):
+        return system_name(value)
     return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -70,7 +70,7 @@ def version_groups(
     track: Track,
     unit: str,
     listeners: Sequence[str],
-    others: Sequence[Version] = (),
+    others: Mapping[str, Sequence[Version]] | None = None,
     losses: Mapping[str, Loss] | None = None,
 ) -> list[Group]:
     """The versions of a scene, or of a song and its stems; those whose files are there can be heard.
@@ -80,13 +80,15 @@ def version_groups(
         track: of the scene or song.
         unit: its name.
         listeners: whose enhanced versions are wanted.
-        others: of a scene; each comes after the enhanced one of its listener.
+        others: of the experiment that is compared with, by group; each comes after the enhanced one of its listener.
         losses: of listeners through whose hearing loss the scene or song can be heard, too.
     """
     if track.cluster == "scene":
-        groups = _scene_groups(results.files, results.params, unit, listeners, others)
+        groups = _scene_groups(results.files, results.params, unit, listeners)
     else:
         groups = _song_groups(results.root, results.files, results.params, unit, listeners)
+    if others:
+        groups = [(name, _with_others(versions, others.get(name, ()))) for name, versions in groups]
     if losses:
         name, versions = groups[0]
         groups[0] = name, _with_losses(versions, losses)
@@ -98,6 +100,11 @@ def version_groups(
         gone = tuple(one for one in versions if one not in there)
         found.append(Group(name, tuple(there), gone))
     return found
+
+
+def _with_others(versions: Sequence[Version], others: Sequence[Version]) -> list[Version]:
+    """Each after the enhanced version of its listener."""
+    return [one for own in versions for one in (own, *(other for other in others if other.listener == own.listener))]
 
 
 def _with_losses(versions: Sequence[Version], losses: Mapping[str, Loss]) -> list[Version]:
@@ -127,7 +134,7 @@ def _with_losses(versions: Sequence[Version], losses: Mapping[str, Loss]) -> lis
 
 
 def _scene_groups(
-    files: Workspace, params: Params, scene: str, listeners: Sequence[str], others: Sequence[Version]
+    files: Workspace, params: Params, scene: str, listeners: Sequence[str]
 ) -> list[tuple[str, list[Version]]]:
     channel = params.render.reference_channel
 
@@ -142,7 +149,7 @@ def _scene_groups(
     microphones = f"what the hearing aid's microphone pair CH{channel} picks up"
     versions = [
         rendered("Unprocessed", microphones, "unprocessed", "mix"),
-        *(one for name in listeners for one in (enhanced(name), *(own for own in others if own.listener == name))),
+        *map(enhanced, listeners),
         rendered("Target, anechoic", "the clean talker; the metric compares with it", "reference", "target_anechoic"),
         rendered("Target in the room", "the talker alone", "reference", "target"),
         rendered("Interferers", "everything but the talker", "reference", "interferer"),

@@ -38,7 +38,7 @@
         font: { color: colour("--ink"), family: style.fontFamily, size: narrow.matches ? 12 : 13 },
         hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
         legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-        ...(chart.layout.xaxis ? { xaxis: titled(chart.layout.xaxis), yaxis: titled(chart.layout.yaxis) } : {}),
+        ...(chart.layout.xaxis ? { xaxis: titled(chart.layout.xaxis), yaxis: titled({ ...chart.layout.yaxis, ...(narrow.matches ? chart.narrow : {}) }) } : {}),
       };
       const place = document.getElementById(`chart-${chart.name}`);
       Plotly.react(place, traces, layout, { responsive: true, displayModeBar: false }).then(() => {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from hearlab.arrays import Array
-from hearlab.fitting.fir import convolve
 from hearlab.listeners import Listener
 
 Ear = tuple[tuple[float, float], ...]
@@ -47,6 +46,8 @@ def heard_through(samples: Array, rate: int, loss: Loss) -> Array:
 
 
 def _filtered(signal: Array, rate: int, ear: Ear) -> Array:
+    from hearlab.fitting.fir import convolve  # with compiled loops, which most sites do not need
+
     half = round(SECONDS * rate)
     size = 8 * half
     gains = 10 ** (-attenuation(ear, np.asarray(np.fft.rfftfreq(size, 1 / rate), dtype=np.float64)) / 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -46,12 +47,7 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
 def weighted(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
     """A signal of shape (n, channels) after the K weighting, by overlap-save: scipy.signal takes a second to import."""
     size, before = fast_length(2 * rate), round(RINGING * rate)
-    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    sections = k_weighting(rate)
-    numerators, denominators = (
-        np.polynomial.polynomial.polyval(delay, part.T) for part in (sections[:, :3], sections[:, 3:])
-    )
-    response = np.prod(numerators / denominators, axis=0)
+    response = _response(rate, size)
     padded = np.zeros((samples.shape[1], before + samples.shape[0] + size))
     padded[:, before : before + samples.shape[0]] = samples.T
     parts = [
@@ -60,6 +56,18 @@ def weighted(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
     ]
     whole: NDArray[np.float64] = np.concatenate(parts, axis=1)[:, : samples.shape[0]].T
     return whole
+
+
+@functools.lru_cache(maxsize=4)
+def _response(rate: int, size: int) -> NDArray[np.complex128]:
+    """Of the K weighting at the bins of a transform of `size` samples."""
+    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
+    sections = k_weighting(rate)
+    numerators, denominators = (
+        np.polynomial.polynomial.polyval(delay, part.T) for part in (sections[:, :3], sections[:, 3:])
+    )
+    response: NDArray[np.complex128] = np.prod(numerators / denominators, axis=0)
+    return response
 
 
 def loudness(samples: NDArray[np.float64], rate: int) -> float:
