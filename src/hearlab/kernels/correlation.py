@@ -139,7 +139,8 @@ def _correlate_long(
     )
     for spectrum in other:
         np.conjugate(spectrum, out=spectrum)
-    after = np.zeros(block, dtype=np.float32)  # what the distance before adds to lags after its own
+    # What the distance before adds to lags after its own.
+    after: NDArray[np.floating] = np.zeros(block, dtype=np.float32)
     product = np.empty_like(one[0])
     for distance in range(1 - blocks, blocks):
         total = np.zeros_like(product)
