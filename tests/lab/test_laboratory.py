@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny_workspace import LISTENERS, OWN, RATE, SCENE, SONG, table
+from tiny_workspace import LISTENERS, OWN, RATE, SCENE, SONG, make_workspace, table
 
 import hearlab
 from hearlab.audio import read_audio, rms, write_wav
 from hearlab.datasets.layout import STEMS
 from hearlab.errors import InputError, ParameterError
+from hearlab.files import read_yaml
 from hearlab.lab import fixed
 from hearlab.lab.laboratory import Lab
 from hearlab.listeners import Listener
+from hearlab.systems.base import BASELINE
 from hearlab.systems.baseline import Baseline
 
 ENHANCED = Path("data/demo/enhanced")
@@ -97,6 +101,64 @@ def test_other_parameters_and_systems(lab: Lab) -> None:
         lab.with_parameters("+enhance.gian=3")
     both = lab.with_parameters("evaluate.speech_metrics=[haspi,hasqi]")
     assert both.score(SCENE, "L2")["haspi"] == plain["haspi"] != both.score(SCENE, "L2")["hasqi"]
+
+
+class Passing:
+    """A hearing aid that does nothing."""
+
+    def speech(self, microphones: Any, rate: int, listener: Listener) -> Any:
+        return microphones["CH1"]
+
+    def music(self, stems: Any, rate: int, listener: Listener) -> Any:
+        return stems
+
+
+# What each change of a lab says of its gain, of the level of its scores, and of its system.
+CHANGES: dict[str, tuple[Callable[[Lab], Lab], dict[str, Any]]] = {
+    "gain": (lambda lab: lab.with_parameters("enhance.gain=12"), {"gain": 12.0}),
+    "other gain": (lambda lab: lab.with_parameters("enhance.gain=-3"), {"gain": -3.0}),
+    "level": (lambda lab: lab.with_parameters("evaluate.level=90"), {"level": 90.0}),
+    "named": (lambda lab: lab.with_parameters("enhance.system=tiny_lab.net:Mine"), {"system": "Mine"}),
+    "baseline": (lambda lab: lab.with_parameters(f"enhance.system={BASELINE}"), {"system": "Baseline"}),
+    "object": (lambda lab: lab.with_system(Passing()), {"system": "Passing"}),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(CHANGES, repeat=2)))
+def test_each_change_keeps_those_before_it(lab: Lab, own: Path, first: str, second: str) -> None:
+    wanted = {"gain": 0.0, "level": 100.0, "system": "Baseline"} | CHANGES[first][1] | CHANGES[second][1]
+    once = CHANGES[first][0](lab)
+    if first == "object" and second in ("gain", "other gain"):  # nothing of it would be heard
+        with pytest.raises(ParameterError, match=r"does not reach the object of with_system") as told:
+            CHANGES[second][0](once)
+        assert "enhance.gain" in str(told.value)
+        return
+    both = CHANGES[second][0](once)
+    assert (both.params.enhance.gain, both.params.evaluate.level) == (wanted["gain"], wanted["level"])
+    assert type(both.system).__name__ == wanted["system"]
+    assert lab.params.enhance.gain == 0.0
+    assert isinstance(lab.system, Baseline)
+
+
+def test_changes_one_by_one_score_as_together(lab: Lab, own: Path) -> None:
+    together = lab.with_parameters("enhance.gain=12", "evaluate.level=90")
+    one_by_one = lab.with_parameters("enhance.gain=12").with_parameters("evaluate.level=90")
+    assert one_by_one.score(SCENE, "L2") == together.score(SCENE, "L2") != lab.score(SCENE, "L2")
+    heard = lab.signals(SCENE).microphones["CH1"]  # type: ignore[union-attr]
+    softer = lab.with_parameters("evaluate.level=90")
+    wanted = softer.score(SCENE, "L2", heard)
+    assert lab.with_system(Passing()).with_parameters("evaluate.level=90").score(SCENE, "L2") == wanted
+    assert softer.with_system(Passing()).score(SCENE, "L2") == wanted != softer.score(SCENE, "L2")
+
+
+def test_params_yaml_is_read_when_the_lab_is_opened(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "lab")
+    lab = hearlab.open(root)
+    content = read_yaml(root / "params.yaml")
+    assert lab.with_parameters("seed=5").with_parameters(f"seed={content['seed']}").params == lab.params
+    (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("gain: 0", "gain: 6"))
+    assert lab.with_parameters("seed=5").params.enhance.gain == 0.0
+    assert hearlab.open(root, "seed=5").params.enhance.gain == 6.0
 
 
 def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:

@@ -21,11 +21,12 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import STEMS, enhanced_file, scene_file
 from hearlab.errors import InputError
 from hearlab.lab.fixed import Pipeline
+from hearlab.lab.given_systems import is_named
 from hearlab.lab.materials import Material, Materials
 from hearlab.lab.own_errors import in_own_code
 from hearlab.lab.signals import SceneSignals, SongSignals, scene_signals, song_signals
 from hearlab.listeners import Listener
-from hearlab.params import PARAMS_FILE, Params, check_params
+from hearlab.params import PARAMS_FILE, check_params
 from hearlab.stages import enhance_music, enhance_speech
 from hearlab.stages.common import (
     files_of_scenes,
@@ -42,7 +43,7 @@ from hearlab.systems.base import (
     is_own_of_hearlab,
     shared_system,
 )
-from hearlab.versions.overrides import overridden
+from hearlab.versions.overrides import changed_content, overridden
 
 TRIALS = Path(FOLDER) / "try"
 LEFT_OVER_SECONDS = 3600.0
@@ -97,26 +98,31 @@ class Lab:
     """
 
     def __init__(
-        self, root: Path, params: Params, *, system: EnhancementSystem | None = None, pipeline: Pipeline | None = None
+        self, root: Path, content: Any, *, system: EnhancementSystem | None = None, pipeline: Pipeline | None = None
     ) -> None:
-        self.root, self.params, self.materials = root, params, Materials(params)
+        self.root, self._content = root, content
+        self.params = check_params(content, root / PARAMS_FILE)
+        self.materials = Materials(self.params)
         self._system = system
         self._pipeline = pipeline
 
     def with_parameters(self, *overrides: str) -> Lab:
-        """The same workspace with other parameters, such as 'enhance.gain=3' (the grammar of `dvc exp run -S`).
+        """This lab with other parameters, such as 'enhance.gain=3' (the grammar of `dvc exp run -S`).
 
-        The changes are made to params.yaml as it is now; the file stays as it is.
+        The changes are made to this lab's parameters: those of several calls add up, and the last value counts. The
+        system of `with_system` stays, unless `enhance.system` is among them. params.yaml stays as it is; an edit of it
+        is seen by the next `hearlab.open`.
 
         Raises:
-            InputError: an override cannot be applied, or gives a wrong parameter.
+            InputError: an override cannot be applied, gives a wrong parameter, or would not reach the object given.
         """
-        content = overridden(self.root, overrides, command="with_parameters")
-        return Lab(self.root, check_params(content, self.root / PARAMS_FILE), pipeline=self._beside)
+        content = changed_content(self._content, overrides, command="with_parameters")
+        given = self._system is not None and not is_named(overrides, self._content, content)
+        return Lab(self.root, content, system=self._system if given else None, pipeline=self._beside)
 
     def with_system(self, system: EnhancementSystem) -> Lab:
-        """The same workspace with a system of your own: an object with `speech` and `music` (docs/own-system.md)."""
-        return Lab(self.root, self.params, system=system, pipeline=self._beside)
+        """This lab with a system of your own: an object with `speech` and `music` (docs/own-system.md)."""
+        return Lab(self.root, self._content, system=system, pipeline=self._beside)
 
     @property
     def scenes(self) -> list[str]:
@@ -384,5 +390,4 @@ def open_lab(path: str | os.PathLike[str] = ".", *overrides: str) -> Lab:
         3.0
     """
     root = Path(path).expanduser().resolve()
-    content = overridden(root, overrides, command="hearlab.open")
-    return Lab(root, check_params(content, root / PARAMS_FILE))
+    return Lab(root, overridden(root, overrides, command="hearlab.open"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,24 +41,31 @@ def overridden(root: Path, overrides: Sequence[str], *, command: str = "-S") -> 
         command: who asks, for the error of a missing DVC.
 
     Raises:
-        InputError: params.yaml is wrong (as `load_params`), an override cannot be applied, two of them give one
-            parameter values, or there is no DVC.
+        ParameterError: params.yaml is wrong (as `load_params`), an override cannot be applied, or two of them give one
+            parameter values.
+        InputError: there is no DVC.
     """
-    check_overrides(overrides)
     path = root / PARAMS_FILE
     load_params(path)
+    return changed_content(read_yaml(path), overrides, command=command)
+
+
+def changed_content(content: Any, overrides: Sequence[str], *, command: str = "-S") -> Any:
+    """The content of a params.yaml, which may be changed already, with further changes; see `overridden`."""
+    check_overrides(overrides)
     if not overrides:
-        return read_yaml(path)
+        return content
     try:
         from dvc.exceptions import InvalidArgumentError
         from dvc.utils.hydra import apply_overrides
-        from dvc.utils.serialize import load_yaml
+        from dvc.utils.serialize import dump_yaml, load_yaml
     except ImportError as error:
         raise InputError(command, "needs DVC", found=str(error), advice="pip install 'hearlab[pipeline]'") from None
     with tempfile.TemporaryDirectory(prefix="hearlab-params-") as folder:
-        changed = shutil.copy(path, folder)
+        changed = Path(folder, PARAMS_FILE)
+        dump_yaml(changed, content)
         try:
             apply_overrides(changed, list(overrides))
         except InvalidArgumentError as error:
-            raise InputError("-S", "cannot be applied", found=str(error.__cause__ or error)) from None
+            raise ParameterError("-S", "cannot be applied", found=str(error.__cause__ or error)) from None
         return load_yaml(changed)
