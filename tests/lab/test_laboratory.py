@@ -183,8 +183,8 @@ def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:
         ("S9", "L1", r"scene or song: is not known \(found S9, wanted such as S1"),
         ("", "L1", r"scene or song: is not unique"),
         ("../x", "L1", "scene or song: is not known"),
-        (SCENE, "L3", r"listeners\.json: unknown listener \(found L3"),
-        (SONG, "L1", r"listeners\.valid\.json: unknown listener \(found L1"),
+        (SCENE, "L3", r"listeners\.json: unknown listener \(found L3, wanted one of L1, L2\)"),
+        (SONG, "L1", r"listeners\.valid\.json: unknown listener \(found L1, wanted one of L2\)"),
     ],
 )
 def test_unknown_names(lab: Lab, name: str, listener: str, line: str) -> None:

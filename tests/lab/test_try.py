@@ -134,6 +134,30 @@ def test_errors_are_one_line(here: Path, own: Path, capsys: pytest.CaptureFixtur
     assert err.splitlines()[-1] == f"hearlab: {line.removeprefix('hearlab: ')}"
 
 
+CRASHING = OWN.replace(
+    "        return self.gain * micro", "        __import__('ctypes').string_at(0)\n        return micro"
+)
+CRASH_LINE = 1 + next(n for n, line in enumerate(CRASHING.splitlines()) if "string_at" in line)
+
+
+def test_a_crash_names_its_line(here: Path, own: Path) -> None:
+    (own / "net.py").write_text(CRASHING)
+    done = subprocess.run([*PROGRAM, "try", SCENE, "L1", *MINE], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert f'tiny_lab/net.py", line {CRASH_LINE} in speech' in done.stderr
+
+
+def test_watching_tells_that_a_process_died(tmp_path: Path, own: Path) -> None:
+    root = make_workspace(tmp_path / "lab", enhance__system="tiny_lab.net:Mine")
+    (own / "net.py").write_text(CRASHING)
+    with watching(root, SCENE, "L1") as watched:
+        lines = watched.until("its process died")
+        assert lines[-1] == "hearlab: its process died (SIGSEGV: Segmentation fault)"
+        assert any(f'tiny_lab/net.py", line {CRASH_LINE} in speech' in line for line in lines)
+        watched.until("waiting for a change")
+
+
 def test_the_picture(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     shown = here / ".hearlab" / "try" / "browser"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from hearlab.audio import write_wav
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.code.definitions import Reached
 from hearlab.errors import InputError, ParameterError
-from hearlab.params import load_params
+from hearlab.files import read_yaml
+from hearlab.params import check_params, flat, load_params
 from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.stages import STAGES, module_name, run_stage, stage_units
+from hearlab.stages.check_params import OF_BASELINE, untaken_params
 from hearlab.stages.enhance_speech import used_channels
 from hearlab.stages.score_speech import write_results
 from hearlab.systems.baseline import Baseline
@@ -70,6 +73,29 @@ def test_unknown_stage(repository: Make) -> None:
         run_stage("render_scenes")
     with pytest.raises(ParameterError, match="unknown split"):
         run_stage("render_scenes", ["test"])
+
+
+def test_parameters_of_the_baseline_that_a_system_does_not_take() -> None:
+    content = read_yaml(Path(__file__).resolve().parents[2] / "params.yaml")
+    assert flat(OF_BASELINE).items() <= flat(content["enhance"]).items()
+
+    def told(system: str, **changes: Any) -> str:
+        enhance = content["enhance"] | {"system": system} | changes
+        return untaken_params(check_params(content | {"enhance": enhance}))
+
+    changes: dict[str, Any] = {"gain": 6, "nalr": {"taps": 100}, "soft_clip": False}
+    assert told("hearlab.systems.baseline:Baseline", **changes) == ""
+    assert told("hearlab.systems.learned:Learned", **changes) == ""
+    assert told("my_lab.net:Mine") == told("my_lab.net:Mine", soft_clip=False) == ""  # the remix is clipped by it
+    line = told("my_lab.net:Mine", **changes)
+    assert line.startswith("enhance.gain, enhance.nalr.taps: not used by my_lab.net:Mine, ")
+    assert line.endswith("-S ++enhance.params.gain=6.0")
+
+
+def test_check_params_warns_once_of_what_is_not_taken(repository: Make, caplog: pytest.LogCaptureFixture) -> None:
+    repository({"enhance.system": "hearlab.systems.fitted:Fitted", "enhance.gain": 6})
+    run_stage("check_params")
+    assert [record.getMessage()[:21] for record in caplog.records] == ["warning: enhance.gain"]
 
 
 def test_a_misspelt_system_is_told_by_check_params(repository: Make) -> None:

@@ -41,6 +41,11 @@ def how_ended(code: int | None) -> str:
         return f"signal {-code}"
 
 
+def process_died(how: str) -> str:
+    """The cause of a unit's failure by which its process has died."""
+    return f"its process died ({how})"
+
+
 def died_so_often(how: str) -> str:
     """The cause of a unit's failure whose workers have died each time that it was tried."""
     return f"its worker process died {RETRIES + 1} times ({how}); set HEARLAB_WORKERS lower, or to 1 to see where"

@@ -28,6 +28,7 @@ from hearlab.lab.signals import SceneSignals, SongSignals, scene_signals, song_s
 from hearlab.listeners import Listener
 from hearlab.params import PARAMS_FILE, check_params
 from hearlab.stages import enhance_music, enhance_speech
+from hearlab.stages.check_params import warn_of_untaken
 from hearlab.stages.common import (
     files_of_scenes,
     scene_listener_pairs,
@@ -118,7 +119,10 @@ class Lab:
         """
         content = changed_content(self._content, overrides, command="with_parameters")
         given = self._system is not None and not is_named(overrides, self._content, content)
-        return Lab(self.root, content, system=self._system if given else None, pipeline=self._beside)
+        lab = Lab(self.root, content, system=self._system if given else None, pipeline=self._beside)
+        if not given:
+            warn_of_untaken(lab.params, self.params)
+        return lab
 
     def with_system(self, system: EnhancementSystem) -> Lab:
         """This lab with a system of your own: an object with `speech` and `music` (docs/own-system.md)."""
@@ -390,4 +394,6 @@ def open_lab(path: str | os.PathLike[str] = ".", *overrides: str) -> Lab:
         3.0
     """
     root = Path(path).expanduser().resolve()
-    return Lab(root, overridden(root, overrides, command="hearlab.open"))
+    lab = Lab(root, overridden(root, overrides, command="hearlab.open"))
+    warn_of_untaken(lab.params)
+    return lab

@@ -17,6 +17,7 @@ from typing import Any
 import hearlab
 from hearlab.compute.code.file_cache import is_left_over
 from hearlab.compute.code_identity import code_of, is_own
+from hearlab.compute.process import how_ended
 from hearlab.errors import InputError
 from hearlab.files import read_yaml
 from hearlab.params import PARAMS_FILE
@@ -25,6 +26,7 @@ from hearlab.text import few
 
 POLL_SECONDS = 0.25
 ENDING_SECONDS = 5.0
+ENDS = (0, 1, 2, 130)  # exit codes of `hearlab.cli.main`
 PROGRAM = "import sys; from hearlab.cli import main; sys.exit(main())"
 
 State = dict[str, tuple[int, int, int]]
@@ -46,10 +48,12 @@ def watch(first: Sequence[str], then: Sequence[str], root: Path, system: str | N
         before = watched_state(root, system)
         process = _start(arguments)
         try:
-            process.wait()
+            code = process.wait()
         except KeyboardInterrupt:
             _end(process)
             return 130
+        if code not in ENDS:  # a shell would say so
+            _say(f"hearlab: its process died ({how_ended(code)})")
         try:
             _say("waiting for a change of code or params.yaml (Ctrl-C ends)")
             changed = _wait(root, system, before)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import hearlab
-from hearlab.compute.attempts.in_flight import Apart, InFlight
+from hearlab.compute.attempts.in_flight import Apart, InFlight, named
+from hearlab.compute.attempts.outcomes import outcomes
 from hearlab.compute.units import Unit
 
 PROGRAM = """
@@ -46,6 +47,8 @@ if __name__ == "__main__":
         print(error)
 """
 
+CRASHING = PROGRAM.splitlines().index("            ctypes.string_at(0)") + 1
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -68,7 +71,10 @@ def start(folder: Path, kind: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("kind", "code", "how"),
-    [("segfault", -signal.SIGSEGV, "SIGSEGV: Segmentation fault"), ("exit", 7, "exit code 7")],
+    [
+        ("segfault", -signal.SIGSEGV, f"SIGSEGV: Segmentation fault; program.py: line {CRASHING}, in unit"),
+        ("exit", 7, "exit code 7"),
+    ],
 )
 def test_a_death_is_named_and_then_a_failure_of_its_unit(folder: Path, kind: str, code: int, how: str) -> None:
     died = start(folder, kind)
@@ -77,19 +83,27 @@ def test_a_death_is_named_and_then_a_failure_of_its_unit(folder: Path, kind: str
         assert "Fatal Python error: Segmentation fault" in died.stderr
         assert "program.py" in died.stderr
     (note,) = (folder / ".hearlab").glob("in-flight-*")
-    assert note.read_text() == "S1"
+    assert note.read_text() == "\tS1"
     told = "enhance test: an earlier run ended without a word in {}: now units run in a process of their own"
     for names in ("S1", "S1, S3"):  # each further run knows them, too, and finishes the others
         again = start(folder, kind)
         assert again.returncode == 0, again.stderr
         assert told.format(names) in again.stderr
         assert again.stdout == f"enhance test: 2 of 4 units failed\n  2 units (S1, S3): its process died ({how})\n"
+        # One short trace for both: not a page for each, with all that is loaded.
+        assert again.stderr.count(f"program.py, line {CRASHING}, in unit\n") == (kind == "segfault")
+        assert "Extension modules" not in again.stderr
+        assert len(again.stderr.splitlines()) < 15
     mended = start(folder, "none")
     assert mended.stdout == "[0, 1, 2, 3]\n"
     assert told.format("S1, S3") in mended.stderr
     assert "enhance test: S3: working on 3" in mended.stderr
     assert not note.exists()
     assert "process of their own" not in start(folder, "none").stderr
+
+
+def process_id(root: Path, out: Path) -> int:
+    return os.getpid()
 
 
 def lingering(root: Path, out: Path) -> None:
@@ -161,16 +175,30 @@ def test_the_process_of_its_own_ends_with_the_one_that_is_killed(tmp_path: Path)
 
 
 def test_nothing_is_in_flight_after_a_run_that_ends(tmp_path: Path) -> None:
+    unit = Unit("S1 L1", lingering, code=("my_lab.net:Mine",))
+
     def ends_by(error: type[BaseException]) -> None:
         with InFlight(tmp_path, "enhance_speech").noted() as note:
-            note("S1 L1")
-            assert InFlight(tmp_path, "enhance_speech").died == ["S1 L1"]
+            note(unit)
+            assert InFlight(tmp_path, "enhance_speech").died == [named(unit)]
             raise error
 
     for error in (KeyboardInterrupt, ValueError):
         with pytest.raises(error):
             ends_by(error)
         assert InFlight(tmp_path, "enhance_speech").died == []
+
+
+def test_a_unit_that_died_with_another_system_did_not_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARLAB_WORKERS", "1")
+    this, other = "hearlab.named:load_named", "hearlab.text:few"  # as good as systems
+    for died, told in ((other, False), (this, True)):
+        (tmp_path / "in-flight-test.txt").write_text(f"{died}\tS1")
+        todo = [Unit("S1", process_id, code=(this,)), Unit("S2", process_id)]
+        found = list(
+            outcomes(todo, tmp_path, tmp_path, "test", idle=lambda: None, in_flight=InFlight(tmp_path, "test"))
+        )
+        assert [outcome.result != os.getpid() for _, outcome in found] == [told, told]
 
 
 def test_a_note_that_is_no_text_is_no_unit(tmp_path: Path) -> None:

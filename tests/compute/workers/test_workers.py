@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import importlib
+import inspect
 import json
 import logging
 import os
@@ -45,10 +47,18 @@ def deadly(root: Path, out: Path, *, number: int, kind: str) -> int:
     if number == 3:
         if kind == "exit":
             os._exit(9)
+        if kind == "segfault":
+            ctypes.string_at(0)
         os.kill(os.getpid(), signal.SIGKILL)
     sys.stdout.write(f"number {number}\n")
     logging.getLogger("hearlab.test").warning("warned of %d", number)
     return number
+
+
+CRASHING = inspect.getsourcelines(deadly)[1] + inspect.getsource(deadly).splitlines().index(
+    "            ctypes.string_at(0)"
+)
+HERE = os.path.relpath(__file__)
 
 
 def once_deadly(root: Path, out: Path, *, number: int) -> int:
@@ -129,14 +139,20 @@ def test_all_units_run_once_in_the_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "how"),
+    ("kind", "cause"),
     [
-        ("exit", "exit code 9"),
-        pytest.param("kill", "SIGKILL: Killed; out of memory?", marks=pytest.mark.slow),
+        ("exit", "its process died (exit code 9)"),
+        ("segfault", f"its process died (SIGSEGV: Segmentation fault; {HERE}: line {CRASHING}, in deadly)"),
+        pytest.param(
+            "kill",
+            "its worker process died 4 times (SIGKILL: Killed; out of memory?); set HEARLAB_WORKERS lower, or to 1 to "
+            "see where",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_death_is_the_failure_of_its_unit_alone(
-    kind: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(where._Choice, "of", lambda *unused: where.WORKERS)
     monkeypatch.setenv("HEARLAB_WORKERS", "2")
@@ -144,10 +160,11 @@ def test_a_death_is_the_failure_of_its_unit_alone(
     todo = [replace(unit, group="all") for unit in units(deadly, 6, kind=kind)]
     with pytest.raises(UnitsFailed) as caught:
         run("test", todo, None, INDEX, root=tmp_path)
-    cause = f"its worker process died 4 times ({how}); set HEARLAB_WORKERS lower, or to 1 to see where"
     assert str(caught.value) == f"test: 1 of 6 units failed\n  S3: {cause}"
-    shown = capsys.readouterr().err
+    shown = capfd.readouterr().err  # of the workers, too
     assert "test: starting 2 worker processes\n" in shown
+    assert "Extension modules" not in shown
+    assert shown.count(f"test_workers.py, line {CRASHING}, in deadly\n") == (kind == "segfault")
     for n in (0, 1, 2, 4, 5):
         assert shown.count(f"test: S{n}: number {n}\n") == 1
     assert shown.count("warning: warned of") == 3

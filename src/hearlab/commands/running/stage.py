@@ -27,13 +27,18 @@ def _stage(options: argparse.Namespace) -> None:
     if options.name in ENHANCING and own_system() and own_system_is_native():
         release()  # somebody's system is slowed down by nothing of ours
 
-    if sys.__stderr__ is not None:
-        faulthandler.enable(file=sys.__stderr__)  # a crash in somebody's compiled code says where it was
+    crashes_say_where()
     from hearlab.compute.process import private_ray_token, sigterm_interrupts
 
     private_ray_token()  # an entrant's system may import Ray
     with sigterm_interrupts():
         run_stage(options.name, options.arguments)
+
+
+def crashes_say_where() -> None:
+    """From now on a crash in somebody's compiled code says which line of Python it was in."""
+    if sys.__stderr__ is not None:
+        faulthandler.enable(file=sys.__stderr__)
 
 
 def own_system(system: str | None = None) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearlab.commands import Commands
-from hearlab.commands.running.stage import own_system
+from hearlab.commands.running.stage import crashes_say_where, own_system
 from hearlab.kernels.arithmetic import own_system_is_native, release
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def _try(options: argparse.Namespace) -> int | None:
     if own_system(chosen[-1] if chosen else None) and own_system_is_native():
         release()  # before numpy is imported: a system of one's own runs as fast as the machine can, as in the stage
 
+    crashes_say_where()
     from hearlab.lab.comparisons import baseline_scores, committed_scores
     from hearlab.lab.laboratory import open_lab
     from hearlab.lab.trials import Compared, trials_text, trials_values

@@ -12,13 +12,19 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hearlab.compute.execution import Failure, Outcome
-from hearlab.compute.process import how_ended
+from hearlab.compute.execution import Outcome
+from hearlab.compute.process import process_died
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.crashes import Crashes
 from hearlab.compute.workers.processes import ENDING_SECONDS, WAIT_SECONDS, WorkerProcess, other_code
 from hearlab.compute.workers.worker import READY
 
 LONGEST = 4096  # bytes of a unit's name
+
+
+def named(unit: Unit) -> str:
+    """A unit by its name and by that of the code that it loads: with another system it is no unit that has died."""
+    return f"{' '.join(unit.code)}\t{unit.id}"
 
 
 class InFlight:
@@ -29,7 +35,7 @@ class InFlight:
         stage: such as 'render_scenes dev'.
 
     Attributes:
-        died: units in which earlier runs of the stage died.
+        died: units in which earlier runs of the stage died, as `named` gives them.
         deadly: those that have died again in a process of their own; they are kept for the next run.
     """
 
@@ -44,22 +50,22 @@ class InFlight:
         return []
 
     @contextlib.contextmanager
-    def noted(self) -> Iterator[Callable[[str], None]]:
+    def noted(self) -> Iterator[Callable[[Unit | None], None]]:
         """Inside the block the function that is given notes the unit which begins, or none; see `deadly`."""
         handle = None
         with contextlib.suppress(OSError):  # a full disk must not hide what the units have to say
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-        def note(id: str) -> None:
+        def note(unit: Unit | None) -> None:
             if handle is not None:
                 with contextlib.suppress(OSError):
                     os.ftruncate(handle, 0)
-                    os.pwrite(handle, "\n".join([*self.deadly, id]).encode()[:LONGEST], 0)
+                    os.pwrite(handle, "\n".join([*self.deadly, named(unit) if unit else ""]).encode()[:LONGEST], 0)
 
         try:
             yield note
         finally:
-            note("")
+            note(None)
             if handle is not None:
                 os.close(handle)
             if not self.deadly:
@@ -68,9 +74,14 @@ class InFlight:
 
 
 class Apart(contextlib.AbstractContextManager["Apart"]):
-    """Runs units in a process of their own, one after the other; where it dies, the next unit gets a new one."""
+    """Runs units in a process of their own, one after the other; where it dies, the next unit gets a new one.
 
-    def __init__(self) -> None:
+    Args:
+        crashes: of this and of other processes of the stage.
+    """
+
+    def __init__(self, crashes: Crashes | None = None) -> None:
+        self._crashes = crashes or Crashes()
         self._process: WorkerProcess | None = None
 
     def run(self, unit: Unit, root: Path, staging: Path) -> tuple[Outcome, bool]:
@@ -98,9 +109,9 @@ class Apart(contextlib.AbstractContextManager["Apart"]):
                 outcomes += message[0]
                 seconds = message[1]
         except (EOFError, ConnectionError):
-            cause = f"its process died ({how_ended(process.process.wait())})"
+            _, how, trace = process.died()
             self._end()
-            return Outcome(failure=Failure(unit.id, cause, cause)), True
+            return self._crashes.outcome(unit.id, process_died(how), trace), True
         return outcomes[0], False
 
     def _end(self) -> None:

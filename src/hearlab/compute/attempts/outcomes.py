@@ -14,11 +14,12 @@ from pathlib import Path
 
 from hearlab.compute import timings
 from hearlab.compute.attempts.failures import NAMED
-from hearlab.compute.attempts.in_flight import Apart, InFlight
+from hearlab.compute.attempts.in_flight import Apart, InFlight, named
 from hearlab.compute.attempts.worth import Look, load_of_others, slowdown, worth_workers
 from hearlab.compute.execution import Outcome, execute, unit_folder
 from hearlab.compute.process import OneThread, private_ray_token, worker_count
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.crashes import Crashes
 from hearlab.compute.workers.groups import Groups
 from hearlab.compute.workers.processes import Workers, fitting, worker_memory
 from hearlab.cores import usable_cores
@@ -59,16 +60,16 @@ def outcomes(
     """
     say = progress.message if progress else _nothing
     start = start or timings.WorkersStart(None)
-    deadly = [unit for unit in units if in_flight and unit.id in in_flight.died]
+    deadly = [unit for unit in units if in_flight and named(unit) in in_flight.died]
     if deadly:
         names = few([unit.id for unit in deadly], NAMED)
         say(f"{stage}: an earlier run ended without a word in {names}: now units run in a process of their own")
         units = [*deadly, *(unit for unit in units if unit not in deadly)]
-    groups, count = Groups(units), len(units)
+    groups, count, crashes = Groups(units), len(units), Crashes()
     choice = _Choice(units, start)
     with (
         OneThread() as threads,
-        Apart() as apart,
+        Apart(crashes) as apart,
         in_flight.noted() if in_flight else contextlib.nullcontext(_nothing) as note,
         contextlib.ExitStack() as stack,
     ):
@@ -80,7 +81,7 @@ def outcomes(
             if workers is None and where == WORKERS:
                 number = fitting(choice.workers, groups, choice.memory)
                 say(f"{stage}: starting {number} worker processes")
-                workers = stack.enter_context(Workers(number, groups, root, staging, code))
+                workers = stack.enter_context(Workers(number, groups, root, staging, code, crashes))
                 begun = _Start(start)
             if workers is not None:
                 for unit, outcome in workers.now():
@@ -91,14 +92,14 @@ def outcomes(
             unit = groups.one()
             began = time.monotonic()
             folder = unit_folder(staging, unit.id)
-            note(unit.id)
+            note(unit)
             if deadly and in_flight:
                 outcome, died = apart.run(unit, root, staging)
-                in_flight.deadly += [unit.id] if died else []
+                in_flight.deadly += [named(unit)] if died else []
                 _print(say, stage, unit, outcome)
             else:
                 outcome = _run_here(unit, root, folder, threads, partial(_say_of, say, stage, unit))
-            note("")
+            note(None)
             if len(groups) < count - 1:  # the first one loads and compiles things
                 choice.times.append(time.monotonic() - began)
                 groups.took(1, choice.times[-1])
@@ -185,8 +186,8 @@ class _Start:
             self._kept.note(took / slowdown(usable_cores(), self._others))
 
 
-def _nothing(text: str) -> None:
-    """Say nothing."""
+def _nothing(unused: object) -> None:
+    """Say or note nothing."""
 
 
 def _say_of(say: Callable[[str], None], stage: str, unit: Unit, line: str) -> None:

@@ -21,9 +21,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from hearlab.compute.execution import Failure, Outcome, unit_folder
-from hearlab.compute.process import RETRIES, THREAD_VARIABLES, died_so_often, how_ended
+from hearlab.compute.execution import Outcome, unit_folder
+from hearlab.compute.process import RETRIES, THREAD_VARIABLES, died_so_often, process_died
 from hearlab.compute.units import Unit
+from hearlab.compute.workers.crashes import Crashes, how_died, read_trace, trace_file
 from hearlab.compute.workers.groups import GROUP_SECONDS, Groups
 from hearlab.compute.workers.worker import END, READY
 from hearlab.cores import usable_memory
@@ -46,18 +47,18 @@ class WorkerProcess:
     """
 
     def __init__(self, module: str, root: Path, staging: Path) -> None:
+        self._trace = trace_file()
         ours, theirs = socket.socketpair()
         with ours, theirs:
             environment = {**os.environ, **dict.fromkeys((*THREAD_VARIABLES, "NUMBA_NUM_THREADS"), "1")}
             folders = [path or os.getcwd() for path in sys.path]
             environment["PYTHONPATH"] = os.pathsep.join(folders)
-            command = [sys.executable, "-P", "-m", "hearlab.compute.workers.worker", str(theirs.fileno()), module]
+            handles = theirs.fileno(), self._trace.fileno()
+            command = [sys.executable, "-P", "-m", "hearlab.compute.workers.worker", *map(str, handles), module]
             # Ctrl-C goes to all processes of a terminal: this one is deaf to it until it can say what becomes of it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                self.process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
-                )
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=handles)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self.pipe = Connection(ours.detach())
@@ -90,6 +91,13 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._trace.close()
+
+    def died(self) -> tuple[int, str, str]:
+        """Waits for a process that dies; gives its exit code, how it ended, and its trace, empty without a crash."""
+        code = self.process.wait()
+        trace = read_trace(self._trace)
+        return code, how_died(code, trace), trace
 
     @property
     def memory(self) -> int:
@@ -123,10 +131,20 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
         root: the workspace.
         staging: for the units' files.
         code: gives the identity of a unit's code.
+        crashes: of this and of other processes of the stage.
     """
 
-    def __init__(self, count: int, groups: Groups, root: Path, staging: Path, code: Callable[[Unit], str]) -> None:
+    def __init__(
+        self,
+        count: int,
+        groups: Groups,
+        root: Path,
+        staging: Path,
+        code: Callable[[Unit], str],
+        crashes: Crashes | None = None,
+    ) -> None:
         self._groups, self._staging, self._code = groups, staging, code
+        self._crashes = crashes or Crashes()
         here = root == Path.cwd()  # messages then name files as the user knows them
         module = groups.first.function.__module__
         self._start = partial(WorkerProcess, module, Path() if here else root, staging)
@@ -230,13 +248,13 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
 
     def _died(self, worker: WorkerProcess) -> Iterator[tuple[Unit, Outcome]]:
         """Its units run again: where there were several in its hands, each alone, to see which of them ends it."""
-        code = worker.process.wait()
-        worker.pipe.close()
+        code, how, trace = worker.died()
+        worker.stop(ENDING_SECONDS)
         if not worker.ready:
             raise InputError(
                 "a worker process",
                 "ended while it started",
-                found=how_ended(code),
+                found=how,
                 advice="HEARLAB_WORKERS=1 goes without",
             )
         self._workers[self._workers.index(worker)] = self._start()
@@ -249,8 +267,10 @@ class Workers(contextlib.AbstractContextManager["Workers"]):
             (unit,) = begun
             self._deaths[unit.id] += 1
             if self._deaths[unit.id] > RETRIES:
-                often = how_ended(code) + ("; out of memory?" if code == -signal.SIGKILL else "")
-                cause = died_so_often(often)
-                yield unit, Outcome(failure=Failure(unit.id, cause, cause))
+                # Of a crash there is a trace, and a unit that ends its process does so in any: `Apart` says the same.
+                known = trace or code >= 0
+                often = how + ("; out of memory?" if code == -signal.SIGKILL else "")
+                cause = process_died(how) if known else died_so_often(often)
+                yield unit, self._crashes.outcome(unit.id, cause, trace)
                 return
         self._groups.put_back(begun, alone=True)

@@ -1,7 +1,7 @@
-"""A worker process: `python -P -m hearlab.compute.workers.worker HANDLE MODULE`.
+"""A worker process: `python -P -m hearlab.compute.workers.worker HANDLE TRACE MODULE`.
 
 It runs the groups of units that come over a socket, whose number is HANDLE, and sends what becomes of them. It imports
-MODULE, that of the first unit's function, before it says that it is ready.
+MODULE, that of the first unit's function, before it says that it is ready. The line of a crash goes to the file TRACE.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ READY, END = "ready", b""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def main(handle: int, module: str) -> None:
+def main(handle: int, trace: int, module: str) -> None:
     """Serve until there is no more to do, or nobody at the other end."""
-    if sys.__stderr__ is not None:
-        faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=trace)
     # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
     signal.signal(signal.SIGINT, lambda *unused: None)
     signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _die_with_parent()
-    os.set_inheritable(handle, False)
+    for own in (handle, trace):
+        os.set_inheritable(own, False)
     pipe = Connection(handle)
     groups: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, groups), daemon=True).start()
@@ -135,7 +135,7 @@ def _run(
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]), sys.argv[2])
+        main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     except KeyboardInterrupt:
         _end_programs()
         sys.exit(128 + signal.SIGTERM)

@@ -20,6 +20,7 @@ from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
+from hearlab.stages.check_params import untaken_params
 from hearlab.stages.common import workspace
 from hearlab.text import size_text, table
 from hearlab.versions.dvc_files import cache_folder, link_types
@@ -46,7 +47,7 @@ class Plan:
         cores: local workers.
         missing: one line for each package or file that a stage of the plan lacks.
         disk: what is written, and where; one line for each file system.
-        warnings: a disk that is too small.
+        warnings: a disk that is too small, parameters that the system does not take.
         link: how a file gets from DVC's cache into the workspace.
         packages: where those of the data set are, and what could delete them; None for the demo.
     """
@@ -94,6 +95,7 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
             rows.append(Row(stage, work, _wall(work.seconds, work.units or 1, cores, start)))
     to_run = [row for row in rows if row.stage.runs != "no"]
     lines, warnings, link = _disk(root, params, to_run)
+    warnings += filter(None, [untaken_params(params)])
     missing = _missing(params, [row.stage for row in to_run])
     home = None if params.source != "packages" else packages_home(root, params.dataset)
     packages = "; ".join(filter(None, (str(home), home.warning))) if home else None
