@@ -128,8 +128,10 @@ def measure(root: Path, scenes: int, every: bool) -> list[dict[str, Any]]:
     for name, arguments in (("default pages", ()), ("a page for each scene", ("--scenes", str(scenes)))):
         if arguments and not every:
             continue
+        out = f"report-{bool(arguments):d}"
+        shutil.rmtree(root / out, ignore_errors=True)  # of an earlier measurement in the same folder
         for turn in ("first", "second"):
-            row = {"name": f"{name}, {turn} run", **timed(root, "--out", f"report-{bool(arguments):d}", *arguments)}
+            row = {"name": f"{name}, {turn} run", **timed(root, "--out", out, *arguments)}
             rows.append(row)
             print(f"{row['name']:38}{row['seconds']:10.1f}{row['processor']:10.1f}{row['load']:7.1f}  {row['said']}")
     return rows

@@ -99,9 +99,9 @@ class _Candidates:
     def __init__(self, first: int) -> None:
         self._first, self._highest = first, np.float32(0)
         self._lags: list[NDArray[np.int64]] = []
-        self._values: list[Array32] = []
+        self._values: list[NDArray[np.floating]] = []
 
-    def add(self, lag: int, correlation: Array32) -> None:
+    def add(self, lag: int, correlation: NDArray[np.floating]) -> None:
         """Correlations from a lag on, in order; their signs are lost."""
         least, most = max(self._first - lag, 0), -self._first - lag + 1
         values = correlation[least : max(most, least)]
@@ -123,7 +123,7 @@ class _Candidates:
 
 def _correlate_long(
     pair: Sequence[NDArray[np.floating]], means: Sequence[float], norms: Sequence[float]
-) -> Iterator[tuple[int, Array32]]:
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
     """As `correlate_everywhere`, by a library's transforms of a few long blocks.
 
     The signals count less their means and divided by their norms. What is found comes in parts of a block, each with
