@@ -151,6 +151,17 @@ def test_changes_one_by_one_score_as_together(lab: Lab, own: Path) -> None:
     assert softer.with_system(Passing()).score(SCENE, "L2") == wanted != softer.score(SCENE, "L2")
 
 
+def test_what_a_system_does_not_take_is_said_once(finished: Path, own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mine = hearlab.open(finished, "enhance.system=tiny_lab.net:Mine", "enhance.gain=6")
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("warning: enhance.gain: not used by tiny_lab.net:Mine, ")
+    mine.with_parameters("evaluate.level=90").with_parameters("++enhance.params.gain=3")
+    hearlab.open(finished, "enhance.gain=6").with_parameters("evaluate.level=90").with_system(Passing())
+    assert len(caplog.records) == 1
+    hearlab.open(finished, "enhance.gain=6").with_parameters("enhance.system=tiny_lab.net:Mine")
+    assert len(caplog.records) == 2
+
+
 def test_params_yaml_is_read_when_the_lab_is_opened(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "lab")
     lab = hearlab.open(root)

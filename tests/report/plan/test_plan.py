@@ -150,6 +150,17 @@ def test_the_command_and_what_it_refuses(inside: Path, capsys: pytest.CaptureFix
         assert len(error.splitlines()) == 1
 
 
+def test_parameters_that_the_system_does_not_take_are_warned_of(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["plan", "build_scenes@dev", "-S", "enhance.gain=6"]
+    told = "enhance.gain: not used by hearlab.systems.fitted:Fitted"
+    assert main(arguments) == 0
+    assert told not in capsys.readouterr().out
+    assert main([*arguments, "-S", "enhance.system=hearlab.systems.fitted:Fitted"]) == 0
+    assert capsys.readouterr().out.count(told) == 1
+
+
 def test_a_disk_that_is_too_small_is_warned_of(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hearlab.datasets.packages import space
 
