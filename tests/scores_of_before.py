@@ -49,7 +49,7 @@ def make_scores(root: Path, params: dict[str, Any] | None, *, system: str = "01"
         "score_music": {
             "deps": [{"path": "data/system.json", "md5": "01"}, {"path": "data/demo/inputs", "md5": "11.dir"}],
             "params": copy.deepcopy(enhance),
-            "outs": [{"path": "metrics/music.json", "md5": "22"}],
+            "outs": [{"path": f"metrics/music.{kind}", "md5": "22"} for kind in ("csv", "json")],
         },
     }
     with (root / "dvc.lock").open("w") as file:

@@ -128,6 +128,31 @@ def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab
     assert present(project, [after]) == {}
 
 
+@pytest.mark.parametrize(("made_with", "known"), [(3, True), (0, False)])
+def test_an_experiment_with_scores_of_before_is_no_known_one(project: Path, made_with: int, known: bool) -> None:
+    """`dvc exp run -S enhance.gain=3 score_speech` keeps the scores of music that the commit has."""
+    (point,) = points(Base.of(project), [("enhance.gain=3",)])
+    (project / "params.yaml").write_text(point.content)
+    stages = {
+        f"score_{track}": {
+            "params": {"params.yaml": {"enhance.gain": gain}},
+            "outs": [{"path": f"metrics/{track}.json", "md5": ""}],
+        }
+        for track, gain in (("speech", 3), ("music", made_with))
+    }
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
+    (project / "metrics").mkdir()
+    (project / "metrics" / "speech.json").write_text('{"haspi": {"pairs": 8, "enhanced": 0.5}}')
+    (project / "metrics" / "music.json").write_text('{"haaqi": {"pairs": 8, "score": 0.25}}')
+    head = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "add", "--all", "--force")
+    run(project, "git", "commit", "--quiet", "--message", "An experiment")
+    commit = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "reset", "--quiet", "--hard", head)
+    run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/mine", commit)
+    assert list(present(project, [point])) == ([point.name] if known else [])
+
+
 def test_other_weights_under_the_name_that_learn_weights_says_are_another_point(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
