@@ -12,7 +12,7 @@ import pytest
 from hearlab.cli import main
 from hearlab.errors import InputError, ParameterError
 from hearlab.learners import LEARNED
-from hearlab.sweep.points import changed_parameters, grid, points, present, state_of_code, untracked_code
+from hearlab.sweep.points import Base, changed_parameters, grid, points, present, state_of_code, untracked_code
 from hearlab.sweep.search import Axis, Search, axes
 from pipeline_support import REPOSITORY, run
 
@@ -61,18 +61,18 @@ def test_grids_that_are_refused_before_they_are_made(overrides: list[str], line:
 
 def test_points_are_checked_before_any_of_them_runs(project: Path) -> None:
     with pytest.raises(ParameterError, match=r"params\.yaml: enhance\.gain: "):
-        points(project, grid(["enhance.gain=3,loud"]))
+        points(Base.of(project), grid(["enhance.gain=3,loud"]))
     with pytest.raises(ParameterError, match="-S: cannot be applied"):
-        points(project, grid(["enhance.gian=3"]))
+        points(Base.of(project), grid(["enhance.gian=3"]))
     before = (project / "params.yaml").read_bytes()
-    (one,) = points(project, grid(["+enhance.params.depth=3"]))
+    (one,) = points(Base.of(project), grid(["+enhance.params.depth=3"]))
     assert one.parameters["enhance.params.depth"] == 3
     assert (project / "params.yaml").read_bytes() == before
 
 
 def test_a_name_is_of_parameters_commit_and_code(project: Path) -> None:
     def names(*overrides: str) -> list[str]:
-        return [point.name for point in points(project, grid(overrides))]
+        return [point.name for point in points(Base.of(project), grid(overrides))]
 
     first = names("enhance.gain=-1.5,3")
     assert [name.rpartition("-")[0] for name in first] == ["gain-1p5", "gain3"]
@@ -107,7 +107,7 @@ OWN = "enhance.system=swept_lab:Enhancer"
 def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab: Path) -> None:
     """Scores of the code as it was are not known ones."""
     params = (project / "params.yaml").read_text()
-    (before,) = points(project, [(OWN,)])
+    (before,) = points(Base.of(project), [(OWN,)])
     (project / "params.yaml").write_text(params.replace("hearlab.systems.baseline:Baseline", "swept_lab:Enhancer"))
     lock = {"system": {"cmd": "", "outs": [{"path": "data/system.json", "md5": before.system}]}}
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
@@ -120,12 +120,37 @@ def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab
     run(project, "git", "reset", "--quiet", "--hard", head)
     for name in ("mine", before.name):
         run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
-        assert list(present(project, points(project, [(OWN,)]))) == [before.name]
+        assert list(present(project, points(Base.of(project), [(OWN,)]))) == [before.name]
     lab.write_text(lab.read_text().replace("1", "2"))
-    (after,) = points(project, [(OWN,)])
+    (after,) = points(Base.of(project), [(OWN,)])
     assert (after.parameters, after.system != before.system) == (before.parameters, True)
     assert after.name != before.name
     assert present(project, [after]) == {}
+
+
+@pytest.mark.parametrize(("made_with", "known"), [(3, True), (0, False)])
+def test_an_experiment_with_scores_of_before_is_no_known_one(project: Path, made_with: int, known: bool) -> None:
+    """`dvc exp run -S enhance.gain=3 score_speech` keeps the scores of music that the commit has."""
+    (point,) = points(Base.of(project), [("enhance.gain=3",)])
+    (project / "params.yaml").write_text(point.content)
+    stages = {
+        f"score_{track}": {
+            "params": {"params.yaml": {"enhance.gain": gain}},
+            "outs": [{"path": f"metrics/{track}.json", "md5": ""}],
+        }
+        for track, gain in (("speech", 3), ("music", made_with))
+    }
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
+    (project / "metrics").mkdir()
+    (project / "metrics" / "speech.json").write_text('{"haspi": {"pairs": 8, "enhanced": 0.5}}')
+    (project / "metrics" / "music.json").write_text('{"haaqi": {"pairs": 8, "score": 0.25}}')
+    head = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "add", "--all", "--force")
+    run(project, "git", "commit", "--quiet", "--message", "An experiment")
+    commit = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "reset", "--quiet", "--hard", head)
+    run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/mine", commit)
+    assert list(present(project, [point])) == ([point.name] if known else [])
 
 
 def test_other_weights_under_the_name_that_learn_weights_says_are_another_point(
@@ -136,13 +161,15 @@ def test_other_weights_under_the_name_that_learn_weights_says_are_another_point(
     names = []
     for content in (b"one", b"other"):
         (project / "net.pth").write_bytes(content)
-        names.append(points(project, [changes])[0].name)
+        names.append(points(Base.of(project), [changes])[0].name)
     assert names[0] != names[1]
 
 
 def test_a_search_with_other_code_of_a_package_elsewhere_is_another_one(project: Path, lab: Path) -> None:
     def study() -> str:
-        return str(Search(project, *axes([OWN, "++enhance.params.x=0..3"]), "haspi", 0).study.study_name)
+        return str(
+            Search(project, Base.of(project), *axes([OWN, "++enhance.params.x=0..3"]), "haspi", 0).study.study_name
+        )
 
     before = study()
     assert study() == before
@@ -152,15 +179,15 @@ def test_a_search_with_other_code_of_a_package_elsewhere_is_another_one(project:
 
 def test_the_ends_of_what_is_searched_are_checked_first(project: Path) -> None:
     with pytest.raises(ParameterError, match=r"params\.yaml: enhance\.gain: "):
-        Search(project, *axes(["enhance.gain=0..10000"]), "haspi", 0)
+        Search(project, Base.of(project), *axes(["enhance.gain=0..10000"]), "haspi", 0)
     assert not (project / "optuna.db").exists()
 
 
 def test_a_name_begins_with_what_differs(project: Path) -> None:
     long = "+enhance.params.file=a/long/name/that/fills/all/of/a/name.txt"
-    names = [point.name for point in points(project, grid([long, "enhance.gain=1,2"]))]
+    names = [point.name for point in points(Base.of(project), grid([long, "enhance.gain=1,2"]))]
     assert [name.partition("-")[0] for name in names] == ["gain1", "gain2"]
-    (trial,) = points(project, [(long, "enhance.gain=3")], fixed=[long])
+    (trial,) = points(Base.of(project), [(long, "enhance.gain=3")], fixed=[long])
     assert trial.name.startswith("gain3-")
 
 
@@ -206,7 +233,7 @@ def search(
         yield None if gain > 11 else 1 - (gain - 4) ** 2 / 100
 
     searched, fixed = axes(["seed=1", "enhance.gain=0.0..12"])
-    return list(Search(project, searched, fixed, "haspi", 5).run(trials, score))
+    return list(Search(project, Base.of(project), searched, fixed, "haspi", 5).run(trials, score))
 
 
 def test_a_search_that_was_killed_tries_what_it_would_have_tried(project: Path) -> None:
@@ -245,4 +272,4 @@ def test_wrong_arguments(
 
 
 def test_changes_are_those_that_dvc_makes(project: Path) -> None:
-    assert changed_parameters(project, ["enhance.gain=3"])["enhance.gain"] == 3
+    assert changed_parameters((project / "params.yaml").read_bytes(), ["enhance.gain=3"])[1]["enhance.gain"] == 3

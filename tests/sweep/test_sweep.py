@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hearlab.files import parse_yaml
 from hearlab.report.experiments.listing import experiments
 from pipeline_support import REPOSITORY, run
 
@@ -197,6 +198,39 @@ def test_ctrl_c_keeps_what_has_ended_and_the_same_command_goes_on(project: Proje
     assert project.sweep("-S", "enhance.gain=12").startswith("1 experiment\n")
     assert project.begun()["12"] == 2
     (project.folder / "make.py").write_text(PROGRAM)
+
+
+@pytest.mark.slow
+def test_points_are_of_the_workspace_as_it_was_when_the_sweep_began(project: Project) -> None:
+    params, program = project.folder / "params.yaml", project.folder / "make.py"
+    (project.marks / "hold-3").touch()
+    process = project.start("-S", "enhance.gain=3,6,9")
+    wait_for(lambda: project.begun().get("3") == 1, process)
+    was = params.read_text()
+    edited = was.replace("seed: 0 ", "seed: 5 ", 1)
+    assert edited != was
+    params.write_text(edited)
+    (project.marks / "hold-6").touch()
+    (project.marks / "hold-3").unlink()
+    wait_for(lambda: project.begun().get("6") == 1, process)
+    assert params.read_text() == edited  # the user's own
+    program.write_text(PROGRAM.replace("0.8", "0.9"))
+    (project.marks / "hold-6").unlink()
+    printed, _ = process.communicate(timeout=DEADLINE)
+    params.write_text(was)
+    program.write_text(PROGRAM)
+    assert process.returncode == 1, printed
+    assert re.search(r"^\[2/3\] gain6-\w+: enhance.gain=6: HASPI enhanced 0.7600", printed, re.MULTILINE), printed
+    assert re.search(r"^\[3/3\] gain9-.*failed: the commit or the code has changed since", printed, re.MULTILINE), (
+        printed
+    )
+    assert project.begun() == {"3": 1, "6": 1}
+    found, _ = experiments(project.folder)
+    kept = [one.files.read("params.yaml") for one in found if one.kind == "experiment" and one.files]
+    assert [parse_yaml(content)["seed"] for content in kept] == [0, 0]
+    # The same command goes on with the one that is missing.
+    assert project.sweep("-S", "enhance.gain=3,6,9").startswith("3 experiments, 2 of them known already\n")
+    assert project.begun() == {"3": 1, "6": 1, "9": 1}
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_a_track_with_other_parameters_is_left_out(tmp_path: Path) -> None:
     edit_lock(root, lambda stages: stages["enhance_music"]["params"]["params.yaml"]["enhance"].update(gain=6))
     result = current_result(root)
     assert [track.name for track in result.tracks] == ["speech"]
-    assert result.left_out == {"music": "its scores are of enhance.gain 6, params.yaml says 0"}
+    assert result.left_out == {"music": "made with enhance.gain 6, params.yaml says 0"}
     assert not any("music" in path for path in result.files)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError
 from hearlab.files import csv_records, read_bytes, read_json
+from hearlab.params import PARAMS_FILE
 from hearlab.params.subsets import SUBSET
 from hearlab.scoring.groups import SNR_BANDS, group_means, snr_band
 from hearlab.scoring.table import parse_scores
@@ -17,8 +18,12 @@ from hearlab.text import printable, table
 NAME = 40  # letters of a song
 
 
-def score_tables(folder: Path) -> str:
+def score_tables(folder: Path, outdated: Mapping[str, str] | None = None) -> str:
     """A table for each metric of the last runs whose results lie in `folder`; what was not scored is left out.
+
+    Args:
+        folder: of the averages.
+        outdated: tracks whose scores are not of the present parameters, with the reason: their tables say so.
 
     Raises:
         InputError: no results are there yet, or they cannot be read.
@@ -27,7 +32,15 @@ def score_tables(folder: Path) -> str:
     if not found:
         wanted = " or ".join(track.averages for track in TRACKS.values())
         raise InputError(folder, "holds no scores", wanted=wanted, advice="run dvc repro")
-    return "\n\n".join(text for track in found for text in _track_tables(folder, track))
+    blocks: list[str] = []
+    for track in found:
+        blocks += _track_tables(folder, track)
+        if outdated and track.name in outdated:
+            blocks.append(
+                f"These {track.name} scores are not of {PARAMS_FILE}: {printable(outdated[track.name])}. "
+                f"dvc repro {track.scoring_stage} makes those."
+            )
+    return "\n\n".join(blocks)
 
 
 def _track_tables(folder: Path, track: Track) -> Iterator[str]:

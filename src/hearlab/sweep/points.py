@@ -43,12 +43,38 @@ class Point:
         overrides: changes of params.yaml, as `dvc exp run -S` takes them.
         parameters: all of params.yaml after them, flat.
         system: md5 of what the stage `system` writes of a system of one's own, wherever it is; empty of HearLab's.
+        content: params.yaml after the changes.
+        code: `state_of_code` when the sweep began.
     """
 
     name: str
     overrides: tuple[str, ...]
     parameters: dict[str, Any]
     system: str = ""
+    content: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Base:
+    """What all points of a sweep begin with, as it is when the sweep begins; the user may go on in the workspace.
+
+    Attributes:
+        content: of params.yaml.
+        code: `state_of_code`.
+    """
+
+    content: bytes
+    code: str
+
+    @classmethod
+    def of(cls, root: Path) -> Base:
+        """The workspace as it is now.
+
+        Raises:
+            InputError: there is no params.yaml, or no commit.
+        """
+        return cls(read_bytes(root / PARAMS_FILE), state_of_code(root))
 
 
 def grid(overrides: Sequence[str]) -> list[tuple[str, ...]]:
@@ -98,27 +124,25 @@ def _count(override: Any) -> float:
     return len(value.list) if override.is_choice_sweep() else 1
 
 
-def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = ()) -> list[Point]:
+def points(base: Base, sweep: Sequence[Sequence[str]], fixed: Collection[str] = ()) -> list[Point]:
     """The points with these changes; those that come to the same parameters are one. All are checked before any runs.
 
     Args:
-        root: the workspace.
+        base: what they change.
         sweep: the changes of each point.
         fixed: changes that further points will have too; names begin with those in which points differ.
 
     Raises:
         ParameterError: a change, or what it makes of params.yaml, is wrong, or there is no such system.
-        InputError: there is no commit.
     """
-    code = state_of_code(root)
     common = set(fixed).union(set.intersection(*map(set, sweep)) if len(sweep) > 1 else ())
     found: dict[str, Point] = {}
     for overrides in sweep:
-        parameters = changed_parameters(root, overrides)
+        content, parameters = changed_parameters(base.content, overrides)
         system = system_state(parameters)
         ordered = sorted(overrides, key=common.__contains__)
-        name = point_name(ordered, parameters, f"{code} {system}".rstrip())
-        found.setdefault(name, Point(name, tuple(overrides), parameters, system))
+        name = point_name(ordered, parameters, f"{base.code} {system}".rstrip())
+        found.setdefault(name, Point(name, tuple(overrides), parameters, system, content, base.code))
     return list(found.values())
 
 
@@ -139,8 +163,12 @@ def system_state(parameters: dict[str, Any]) -> str:
     return md5_of_bytes(state_of(system, own).text().encode())
 
 
-def changed_parameters(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """params.yaml, flat, after changes as DVC makes them.
+def changed_parameters(content: bytes, overrides: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """params.yaml after changes as DVC makes them: as a text, and flat.
+
+    Args:
+        content: of params.yaml before.
+        overrides: the changes.
 
     Raises:
         ParameterError: a change or its result is wrong.
@@ -150,16 +178,16 @@ def changed_parameters(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, PARAMS_FILE)
-        path.write_bytes(read_bytes(root / PARAMS_FILE))
+        path.write_bytes(content)
         try:
             if overrides:
                 apply_overrides(path, list(overrides))
         except DvcException as error:
             reason = " ".join(str(error.__cause__ or error).split())[:200]
             raise ParameterError("-S", "cannot be applied", found=reason) from None
-        content = read_yaml(path)
-        check_params(content, Path(PARAMS_FILE))
-        return flat(content)
+        values = read_yaml(path)
+        check_params(values, Path(PARAMS_FILE))
+        return path.read_text(encoding="utf-8"), flat(values)
 
 
 def point_name(overrides: Sequence[str], parameters: dict[str, Any], code: str) -> str:
@@ -203,20 +231,22 @@ def untracked_code(root: Path) -> list[str]:
 
 
 def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> dict[str, Experiment]:
-    """The experiments upon this commit with scores, and the parameters and code of a point, by the point's name.
+    """The experiments with scores, and the commit, parameters and code of a point, by the point's name.
+
+    An experiment with a point's own name is of its code, which the name tells; the workspace may have another by now.
 
     Args:
         root: the workspace.
         wanted: the points.
         any_name: whether experiments of other names count, such as those that the user ran; each has to be read.
     """
-    commit = head_commit(root)
+    commits = {point.code.partition("+")[0] for point in wanted}
     names = {point.name for point in wanted}
     by_parameters = {_text(point.parameters): point.name for point in wanted}
     systems = {point.name: point.system for point in wanted}
     found: dict[str, Experiment] = {}
     for each in experiment_commits(root):
-        if each.baseline != commit or not (any_name or each.name in names):
+        if each.baseline not in commits or not (any_name or each.name in names):
             continue
         files = RevisionFiles(root, each.name, each.commit, True)
         one = experiment(each.name, "experiment", each.commit[:7], each.time, files)
@@ -224,14 +254,32 @@ def present(root: Path, wanted: Sequence[Point], *, any_name: bool = True) -> di
         if (
             name is None
             or not one.scores
-            or any(not APART.fullmatch(path) for path in _changed_since(root, each.commit))
-            # The name of a point tells its system too; what the user ran is asked for it.
-            or (each.name != name and systems[name] not in ("", all_outs(files.lock).get(OUTPUT.as_posix())))
+            or one.outdated  # some of its scores are those of before
+            # The name of a point tells its code and its system; what the user ran is asked for them.
+            or (each.name != name and not _is_of(root, each.commit, files, systems[name]))
         ):
             continue
         if name not in found or each.name == name:
             found[name] = one
     return found
+
+
+def _is_of(root: Path, commit: str, files: RevisionFiles, system: str) -> bool:
+    """Whether an experiment is of the workspace's code and of a system."""
+    if any(not APART.fullmatch(path) for path in _changed_since(root, commit)):
+        return False
+    return system in ("", all_outs(files.lock).get(OUTPUT.as_posix()))
+
+
+def why_changed(root: Path, code: str, system: str, parameters: dict[str, Any]) -> str | None:
+    """Why an experiment can no longer be of a point's code; None if it can. The current folder is `root`."""
+    if state_of_code(root) != code:
+        what = "the commit or the code"
+    elif system_state(parameters) != system:
+        what = "the code of the enhancement system"
+    else:
+        return None
+    return f"{what} has changed since the sweep began: the same command makes experiments of what is here now"
 
 
 def _text(parameters: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from hearlab.report.experiments.listing import AVERAGES, Experiment, differing_o
 from hearlab.report.experiments.text import experiments_text
 from hearlab.scoring.tracks import ENHANCED, METRICS
 from hearlab.sweep.left_over import remove_left_over
-from hearlab.sweep.points import Point, grid, only_one, points, present, untracked_code
+from hearlab.sweep.points import Base, Point, grid, only_one, points, present, untracked_code
 from hearlab.sweep.pool import FOLDER, Ran, run_points
 from hearlab.sweep.search import Search, axes
 from hearlab.text import clock_text, few, printable
@@ -27,7 +27,7 @@ def run_grid(root: Path, overrides: Sequence[str], say: Say, *, jobs: int = 1, m
         InputError: a change is wrong, another sweep is under way, or there is no pipeline or commit.
         KeyboardInterrupt: interrupted; the same sweep goes on where it was.
     """
-    wanted = points(root, grid(overrides))
+    wanted = points(Base.of(root), grid(overrides))
     with only_one(root / FOLDER):
         remove_left_over(root)
         before = present(root, wanted)
@@ -46,11 +46,12 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
         InputError, KeyboardInterrupt: as `run_grid`.
     """
     searched, fixed = axes(overrides)
+    base = Base.of(root)
     title = _title(metric)
     tried: dict[str, Point] = {}
 
     def score(changes: Sequence[tuple[str, ...]]) -> Iterator[float | None]:
-        for point in points(root, changes, fixed):
+        for point in points(base, changes, fixed):
             tried[point.name] = point
             before = present(root, [point])
             for _ in _run(root, [] if before else [point], 1, say):
@@ -60,14 +61,14 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
 
     with only_one(root / FOLDER):
         remove_left_over(root)
-        search = Search(root, searched, fixed, metric, seed)
+        search = Search(root, base, searched, fixed, metric, seed)
         known = len(search.study.trials)
         say(f"Searching for the best {title}: {trials} trials" + (f", {known} known already" if known else ""))
         for number, changes, value in search.run(trials, score):
             result = "failed" if value is None else f"{title} {value:.4f}"
             say(f"trial {number + 1} of {trials}: {printable(', '.join(changes))}: {result}")
         done = [tuple([*fixed, *changes]) for changes in search.changes()]
-        found = present(root, points(root, done, fixed))
+        found = present(root, points(base, done, fixed))
     _end(say, list(found.values()), metric)
     return bool(found)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.sweep.points import grid, points, state_of_code
+from hearlab.sweep.points import Base, grid, points
 
 DATABASE = "optuna.db"
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -84,6 +84,7 @@ class Search:
 
     Args:
         root: the workspace.
+        base: what the search began with.
         question: what is searched, for which metric, with which other changes.
         seed: of the sampler. What is tried next depends on it and on the scores before, whether a search is
             interrupted or not.
@@ -93,7 +94,9 @@ class Search:
         InputError: Optuna is not installed, or its database cannot be used.
     """
 
-    def __init__(self, root: Path, searched: Sequence[Axis], fixed: Sequence[str], metric: str, seed: int) -> None:
+    def __init__(
+        self, root: Path, base: Base, searched: Sequence[Axis], fixed: Sequence[str], metric: str, seed: int
+    ) -> None:
         try:
             import optuna
         except ImportError:
@@ -102,8 +105,8 @@ class Search:
         self.optuna: Any = optuna
         self.axes, self.fixed, self.seed = list(searched), list(fixed), seed
         ends = [(*fixed, f"{axis.name}={end}") for axis in searched for end in axis.choices or (axis.low, axis.high)]
-        systems = sorted({point.system for point in points(root, ends)} - {""})
-        question = [[axis.text for axis in searched], list(fixed), metric, seed, state_of_code(root), *systems]
+        systems = sorted({point.system for point in points(base, ends)} - {""})
+        question = [[axis.text for axis in searched], list(fixed), metric, seed, base.code, *systems]
         digest = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]
         try:
             self.study: Any = optuna.create_study(

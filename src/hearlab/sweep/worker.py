@@ -1,8 +1,8 @@
 """The process that runs experiments of a sweep one after the other: `python -m hearlab.sweep.worker ROOT`.
 
-Each line of its input is an experiment: {"name": ..., "overrides": [...], "log": ...}. It answers each with a line,
-{"name": ..., "error": null or why}. DVC is imported once; each experiment runs in a folder of its own, as with
-`dvc exp run --temp`, so that the workspace stays free, and DVC_ROOT tells its stages whose memo they use.
+Each line of its input is an experiment: a point's name, its params.yaml, flat parameters, code and system, and its log.
+It answers each with a line, {"name": ..., "error": null or why}. DVC is imported once; each experiment runs in a folder
+of its own, as with `dvc exp run --temp`, and DVC_ROOT tells its stages whose memo they use.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from hearlab.params import PARAMS_FILE
 from hearlab.sweep.left_over import own_folder
+from hearlab.sweep.points import why_changed
 from hearlab.versions.dvc_command import repository
 
 GATE = ".hearlab/sweep/gate"
@@ -46,7 +47,7 @@ def _run(root: Path, task: dict[str, Any]) -> str | None:
         os.dup2(log, stream.fileno())
     os.close(log)
     try:
-        _experiment(root, task["name"], task["overrides"])
+        _experiment(root, task)
     except Exception as error:  # of DVC's own kinds, and of those it is made of
         from dvc.exceptions import DvcException
 
@@ -57,7 +58,7 @@ def _run(root: Path, task: dict[str, Any]) -> str | None:
     return None
 
 
-def _experiment(root: Path, name: str, overrides: list[str]) -> None:
+def _experiment(root: Path, task: dict[str, Any]) -> None:
     from dvc.lock import LockError
     from dvc.repo import lock_repo
     from dvc.repo.experiments.executor.local import TempDirExecutor
@@ -65,14 +66,25 @@ def _experiment(root: Path, name: str, overrides: list[str]) -> None:
     with repository(root) as repo:
         experiments = repo.experiments
         queue = experiments.tempdir_queue
+
+        def write_params(params: dict[str, Any], no_hydra: bool = False) -> None:
+            # The whole file as it was when the sweep began, with the point's changes. DVC would apply these to what
+            # params.yaml says now.
+            for path, content in params.items():
+                Path(path).write_text(content, encoding="utf-8")
+            repo.scm.add(list(params))
+
+        queue._update_params = write_params
         # DVC changes the workspace for a moment, to note it as it is with the experiment's parameters, and then puts
         # it back: one experiment at a time, and no Ctrl-C in between.
         until, told = time.monotonic() + LOCK_SECONDS, False
         while True:
             try:
                 with _gate(root), _uninterrupted(), lock_repo(repo):
-                    params = {PARAMS_FILE: overrides} if overrides else None
-                    entry = experiments.queue_one(queue, targets=None, params=params, name=name, no_hydra=False)
+                    if why := why_changed(root, task["code"], task["system"], task["parameters"]):
+                        raise RuntimeError(why)
+                    params = {PARAMS_FILE: task["content"]}
+                    entry = experiments.queue_one(queue, targets=None, params=params, name=task["name"])
                     folder = own_folder(Path(queue._standalone_tmp_dir))
                     executor = queue.init_executor(experiments, entry, TempDirExecutor, wdir=str(folder))
                 break

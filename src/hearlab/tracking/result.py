@@ -13,6 +13,7 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import md5_of, read_bytes, read_yaml
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.scoring.belonging import why_other
 from hearlab.scoring.table import has_scores
 from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.versions.lock import LOCK_FILE, Lock, deps, lock_stages, outs, overlap, stages_behind
@@ -91,10 +92,8 @@ def _why_not(root: Path, track: Track, lock: Lock, behind: list[str], params: Ma
     """Why the track's scores are not those of params.yaml, if they are not."""
     if not behind:
         return "was not run"
-    for stage in behind:
-        for name, value in _stage_params(lock[stage]).items():
-            if name not in params or params[name] != value:
-                return f"its scores are of {name} {_text(value)}, params.yaml says {_text(params.get(name))}"
+    if reason := why_other(lock, behind, params):
+        return reason
     for path, identity in outs(lock[track.scoring_stage]).items():
         if not path.startswith(SCORES):
             continue
@@ -147,7 +146,3 @@ def _stage_params(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 def _params(root: Path) -> dict[str, Any]:
     return flat(read_yaml(root / PARAMS_FILE, advice="run from the root of the repository"))
-
-
-def _text(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)[:40]

@@ -85,7 +85,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(folder, "git", "commit", "--quiet", "--message", f"Gain {gain}")
     run(folder, "git", "tag", "second")
     run(folder, "git", "checkout", "--quiet", "-b", "elsewhere")
-    (folder / "params.yaml").write_text(PARAMS.replace("demo", "clarity"))
+    for path in (folder / "params.yaml", folder / "dvc.lock"):
+        path.write_text(path.read_text().replace("demo", "clarity"))
     run(folder, "git", "commit", "--quiet", "--all", "--message", "Another data set")
     run(folder, "git", "checkout", "--quiet", "main")
     for name, change in (("louder", "enhance.gain=3"), ("other-scenes", "seed=1")):

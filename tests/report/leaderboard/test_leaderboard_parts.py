@@ -20,6 +20,8 @@ from hearlab.scoring.table import parse_scores
 from hearlab.scoring.tracks import TRACKS
 from hearlab.versions.lock import stages_behind
 from hearlab.versions.revisions import WorkspaceFiles, find_revision
+from pipeline_support import run
+from scores_of_before import make_scores
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -30,6 +32,16 @@ MUSIC = b"song,listener,score,left_bass,extra\nA,L1,0.5,0.25,7\n"
 def test_cells() -> None:
     assert read_cells(SPEECH, "x") == {("S1", "L1"): {"haspi": 0.5}, ("S1", "L2"): {"haspi": 0.25}}
     assert read_cells(MUSIC, "x") == {("A", "L1"): {"score": 0.5, "left_bass": 0.25}}
+
+
+def test_no_entry_is_of_scores_that_were_made_with_other_parameters(tmp_path: Path) -> None:
+    make_scores(tmp_path, {"dataset": "mine"}, speech_on="mine")
+    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    run(tmp_path, "git", "add", "--all")
+    run(tmp_path, "git", "commit", "--quiet", "--message", "Speech of mine")
+    head = find_revision("HEAD", tmp_path)
+    with pytest.raises(InputError, match=r"HEAD: dvc\.lock: knows other scores .*made with dataset \"demo\""):
+        origin_of(head, result_of(head, TRACKS["music"], "HEAD"))
 
 
 def test_differing_cells() -> None:

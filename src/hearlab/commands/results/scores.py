@@ -29,9 +29,11 @@ def add(commands: Commands) -> None:
 
 def _scores(options: argparse.Namespace) -> None:
     if options.revision is None and not options.json:
+        from hearlab.scoring.belonging import outdated
         from hearlab.scoring.summary_text import score_tables
+        from hearlab.versions.revisions import WorkspaceFiles
 
-        print(score_tables(Path("metrics")))
+        print(score_tables(Path("metrics"), outdated(WorkspaceFiles(Path()))))
         return
     from hearlab.report.compare.pairs import json_rows, mean_table, notes_of, pair_rows
 

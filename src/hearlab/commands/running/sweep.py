@@ -14,9 +14,9 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "sweep",
         help="many experiments: a grid of parameters, or a search for the best ones",
-        description="Runs a DVC experiment for each point of a grid, in folders of their own: the workspace stays "
-        "free. What experiments have in common is computed once. Those that are there already are not run again: after "
-        "Ctrl-C the same command goes on.",
+        description="Runs a DVC experiment for each point of a grid, in folders of their own, with params.yaml as it "
+        "is now: it may be edited meanwhile, code and commits may not. What experiments have in common is computed "
+        "once. Those that are there already are not run again: after Ctrl-C the same command goes on.",
     )
     parser.add_argument(
         "-S",

@@ -38,7 +38,9 @@ def scores(
         haspi (and hasqi) of the enhanced signal, haspi_unprocessed; haaqi and, where they are known, left_vocals, ...:
             scores from 0 to 1.
 
-    What is not known is NaN or None. Results of both tracks have the columns of both.
+    What is not known is NaN or None. Results of both tracks have the columns of both. A track whose scores were made
+    with other parameters than the result's is no part of it: `dvc exp run -S dataset=mine score_speech` leaves such
+    scores of songs.
 
     Args:
         revision: what `hearlab compare` takes: a git revision, a DVC experiment, 'workspace', a CSV file of scores, or
@@ -79,7 +81,8 @@ def pair_rows(revision: str, root: Path, *, track: str | None = None) -> list[di
             rows += _track_rows(one, conditions, root)
     if not rows:
         kind = "" if track is None else f" of {track}"
-        raise InputError(revision, f"has no scores{kind} pair by pair")
+        left_out = "; ".join(next(iter(conditions.values())).left_out)
+        raise InputError(revision, f"has no scores{kind} pair by pair", found=left_out or None)
     return rows
 
 

@@ -16,6 +16,7 @@ from hearlab.params import PARAMS_FILE, flat
 from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import FOLDER as LEADERBOARD
 from hearlab.report.leaderboard.entries import load_entries
+from hearlab.scoring.belonging import outdated
 from hearlab.scoring.table import EVERY_LISTENER, ScoreTable, parse_scores
 from hearlab.scoring.tracks import ENHANCED, METRICS, MUSIC_LEVEL, TRACKS, UNPROCESSED, Metric, Track, music_rule
 from hearlab.versions.revisions import WANTED, Files, WorkspaceFiles, find_revision
@@ -50,7 +51,8 @@ class ScoreSource:
         music_level: the rule for the level of stems that a publication names.
         published_on: the data set that a publication names.
         files: parameters and scenes that the scores were made with, where they can be known.
-        notes: what must be said of it.
+        left_out: tracks that it has scores of, but not of its parameters: they are no part of it, and why.
+        notes: what must be said of it, that included.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ScoreSource:
     music_level: str | None = None
     files: Files | None = None
     published_on: str | None = None
+    left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def table(self, metric: Metric) -> ScoreTable | None:
@@ -144,7 +147,14 @@ def _from_files(name: str, label: str, files: Files, condition: str, advice: str
     if not tables:
         wanted = " or ".join(_paths(prefix, condition).values())
         raise InputError(name, "holds no scores", wanted=wanted, advice=advice)
-    return ScoreSource(name, label, tables, files=files, notes=_subsets(name, files, tables))
+    reasons = {track: reason for track, reason in outdated(files).items() if track in tables}
+    tables = {track: table for track, table in tables.items() if track not in reasons}
+    if not tables:
+        found = "; ".join(f"{track}: {reason}" for track, reason in reasons.items())
+        raise InputError(name, "holds no scores of its parameters", found=found, advice="dvc repro makes them")
+    left_out = tuple(f"{name}: the {track} scores are left out: {reason}" for track, reason in reasons.items())
+    notes = (*left_out, *_subsets(name, files, tables))
+    return ScoreSource(name, label, tables, files=files, left_out=left_out, notes=notes)
 
 
 def _subsets(name: str, files: Files, tracks: Iterable[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from hearlab.datasets.layout import METRICS_FOLDER
 from hearlab.errors import InputError
 from hearlab.files import parse_json, parse_yaml
 from hearlab.params import PARAMS_FILE, flat
+from hearlab.scoring.belonging import outdated
 from hearlab.scoring.tracks import METRICS, TRACKS
 from hearlab.versions.git import git_text
 from hearlab.versions.revisions import Files, RevisionFiles, WorkspaceFiles, experiment_commits
@@ -40,10 +41,11 @@ class Experiment:
         kind: 'workspace', 'experiment' or 'commit'.
         commit: first digits of the hash; empty for the workspace.
         date: of the commit, or None.
-        scores: the averages, by the names of AVERAGES.
+        scores: the averages, by the names of AVERAGES; none of a track in `outdated`.
         parameters: all of params.yaml, flat; `differing_only` keeps those that differ.
         files: where it all was read.
         full_commit: the whole hash; empty for the workspace.
+        outdated: tracks with scores that were made with other parameters than these, and which.
     """
 
     name: str
@@ -54,12 +56,14 @@ class Experiment:
     parameters: dict[str, Any]
     files: Files | None = field(default=None, compare=False, repr=False)
     full_commit: str = ""
+    outdated: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 def experiments(root: Path, commits: int = COMMITS) -> tuple[list[Experiment], list[str]]:
     """The workspace, DVC's experiments and the commits that changed a score; names of the parameters that differ.
 
-    Lines without scores are left out, and so are commits whose parameters and scores are those of the next older one.
+    Lines without scores are left out (the workspace stays if it has scores of other parameters), and so are commits
+    whose parameters and scores are those of the next older one.
 
     Args:
         root: the workspace.
@@ -78,7 +82,7 @@ def experiments(root: Path, commits: int = COMMITS) -> tuple[list[Experiment], l
             found.pop()
         found.append(own)
         before = own
-    return differing_only([one for one in found if one.scores])
+    return differing_only([one for one in found if one.scores or (one.outdated and one.kind == "workspace")])
 
 
 def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]]:
@@ -102,6 +106,10 @@ def differing_only(found: list[Experiment]) -> tuple[list[Experiment], list[str]
 def experiment(name: str, kind: str, commit: str, seconds: int | None, files: Files) -> Experiment:
     """One line: averages and parameters as `files` has them, and none where they cannot be read."""
     averages = {track: _section(_json(files, path)) for track, path in FILES.items()}
+    reasons: dict[str, str] = {}
+    with contextlib.suppress(InputError):
+        reasons = {track: reason for track, reason in outdated(files).items() if averages[track]}
+    averages |= {track: {} for track in reasons}
     found = {title: _section(averages[track].get(metric)).get(key) for title, (track, metric, key) in AVERAGES.items()}
     scores = {title: float(score) for title, score in found.items() if isinstance(score, int | float)}
     parameters: Any = None
@@ -109,7 +117,7 @@ def experiment(name: str, kind: str, commit: str, seconds: int | None, files: Fi
         parameters = parse_yaml(files.read(PARAMS_FILE))
     date = None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     full = files.commit if isinstance(files, RevisionFiles) else ""
-    return Experiment(name, kind, commit, date, scores, flat(parameters), files, full)
+    return Experiment(name, kind, commit, date, scores, flat(parameters), files, full, reasons)
 
 
 def _json(files: Files, path: str) -> Any:

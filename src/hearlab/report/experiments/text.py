@@ -14,10 +14,11 @@ from hearlab.report.experiments.listing import AVERAGES, Experiment
 from hearlab.scoring.statistics import ClusteredMean
 from hearlab.scoring.table import has_scores, parse_scores
 from hearlab.scoring.tracks import TRACKS, UNPROCESSED
-from hearlab.text import printable, shortened, table
+from hearlab.text import few, printable, shortened, table
 from hearlab.versions.revisions import Files, RevisionFiles
 
 NAME, VALUE = 30, 24  # columns of a name and of a parameter's value
+OTHER, REASONS = "other", 3  # instead of a score that is not of the line's parameters; how many reasons are told
 OWN = ("enhance.system", "enhance.params")  # of the user's system: they come first, then the others of `enhance`
 SUBSETS = ("evaluate.scenes", "evaluate.songs", "evaluate.listeners")  # an average of some pairs is none of all
 
@@ -73,9 +74,20 @@ def experiments_text(found: Sequence[Experiment], parameters: Sequence[str]) -> 
         date = one.date.strftime("%Y-%m-%d %H:%M") if one.date else ""
         name = one.name if one.kind != "commit" else f"{one.commit} {one.name}"
         values = [_value(one.parameters.get(name)) for name in names]
-        rows.append([name, date, *values, *(_score(one.scores.get(title), own.get(title)) for title in titles)])
+        scores = [
+            OTHER if AVERAGES[title][0] in one.outdated else _score(one.scores.get(title), own.get(title))
+            for title in titles
+        ]
+        rows.append([name, date, *values, *scores])
     note = "Brackets: 95 % intervals of the means, clustered by scene or song.\n"
     note += "Whether two differ is said by hearlab compare A B, not by these intervals."
+    reasons = [
+        f"{printable(one.name)}, {track}: {printable(reason)}"
+        for one in lines
+        for track, reason in one.outdated.items()
+    ]
+    if reasons:
+        note += f"\n{OTHER}: scores made with other parameters than the line's. {few(reasons, REASONS, between='; ')}"
     return f"{table(rows, left=range(2 + len(names)), most=NAME)}\n\n{note}"
 
 
@@ -115,7 +127,9 @@ def _score(score: float | None, mean: ClusteredMean | None) -> str:
 
 
 def experiments_values(found: Sequence[Experiment], parameters: Sequence[str]) -> list[dict[str, Any]]:
-    """The same for JSON, with whole names and digits; `means` are those whose tables are here."""
+    """The same for JSON, with whole names and digits; `means` are those whose tables are here, `outdated` says of which
+    tracks the scores are left out, and why.
+    """
     names = in_order(parameters)
     return [
         {
@@ -123,7 +137,12 @@ def experiments_values(found: Sequence[Experiment], parameters: Sequence[str]) -
             "date": one.date.isoformat() if one.date else None,
             "parameters": {name: one.parameters.get(name) for name in names},
             "scores": one.scores,
-            "means": {title: asdict(mean) for title, mean in means(one.files).items()},
+            "means": {
+                title: asdict(mean)
+                for title, mean in means(one.files).items()
+                if AVERAGES[title][0] not in one.outdated
+            },
+            "outdated": one.outdated,
         }
         for one in newest_first(found)
     ]

@@ -14,6 +14,7 @@ from hearlab.learners import LEARNED
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, TRAINED, automatic_weights, flat
 from hearlab.params.subsets import subset_text
 from hearlab.report.leaderboard.entries import Origin
+from hearlab.scoring.belonging import outdated
 from hearlab.scoring.tracks import ENHANCED, MUSIC_LEVEL, Track, music_rule
 from hearlab.versions.lock import LOCK_FILE, deps, outs
 from hearlab.versions.revisions import Files, RevisionFiles
@@ -78,7 +79,7 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
     """Identities of everything that decided a score.
 
     Raises:
-        InputError: dvc.lock is missing or does not know the scores.
+        InputError: dvc.lock is missing or does not know the scores, or they are not of the revision's parameters.
     """
     where = f"{files.name}: {LOCK_FILE}"
     lock = files.read(LOCK_FILE)
@@ -87,6 +88,9 @@ def origin_of(files: RevisionFiles, result: TrackResult) -> Origin:
     if lock is None or scores is None:
         advice = f"dvc repro {result.track.scoring_stage}, and commit it"
         raise InputError(where, f"does not know {result.scores}", advice=advice)
+    if reason := outdated(files).get(result.track.name):
+        advice = f"dvc repro {result.track.scoring_stage}, and commit it"
+        raise InputError(where, "knows other scores than those of params.yaml", found=reason, advice=advice)
     data = {path: identity for path, identity in deps(stage).items() if path.startswith(f"{DATA}/")}
     params = files.read(PARAMS_FILE) or b""
     return Origin(

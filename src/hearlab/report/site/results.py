@@ -152,7 +152,7 @@ def read_results(root: Path, against: str | None = None, *, compared: bool = Tru
     with contextlib.suppress(InputError):
         unprocessed = open_source("workspace", root, condition=UNPROCESSED)
     other = open_source(against, root) if against else None
-    notes: list[str] = []
+    notes = [*source.left_out, *(other.left_out if other else ())]
     tracks = [_track(track, root, params, source, unprocessed, other, notes, compared) for track in source.tracks]
     if other and notes and not any(metric.other for track in tracks for metric in track.metrics):
         for metric in (metric for track in source.tracks for metric in track.metrics):
