@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
@@ -259,6 +260,28 @@ def test_a_pattern_stands_for_experiments(project: Path, capsys: pytest.CaptureF
     finally:
         for reference in references:
             run(project, "git", "update-ref", "-d", reference)
+
+
+def test_tables_name_experiments_by_what_differs_between_them(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def systems(*arguments: str) -> list[str]:
+        compare(project, *arguments, "--csv")
+        return [row["system"] for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+
+    assert systems("HEAD", "louder") == ["HEAD", "gain 3"]
+    assert systems("HEAD~1", "second", "workspace") == ["HEAD~1", "second", "workspace"]
+    assert systems("HEAD", "louder", "--label", "HEAD=baseline") == ["baseline", "gain 3"]
+    compare(project, "HEAD", "*", "--latex")
+    lines = capsys.readouterr().out.splitlines()
+    commits = {
+        name: commit(project, "HEAD")[:7] if name == "HEAD" else find_revision(name, project).commit[:7]
+        for name in ("HEAD", "louder", "other-scenes")
+    }
+    assert f"% HEAD ({commits['HEAD']})" in lines
+    assert f"% seed 0, gain 3: louder ({commits['louder']})" in lines
+    (row,) = [line for line in lines if line.startswith("seed 1, gain 1")]
+    assert not any(digits in row for digits in commits.values())
 
 
 @pytest.mark.parametrize("name", ["nothing", "HEAD~9", "0123456", "exec/EXEC_HEAD", "--all"])
