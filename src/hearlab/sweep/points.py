@@ -104,7 +104,7 @@ def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = 
     Args:
         root: the workspace.
         sweep: the changes of each point.
-        fixed: changes that further points will have too; names begin with those in which points differ.
+        fixed: changes that further points will have too; names tell those in which points differ.
 
     Raises:
         ParameterError: a change, or what it makes of params.yaml, is wrong, or there is no such system.
@@ -116,8 +116,8 @@ def points(root: Path, sweep: Sequence[Sequence[str]], fixed: Collection[str] = 
     for overrides in sweep:
         parameters = changed_parameters(root, overrides)
         system = system_state(parameters)
-        ordered = sorted(overrides, key=common.__contains__)
-        name = point_name(ordered, parameters, f"{code} {system}".rstrip())
+        own = [override for override in overrides if override not in common]
+        name = point_name(own or overrides, parameters, f"{code} {system}".rstrip())
         found.setdefault(name, Point(name, tuple(overrides), parameters, system))
     return list(found.values())
 
