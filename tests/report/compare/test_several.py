@@ -80,6 +80,11 @@ def test_what_is_said_of_several_systems_is_said_once(folder: Path, capsys: pyte
     assert [line.partition(":")[0] for line in lines] == ["- B, C, D, E, F", "- G, H, I, J"]
 
 
+def test_systems_that_are_all_equal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", "a.csv", "a.csv")
+    assert "all scores are equal to those of A, so there is no p to correct" in capsys.readouterr().out
+
+
 def test_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ("a.csv", "noise.csv", "a.csv", "weak.csv")
     weak(folder)

@@ -29,6 +29,8 @@ EQUAL = " (equal scores count as none)"
 def correction_text(found: Sequence[Several]) -> str:
     """How p was corrected, in a sentence."""
     count = found[0].comparisons
+    if not count and _equal(found):
+        return "all scores are equal to those of A, so there is no p to correct"
     if not count:
         return "nothing is compared with A pair by pair, so there is no p"
     return f"p (Holm) is corrected for the {count} comparison{'' if count == 1 else 's'} with A in all metrics shown"
@@ -36,7 +38,7 @@ def correction_text(found: Sequence[Several]) -> str:
 
 def several_text(found: Sequence[Several]) -> str:
     """A table for each metric."""
-    known: set[str] = {""}  # letters that were explained
+    known: set[str] = set()  # letters that were explained
     blocks = ["\n\n".join(_blocks(one, known)) for one in found]
     text = correction_text(found)
     if found[0].comparisons:
