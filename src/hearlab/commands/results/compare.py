@@ -33,8 +33,8 @@ def add(commands: Commands) -> None:
         metavar="LABEL",
         action="append",
         default=[],
-        help="what tables call a system: NAME=LABEL, or labels in the order of A, B, ... (repeatable; default: the "
-        "parameters in which experiments differ, and names without their commits)",
+        help="what tables call a system: NAME=LABEL, or labels in the order of A, B, ... (repeatable; default: its "
+        "name, of a sweep's experiments the parameters in which they differ)",
     )
     parser.add_argument("--metric", choices=tuple(METRICS), help="default: those that both have")
     parser.add_argument("--condition", choices=CONDITIONS, default=ENHANCED, help=f"default: {ENHANCED}")

@@ -1,8 +1,9 @@
-"""What the tables of a comparison call each system: what the user says, or that in which experiments differ."""
+"""What tables of a comparison call each system: what the user says, or in what the experiments of a sweep differ."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,14 +14,15 @@ from hearlab.report.compare.sources import ScoreSource
 from hearlab.text import width
 from hearlab.versions.revisions import RevisionFiles
 
+SWEPT = re.compile(r"-[0-9a-f]{6}$")  # ends the names that `hearlab sweep` gives
 LONGEST = 40  # columns of a title that is made of parameters; a longer one tells less than the experiment's name
 
 
 def with_titles(sources: Sequence[ScoreSource], given: Sequence[str] = ()) -> list[ScoreSource]:
     """The sources with their titles.
 
-    Without `given` an experiment is called by the parameters in which those that are compared differ ('gain 6'), where
-    each has others; all others have the name that the user typed, without the commit.
+    Without `given` an experiment of a sweep is called by the parameters in which the experiments that are compared
+    differ ('gain 6'), where each has others; all others have the name that the user typed, without the commit.
 
     Args:
         sources: all that are compared, in order.
@@ -51,7 +53,7 @@ def with_titles(sources: Sequence[ScoreSource], given: Sequence[str] = ()) -> li
 
 
 def _of_parameters(sources: Sequence[ScoreSource]) -> dict[int, str]:
-    """Place -> title of the experiments; empty where these are not told apart by few parameters."""
+    """Place -> title of a sweep's experiments; empty where these are not told apart by few parameters."""
     try:
         known = {
             place: parameters(one.files)
@@ -65,7 +67,7 @@ def _of_parameters(sources: Sequence[ScoreSource]) -> dict[int, str]:
         return {}  # the comparison names what cannot be read
     names = dict.fromkeys(name for values in beside for name in values)
     varying = [name for name in names if len({json.dumps(one.get(name), default=str) for one in beside}) > 1]
-    titles = {place: _title(values, varying) for place, values in known.items()}
+    titles = {place: _title(known[place], varying) for place in known if SWEPT.search(sources[place].name)}
     good = len(set(titles.values())) == len(titles) and all(0 < width(title) <= LONGEST for title in titles.values())
     return titles if good else {}
 
