@@ -175,7 +175,7 @@ def test_completion_of_the_shell() -> None:
     eval "$({python} -m hearlab.cli completion bash)"
     complete_words() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_hearlab; echo "${{COMPREPLY[@]}}"; }}
     complete_words hearlab exp
-    complete_words hearlab compare --la
+    complete_words hearlab compare --lat
     complete_words hearlab compare --condition un
     """
     done = subprocess.run(

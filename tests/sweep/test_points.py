@@ -12,7 +12,9 @@ import pytest
 from hearlab.cli import main
 from hearlab.errors import InputError, ParameterError
 from hearlab.learners import LEARNED
+from hearlab.report.experiments.listing import Experiment
 from hearlab.sweep.points import Base, changed_parameters, grid, points, present, state_of_code, untracked_code
+from hearlab.sweep.run import best_text
 from hearlab.sweep.search import Axis, Search, axes
 from pipeline_support import REPOSITORY, run
 
@@ -183,12 +185,16 @@ def test_the_ends_of_what_is_searched_are_checked_first(project: Path) -> None:
     assert not (project / "optuna.db").exists()
 
 
-def test_a_name_begins_with_what_differs(project: Path) -> None:
-    long = "+enhance.params.file=a/long/name/that/fills/all/of/a/name.txt"
-    names = [point.name for point in points(Base.of(project), grid([long, "enhance.gain=1,2"]))]
-    assert [name.partition("-")[0] for name in names] == ["gain1", "gain2"]
-    (trial,) = points(Base.of(project), [(long, "enhance.gain=3")], fixed=[long])
-    assert trial.name.startswith("gain3-")
+def test_a_name_tells_what_differs(project: Path) -> None:
+    same = "+enhance.params.file=name.txt"
+    names = [point.name for point in points(Base.of(project), grid([same, "enhance.gain=1,2"]))]
+    assert [name.rpartition("-")[0] for name in names] == ["gain1", "gain2"]
+    (trial,) = points(Base.of(project), [(same, "enhance.gain=3")], fixed=[same])
+    assert trial.name.rpartition("-")[0] == "gain3"
+    (alone,) = points(Base.of(project), grid([same, "enhance.gain=3"]))
+    assert alone.name.rpartition("-")[0] == "filename-txt-gain3"
+    (again,) = points(Base.of(project), [(same,), (same,)])
+    assert again.name.startswith("filename-txt")
 
 
 def test_code_that_git_does_not_know_is_named(project: Path) -> None:
@@ -245,6 +251,34 @@ def test_a_search_that_was_killed_tries_what_it_would_have_tried(project: Path) 
     assert search(project, 6) == whole[3:]
     assert search(project, 6) == []
     assert all(changes[0] == "seed=1" for _, changes, _ in whole)
+
+
+def test_what_was_tried_is_not_tried_again(project: Path) -> None:
+    """Nor does a search go on where nothing is left; a failed trial would fail again."""
+
+    def tried(trials: int, *overrides: str) -> list[tuple[str, ...]]:
+        def score(changes: Sequence[tuple[str, ...]]) -> Iterator[float | None]:
+            gain = int(changes[0][0].partition("=")[2])
+            yield None if gain == 1 else -abs(gain - 4.0)
+
+        return [changes for _, changes, _ in Search(project, Base.of(project), *axes(overrides), "haspi", 0).run(trials, score)]
+
+    wide = tried(20, "enhance.gain=0..6", "enhance.soft_clip=true,false")
+    assert len(wide) == len(set(wide)) == 14
+    first = tried(2, "enhance.gain=0..4")
+    assert len({*first, *tried(9, "enhance.gain=0..4")}) == 5
+
+
+def entry(name: str, score: float) -> Experiment:
+    return Experiment(name, "experiment", "", None, {"HAAQI": score}, {})
+
+
+def test_equal_experiments_are_no_best_ones() -> None:
+    first, second, third = entry("one", 0.1978), entry("two", 0.1978), entry("three", 0.3)
+    assert best_text("HAAQI", [first, third]) == "best HAAQI, 0.3000: dvc exp apply three"
+    assert best_text("HAAQI", [first, second]) == "HAAQI: 0.1978 in each of them, so that none is the best"
+    text = "best HAAQI, 0.1978: dvc exp apply one (as good: two)"
+    assert best_text("HAAQI", [entry("less", 0.1), first, second]) == text
 
 
 def test_a_database_that_is_none(project: Path) -> None:

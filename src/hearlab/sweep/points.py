@@ -130,7 +130,7 @@ def points(base: Base, sweep: Sequence[Sequence[str]], fixed: Collection[str] = 
     Args:
         base: what they change.
         sweep: the changes of each point.
-        fixed: changes that further points will have too; names begin with those in which points differ.
+        fixed: changes that further points will have too; names tell those in which points differ.
 
     Raises:
         ParameterError: a change, or what it makes of params.yaml, is wrong, or there is no such system.
@@ -140,8 +140,8 @@ def points(base: Base, sweep: Sequence[Sequence[str]], fixed: Collection[str] = 
     for overrides in sweep:
         content, parameters = changed_parameters(base.content, overrides)
         system = system_state(parameters)
-        ordered = sorted(overrides, key=common.__contains__)
-        name = point_name(ordered, parameters, f"{base.code} {system}".rstrip())
+        own = [override for override in overrides if override not in common]
+        name = point_name(own or overrides, parameters, f"{base.code} {system}".rstrip())
         found.setdefault(name, Point(name, tuple(overrides), parameters, system, content, base.code))
     return list(found.values())
 

@@ -16,6 +16,7 @@ from hearlab.sweep.search import Search, axes
 from hearlab.text import clock_text, few, printable
 
 LAST_LINES = 12  # of a failed experiment's log
+NAMED = 3  # experiments in a line
 
 Say = Callable[[str], None]
 
@@ -67,6 +68,8 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
         for number, changes, value in search.run(trials, score):
             result = "failed" if value is None else f"{title} {value:.4f}"
             say(f"trial {number + 1} of {trials}: {printable(', '.join(changes))}: {result}")
+        if (count := len(search.study.trials)) < trials:
+            say(f"all that there is to try was tried, in {count} trials")
         done = [tuple([*fixed, *changes]) for changes in search.changes()]
         found = present(root, points(base, done, fixed))
     _end(say, list(found.values()), metric)
@@ -116,8 +119,17 @@ def _end(say: Say, found: Sequence[Experiment], metric: str | None) -> None:
         title = _title(name)
         scored = [one for one in found if title in one.scores]
         if scored:
-            best = max(scored, key=lambda one: one.scores[title])
-            say(f"best {title}, {best.scores[title]:.4f}: dvc exp apply {best.name}")
+            say(best_text(title, scored))
+
+
+def best_text(title: str, scored: Sequence[Experiment]) -> str:
+    """Which of some experiments has the best average, in a line; equal ones are no better."""
+    best = max(one.scores[title] for one in scored)
+    names = [one.name for one in scored if one.scores[title] == best]
+    if len(names) == len(scored) > 1:
+        return f"{title}: {best:.4f} in each of them, so that none is the best"
+    others = f" (as good: {few(names[1:], NAMED)})" if names[1:] else ""
+    return f"best {title}, {best:.4f}: dvc exp apply {names[0]}{others}"
 
 
 def check_pipeline(root: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.sweep.points import Base, grid, points
 
 DATABASE = "optuna.db"
+DRAWS, STEP = 400, 1_000_003  # draws for a trial until one is new, and between their seeds
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"(?P<log>log\()?(?P<low>{NUMBER})\.\.(?P<high>{NUMBER})(?(log)\))")
 
@@ -41,6 +44,13 @@ class Axis:
             return f"{self.name}={','.join(self.choices)}"
         span = f"{self.low}..{self.high}"
         return f"{self.name}=log({span})" if self.log else f"{self.name}={span}"
+
+    @property
+    def size(self) -> float:
+        """How many values it has."""
+        if self.choices:
+            return len(set(self.choices))
+        return self.high - self.low + 1 if isinstance(self.low, int) else math.inf
 
 
 def axes(overrides: Sequence[str]) -> tuple[list[Axis], list[str]]:
@@ -77,6 +87,11 @@ def _range(name: str, match: re.Match[str]) -> Axis:
     if match["log"] and low <= 0:
         raise ParameterError("-S", "has no logarithm", field=name, found=match[0], wanted="ends above 0")
     return Axis(name, low, high, bool(match["log"]))
+
+
+def _tried(known: Sequence[Any]) -> set[tuple[str, ...]]:
+    """The changes of some trials."""
+    return {tuple(trial.user_attrs["changes"]) for trial in known if "changes" in trial.user_attrs}
 
 
 class Search:
@@ -127,7 +142,8 @@ class Search:
     ) -> Iterator[tuple[int, tuple[str, ...], float | None]]:
         """Try parameters until the study has so many trials, and give the number, changes and score of each new one.
 
-        A trial that was interrupted is tried first, with the parameters that it had.
+        A trial that was interrupted is tried first, with the parameters that it had. What was tried is not tried again,
+        and a search ends where nothing else is left.
 
         Args:
             trials: how many the study has in the end; failed ones count.
@@ -137,12 +153,12 @@ class Search:
         while True:
             known = self.study.get_trials(deepcopy=False)
             open_trials = [trial for trial in known if trial.state == states.RUNNING]
-            if len(known) - len(open_trials) >= trials:
+            if len(known) - len(open_trials) >= trials or (not open_trials and self._nothing_new(known)):
                 return
             if open_trials:
                 number, values = open_trials[0].number, open_trials[0].user_attrs.get("changes")
             else:
-                number, values = self._ask(len(known))
+                number, values = self._ask(known)
             if values is None:  # killed before its parameters were noted
                 self.study.tell(number, state=states.FAIL)
                 continue
@@ -158,13 +174,34 @@ class Search:
         """The changes of all trials so far."""
         return [trial.user_attrs["changes"] for trial in self.study.trials if "changes" in trial.user_attrs]
 
-    def _ask(self, number: int) -> tuple[int, list[str]]:
-        # A sampler for each trial, so that its draws do not depend on what this process has drawn before.
-        self.study.sampler = self.optuna.samplers.TPESampler(seed=self.seed + number)
-        trial = self.study.ask({axis.name: self._distribution(axis) for axis in self.axes})
-        changes = [f"{axis.name}={trial.params[axis.name]}" for axis in self.axes]
+    def _ask(self, known: Sequence[Any]) -> tuple[int, list[str]]:
+        tried = _tried(known)
+        for sampler in self._samplers(len(known)):
+            draft = self.optuna.create_study(direction="maximize", sampler=sampler())
+            draft.add_trials(known)
+            if tuple(self._changes(draft)[1]) not in tried:
+                break  # else the score is known: drawn again with another seed
+        self.study.sampler = sampler()
+        trial, changes = self._changes(self.study)
         trial.set_user_attr("changes", changes)
         return trial.number, changes
+
+    def _samplers(self, number: int) -> Iterator[Callable[[], Any]]:
+        """Samplers for a trial, so that its draws do not depend on what this process has drawn before.
+
+        Where Optuna's own has drawn nothing new for a while, a random one goes on, which does not stay with the best.
+        """
+        for again in range(DRAWS):
+            kind = self.optuna.samplers.TPESampler if again < DRAWS // 4 else self.optuna.samplers.RandomSampler
+            yield functools.partial(kind, seed=(self.seed + number + again * STEP) % 2**32)
+
+    def _changes(self, study: Any) -> tuple[Any, list[str]]:
+        trial = study.ask({axis.name: self._distribution(axis) for axis in self.axes})
+        return trial, [f"{axis.name}={trial.params[axis.name]}" for axis in self.axes]
+
+    def _nothing_new(self, known: Sequence[Any]) -> bool:
+        """Whether all that there is to try was tried."""
+        return len(_tried(known)) >= math.prod(axis.size for axis in self.axes)
 
     def _distribution(self, axis: Axis) -> Any:
         kinds = self.optuna.distributions

@@ -283,6 +283,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     told = capsys.readouterr().out
     assert "datasets/clinic: 3 recordings, 2 listeners; 4 of 6 files will be converted" in told
     assert "dvc exp run -S dataset=clinic" in told
+    people = ["--listeners", str(own["listeners"])]
+    assert main(["data", "import", "band", "--songs", str(songs(tmp_path / "songs")), *people]) == 0
+    told = capsys.readouterr().out  # four stems in mono FLAC; a mixture that is made is not converted
+    assert "2 songs, 2 listeners; 4 of 9 files will be converted to stereo WAV at 44.1 kHz; the mixture of 1" in told
     assert load_params().datasets.__pydantic_extra__["clinic"].source == "own"  # type: ignore[index]
     assert main(["data", "import", "clinic", *arguments]) == 1
     assert main(["data", "import", "other", *arguments, "--microphones", "CH1,CH9"]) == 2
@@ -291,6 +295,23 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     capsys.readouterr()
     assert main(["data", "import", "other", *arguments]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_data_sets_of_ones_own_are_in_the_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    monkeypatch.chdir(root)
+    import_data(root, "clinic", **own)
+    import_data(root, "odd", **own)
+    (own["mixtures"] / "two.flac").unlink()
+    (root / "datasets" / "odd" / "files.csv").write_text("name\n")
+    (root / "datasets" / "demo").mkdir()
+    assert main(["data", "status"]) == 0
+    clinic, odd = (line for line in capsys.readouterr().out.splitlines() if line.startswith("your own"))
+    assert clinic.startswith("your own: datasets/clinic: 3 recordings, 2 listeners; 4 of 6 files will be converted")
+    assert clinic.endswith("; 1 of 6 recordings is not where it was imported from")
+    assert odd.startswith("your own: datasets/odd/files.csv: wrong columns")
 
 
 @pytest.mark.parametrize(

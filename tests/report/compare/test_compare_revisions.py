@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
@@ -260,6 +261,34 @@ def test_a_pattern_stands_for_experiments(project: Path, capsys: pytest.CaptureF
     finally:
         for reference in references:
             run(project, "git", "update-ref", "-d", reference)
+
+
+def test_tables_name_experiments_of_a_sweep_by_what_differs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def systems(*arguments: str) -> list[str]:
+        compare(project, *arguments, "--csv")
+        return [row["system"] for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+
+    head = commit(project, "HEAD")
+    swept = {f"gain3-{1:06x}": "louder", f"seed1-{2:06x}": "other-scenes"}
+    references = {f"refs/exps/{head[:2]}/{head[2:]}/{name}": of for name, of in swept.items()}
+    commits = {name: find_revision(of, project).commit for name, of in swept.items()}
+    for reference, of in references.items():
+        run(project, "git", "update-ref", reference, find_revision(of, project).commit)
+    try:
+        assert systems("HEAD", "gain3-*") == ["HEAD", "gain 3"]
+        assert systems("HEAD", "gain3-*", "louder") == ["HEAD", f"gain3-{1:06x}", "louder"]  # nothing differs
+        assert systems("HEAD~1", "second", "workspace", "louder") == ["HEAD~1", "second", "workspace", "louder"]
+        assert systems("HEAD", "gain3-*", "--label", "HEAD=baseline") == ["baseline", "gain 3"]
+        compare(project, "HEAD", *swept, "--latex")
+        lines = capsys.readouterr().out.splitlines()
+    finally:
+        for reference in references:
+            run(project, "git", "update-ref", "-d", reference)
+    assert f"% HEAD ({head[:7]})" in lines
+    for title, (name, whole) in zip(("seed 0, gain 3", "seed 1, gain 1"), commits.items(), strict=True):
+        assert f"% {title}: {name} ({whole[:7]})" in lines
+        (row,) = [line for line in lines if line.startswith(title)]
+        assert whole[:7] not in row
 
 
 @pytest.mark.parametrize("name", ["nothing", "HEAD~9", "0123456", "exec/EXEC_HEAD", "--all"])

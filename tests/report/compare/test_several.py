@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from compare_support import run, speech
-from hearlab.errors import InputError
+from hearlab.errors import InputError, ParameterError
 from hearlab.scoring.statistics import holm
 from hearlab.text import width
 
@@ -44,11 +46,12 @@ def values(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) ->
 def test_each_is_compared_with_the_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = values(folder, capsys, "a.csv", ODD, "noise.csv", "a.csv")
     assert [one["verdict_holm"] for one in found["comparisons"]] == ["better", "inconclusive", "same"]
-    assert (found["correction"], found["tests"], found["left_out"]) == ("holm", 3, [])
+    assert (found["correction"], found["tests"], found["left_out"]) == ("holm", 2, [])
     alone = [values(folder, capsys, "a.csv", name)["comparisons"][0] for name in (ODD, "noise.csv", "a.csv")]
     for one, by_itself in zip(found["comparisons"], alone, strict=True):
         assert one["overall"] == by_itself["overall"]
-    assert [one["p_holm"] for one in found["comparisons"]] == holm([one["overall"]["p"] for one in alone]).tolist()
+    # Scores that are equal on every pair can be no false finding: they do not count.
+    assert [one["p_holm"] for one in found["comparisons"]] == [*holm([one["overall"]["p"] for one in alone[:2]]), 1.0]
 
 
 def test_one_of_many_needs_more_evidence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,10 +68,42 @@ def test_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, "a.csv", ODD, "noise.csv", "a.csv")
     text = capsys.readouterr().out
     assert max(width(line) for line in text.splitlines()) <= 100
-    assert "corrected for the 3 comparisons with A" in " ".join(text.split())
+    assert "corrected for the 2 comparisons with A in all metrics shown (equal scores" in " ".join(text.split())
     (row,) = [line for line in text.splitlines() if line.startswith("B  ") and line.endswith("better")]
     assert "+0.1100  +0.1058 to +0.1142" in row
-    assert "- C: the interval includes 0; p = 0." in text
+    assert "- C: the interval includes 0; p >= 0.05 in the permutation test" in text
+
+
+def test_what_is_said_of_several_systems_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", *["noise.csv"] * 5, *["a.csv"] * 4)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
+    assert [line.partition(":")[0] for line in lines] == ["- B, C, D, E, F", "- G, H, I, J"]
+
+
+def test_systems_that_are_all_equal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "a.csv", "a.csv", "a.csv")
+    assert "all scores are equal to those of A, so there is no p to correct" in capsys.readouterr().out
+
+
+def test_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("a.csv", "noise.csv", "a.csv", "weak.csv")
+    weak(folder)
+    labels = ("--label", "Ours", "--label", "weak.csv=Weak = weak", "--label", "Noise")
+    run(folder, *names[:2], "weak.csv", "--csv", *labels)
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["system"] for row in rows] == ["Ours", "Noise", "Weak = weak"]
+    assert [row["source"] for row in rows] == ["a.csv", "noise.csv", "weak.csv"]
+    run(folder, *names[:2], "weak.csv", *labels)
+    text = capsys.readouterr().out
+    assert "C  Weak = weak: weak.csv" in text
+    assert "\nC  Weak = weak  " in text
+    run(folder, *names[:2], *labels[:2])
+    assert "A  Ours: a.csv" in capsys.readouterr().out
+    for wrong, problem in (("a.csv=", "is empty"), (" ", "is empty")):
+        with pytest.raises(ParameterError, match=f"--label: {problem}"):
+            run(folder, *names[:2], "--label", wrong)
+    with pytest.raises(ParameterError, match="--label: is one too many"):
+        run(folder, *names[:2], *["--label", "x"] * 3)
 
 
 def test_what_cannot_be_compared_is_named_and_the_others_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,16 +148,53 @@ def test_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_latex(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, "a.csv", ODD, "noise.csv", "--latex")
     text = capsys.readouterr().out
-    rules = [r"\begin{tabular}{lrrrrrr}", r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}"]
+    rules = [r"\toprule", r"\midrule", r"\bottomrule", r"\end{tabular}"]
     assert [rule for rule in rules if rule in text.splitlines()] == rules
-    body = text[text.index(r"\midrule") :].splitlines()[1:-2]
+    body = text[text.index(r"\toprule") :].splitlines()[1:-2]
+    assert body.pop(1) == r"\midrule"
+    assert body[0] == r"HASPI (12 scenes) & mean & \multicolumn{2}{c}{difference to A} & p (Holm) \\"
     escaped = r"{[}a]\_50\%\&\#\{x\}\textbar{}\textasciitilde{}\textasciicircum{}\textbackslash{}{*}.csv"
-    assert body[1].startswith(escaped + " & 12 & ")
-    assert re.search(r"& \+0\.1100 & \[\+0\.1058, \+0\.1142\] & 0\.0010 \\\\$", body[1])
+    assert body[2].replace(r"\allowbreak{}", "").startswith(escaped + " & 0.")
+    assert re.search(r"& \+0\.1100 & \[\+0\.1058, \+0\.1142\] & 0\.0010 \\\\$", body[2])
     # Every row has the columns that the tabular has, whatever stands in a name.
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {6}
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in body[1:]} == {4}
     assert all(line.endswith(r" \\") for line in body)
-    assert not re.search(r"[^$]-", body[2].split("&", 1)[1])  # minus signs, no hyphens
+    assert not re.search(r"[^$]-", body[3].split("&", 1)[1])  # minus signs, no hyphens
+
+
+def test_a_system_with_fewer_scenes_says_so_in_latex(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    speech(folder / "half.csv", GIVEN[:8] + 0.01)
+    run(folder, "a.csv", "noise.csv", "half.csv", "--latex")
+    text = capsys.readouterr().out
+    assert "\nhalf.csv (8 scenes) & " in text.replace(r"\allowbreak{}", "")
+    assert "\nnoise.csv & " in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize(
+    ("labels", "packages"),
+    [(("A", "gain 6, clip"), "booktabs"), (("loading0p001-systemmy_lab-" * 3, "x" * 60), "booktabs,array")],
+)
+def test_a_latex_table_fits_the_text_of_an_article(
+    folder: Path, capsys: pytest.CaptureFixture[str], labels: tuple[str, str], packages: str
+) -> None:
+    run(folder, "a.csv", "noise.csv", "--latex", "--label", labels[0], "--label", labels[1])
+    table = capsys.readouterr().out
+    text = (
+        f"\\documentclass{{article}}\\usepackage{{{packages}}}\\begin{{document}}\\noindent\n{table}\\end{{document}}\n"
+    )
+    (folder / "table.tex").write_text(text)
+    done = subprocess.run(
+        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "table.tex"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="latin-1",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_markdown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,18 @@ def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")
 
 
+def test_names_of_experiments_are_whole(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "gain3-soft_clipTrue-attenuation0p001-2746c7"
+    base = run(project, "git", "rev-parse", "HEAD").strip()
+    (old,) = [line for line in run(project, "git", "for-each-ref", "--format=%(objectname)", "refs/exps").split()]
+    run(project, "git", "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/{name}", old)
+    commit(project, "A subject of more than thirty letters is cut")
+    assert main(["experiments"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("gain3")] == [name]
+    assert not [line for line in lines if "is cut" in line]
+
+
 def test_an_average_of_a_subset_does_not_look_like_one_of_all(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

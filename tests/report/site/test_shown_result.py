@@ -94,6 +94,30 @@ def test_sounds_that_are_missing_or_others_are_named(
     assert "not shown: speech: 1 sound is not here (scenes: S06001); dvc pull or dvc repro brings it" in said
 
 
+def test_what_own_recordings_do_not_have_is_not_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --targets there is no target in the room, and never are there interferers: nothing would bring them."""
+    root = make_workspace(tmp_path / "w")
+    monkeypatch.chdir(root)
+    files = Workspace(root / "data" / "demo")
+    entries = json.loads(files.scenes("dev").read_text(encoding="utf-8"))
+    for entry in entries:
+        entry["files"] = [f"{entry['scene']}_{signal}_CH1.wav" for signal in ("mix", "target_anechoic")]
+        for signal in ("target", "interferer"):
+            (files.rendered("dev") / f"{entry['scene']}_{signal}_CH1.wav").unlink(missing_ok=True)
+    files.scenes("dev").write_text(json.dumps(entries), encoding="utf-8")
+    assert main(["report", "--only", "S06001"]) == 0
+    assert "not shown" not in capsys.readouterr().err
+    text = (root / "report/scenes/S06001.html").read_text(encoding="utf-8")
+    assert "Not here" not in text
+    assert "Target, anechoic" in text
+    assert "everything but the talker" not in text
+    (files.rendered("dev") / "S06001_mix_CH1.wav").unlink()
+    assert main(["report", "--only", "S06001"]) == 0
+    assert "not shown: speech: 1 sound is not here" in capsys.readouterr().err
+
+
 def test_the_experiment_of_the_workspace_is_the_one_with_its_scores_and_parameters() -> None:
     def entry(name: str, kind: str, score: float, gain: float) -> Experiment:
         return Experiment(name, kind, "", None, {"HASPI": score}, {"enhance.gain": gain})

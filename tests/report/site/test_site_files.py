@@ -252,6 +252,13 @@ def test_the_command(
     assert (tmp_path / "site" / "scenes" / "S06001.html").exists()
     assert main(["show", "S06001", "--listener", "L0002", "--out", str(tmp_path / "one.png")]) == 0
     assert (tmp_path / "one.png").exists()
+    before = sorted(path.name for path in workspace.iterdir() if path.name != ".hearlab")
+    capsys.readouterr()
+    assert main(["show", "S06001", "--listener", "L0002"]) == 0
+    shown = Path(capsys.readouterr().out.strip())
+    assert shown.parts[0] == ".hearlab"  # which git ignores
+    assert shown.read_bytes() == (tmp_path / "one.png").read_bytes()
+    assert sorted(path.name for path in workspace.iterdir() if path.name != ".hearlab") == before
     assert main(["report", "--out", str(tmp_path / "site"), "--scenes", "-1"]) == 1
     monkeypatch.chdir(tmp_path)
     assert main(["report"]) != 0  # no workspace

@@ -99,8 +99,10 @@ def _add(options: argparse.Namespace) -> None:
         raise InputError(METRICS_FOLDER, "holds no scores", advice="run dvc repro or dvc pull")
     if len(tracks) > 1 and options.name:
         raise InputError("--name", "can name one entry", found="scores of both tracks", advice="say --track")
+    say = functools.partial(print, file=sys.stderr, flush=True)  # it takes some ten seconds
     entries = [
-        new_entry(root, folder, track, team=options.team, system=options.system, name=options.name) for track in tracks
+        new_entry(root, folder, track, team=options.team, system=options.system, name=options.name, say=say)
+        for track in tracks
     ]
     for entry in entries:
         write_entry(folder / f"{entry.name}.yaml", entry)

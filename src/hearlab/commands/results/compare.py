@@ -28,6 +28,14 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "b", metavar="B", nargs="+", help="what is compared, one or several; positive differences: B is better"
     )
+    parser.add_argument(
+        "--label",
+        metavar="LABEL",
+        action="append",
+        default=[],
+        help="what tables call a system: NAME=LABEL, or labels in the order of A, B, ... (repeatable; default: its "
+        "name, of a sweep's experiments the parameters in which they differ)",
+    )
     parser.add_argument("--metric", choices=tuple(METRICS), help="default: those that both have")
     parser.add_argument("--condition", choices=CONDITIONS, default=ENHANCED, help=f"default: {ENHANCED}")
     parser.add_argument("--by", metavar="LIST", help=f"tables to show for A and one B, of {BY}, or none (default: all)")
@@ -49,6 +57,7 @@ def add(commands: Commands) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from hearlab.errors import InputError
     from hearlab.report.compare.sources import open_source
+    from hearlab.report.compare.titles import with_titles
     from hearlab.versions.revisions import named_by
 
     root = Path.cwd()
@@ -61,9 +70,12 @@ def _compare(options: argparse.Namespace) -> None:
         raise InputError(options.a, "is all that there is to compare")
     options.b = wanted
     by = _tables(options)
-    first, *others = (
-        open_source(name, root, condition=options.condition, published=options.published)
-        for name in (options.a, *options.b)
+    first, *others = with_titles(
+        [
+            open_source(name, root, condition=options.condition, published=options.published)
+            for name in (options.a, *options.b)
+        ],
+        options.label,
     )
     if len(others) == 1 and not (options.csv or options.md or options.latex):
         from hearlab.report.compare.comparison import compare
@@ -81,18 +93,20 @@ def _compare(options: argparse.Namespace) -> None:
         print(json.dumps(comparison_values(found), indent=1) if options.json else comparison_text(found))
         return
     from hearlab.report.compare import several_text as texts
+    from hearlab.report.compare.latex import several_latex
     from hearlab.report.compare.several import compare_several
 
     several = compare_several(first, others, root, metric=options.metric, noise_sd=options.noise)
     if options.json:
         print(json.dumps(texts.several_values(several), indent=1))
         return
-    written = {"csv": texts.several_csv, "md": texts.several_markdown, "latex": texts.several_latex}
+    written = {"csv": texts.several_csv, "md": texts.several_markdown, "latex": several_latex}
     chosen = next((name for name in written if getattr(options, name)), None)
     if chosen is None:
         print(texts.several_text(several))
         return
-    for note in texts.table_notes(several):
+    # A table in LaTeX has it in a comment, and a CSV file in a column.
+    for note in [*(texts.origins(several) if options.md else ()), *texts.table_notes(several)]:
         print(note, file=sys.stderr)  # the table goes into a file
     print(written[chosen](several), end="")
 

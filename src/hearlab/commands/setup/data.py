@@ -1,4 +1,4 @@
-"""`hearlab data`: the challenges' packages, fetched, unpacked and checked."""
+"""`hearlab data`: the challenges' packages, fetched, unpacked and checked, and data sets of one's own recordings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hearlab.commands import Commands
+    from hearlab.datasets.own.importing import Imported
     from hearlab.datasets.packages import Package, PackageFolders
 
 DATASET = "clarity"
@@ -20,7 +21,9 @@ SHOWN = 20  # wrong files that are named
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("data", help="the challenges' packages: fetch, unpack, check, status")
+    parser = commands.add_parser(
+        "data", help="your own recordings: import; the challenges' packages: fetch, unpack, check; status"
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
     fetch = actions.add_parser(
@@ -86,7 +89,7 @@ def add(commands: Commands) -> None:
     own.add_argument("--replace", action="store_true", help="describe a data set of that name anew")
     own.set_defaults(run=_import)
 
-    status = actions.add_parser("status", help="what is here of each package")
+    status = actions.add_parser("status", help="what is here of each package, and the data sets of your own")
     status.set_defaults(run=_status)
     for action in (fetch, unpack, check, status):
         action.add_argument("--catalogue", type=Path, help="a packages.toml of your own, read on top of HearLab's")
@@ -220,7 +223,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _import(options: argparse.Namespace) -> None:
     from hearlab.datasets.layout import CHANNELS
-    from hearlab.datasets.own.importing import import_data, imported_text
+    from hearlab.datasets.own.importing import import_data
     from hearlab.errors import ParameterError
     from hearlab.versions.dvc_state import keep_linked
 
@@ -243,16 +246,51 @@ def _import(options: argparse.Namespace) -> None:
     )
     # With another data set DVC would remove what it has linked of the one before, the demo's trained networks too.
     keep_linked(Path.cwd(), "data")
-    print(f"{done.folder.relative_to(Path.cwd())}: {imported_text(done)}")
+    print(f"{done.folder.relative_to(Path.cwd())}: {_own_text(done)}")
     print(
         "prepare makes the recordings read-only: DVC's cache links to them. To change one, replace it and import again."
     )
     print(f"next: git add {done.folder.relative_to(Path.cwd())} params.yaml, and dvc exp run -S dataset={done.name}")
 
 
+def _own_text(own: Imported) -> str:
+    """What a data set of one's own is made of, in a line; a mixture that is a sum of stems is no file of the user's."""
+    from hearlab.datasets.own.description import SUM
+    from hearlab.datasets.own.importing import imported_text
+
+    recorded = tuple(file for file in own.files if file.source != SUM)
+    summed = len(own.files) - len(recorded)
+    text = imported_text(replace(own, files=recorded))
+    return text + (
+        f"; the mixture of {summed} song{'s' * (summed != 1)} will be the sum of the stems" if summed else ""
+    )
+
+
 def _status(options: argparse.Namespace) -> None:
+    from hearlab.datasets.own.description import FILES, FOLDER
     from hearlab.datasets.packages import status
 
     catalogue, folders = _catalogue(options)
     for package in catalogue.values():
         print(status(package, folders))
+    for path in sorted(Path(FOLDER).glob(f"*/{FILES}")):
+        print(f"your own: {_own_status(path.parent)}")
+
+
+def _own_status(folder: Path) -> str:
+    """A data set of one's own: what it is made of, and whether the recordings are there."""
+    from hearlab.datasets.own.description import LISTENERS, SUM, read_files
+    from hearlab.datasets.own.importing import Imported
+    from hearlab.errors import InputError
+    from hearlab.listeners import load_listeners
+
+    try:
+        files, people = read_files(folder), load_listeners(folder / LISTENERS)
+    except InputError as error:
+        return str(error)
+    text = _own_text(Imported(folder.name, folder, tuple(files), people, {}, replaced=False))
+    recorded = {file.source for file in files if file.source != SUM}
+    if gone := sum(not Path(source).is_file() for source in recorded):
+        is_or_are = "is not where it was" if gone == 1 else "are not where they were"
+        text += f"; {gone} of {len(recorded)} recordings {is_or_are} imported from"
+    return f"{folder}: {text}"

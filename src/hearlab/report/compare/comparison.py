@@ -29,6 +29,7 @@ from hearlab.scoring.tracks import METRICS, MUSIC_LEVEL, Metric, RerunNoise
 BREAKDOWNS = (*GROUPINGS, "stem", "song", "pairs")
 EXTREMES = 10
 SIGNIFICANT = 0.05
+IN_TEST = "in the permutation test"
 CHALLENGE_DATA, CHALLENGES = "clarity", "the challenges' data, CEC2 and CAD1"
 Verdict = Literal["better", "worse", "same", "inconclusive"]
 Names = NDArray[np.str_]
@@ -277,7 +278,7 @@ def judge(overall: PairedDifference, floor: float, cluster: str) -> tuple[Verdic
     elif found.low <= 0 <= found.high:
         reasons.append("the interval includes 0")
     if found.clusters >= CLUSTERS_NEEDED and test.p >= SIGNIFICANT:
-        reasons.append(f"p = {test.p:.2g} in the permutation test")
+        reasons.append(f"p = {test.p:.2g} {IN_TEST}")
     if abs(found.mean) < floor:
         reasons.append("the difference is below the metric's own noise floor")
     if reasons:
@@ -341,11 +342,26 @@ def _breakdowns(paired: _Paired, known: Metadata) -> list[Breakdown]:
 
 def _adjusted(breakdowns: Sequence[Breakdown]) -> tuple[Breakdown, ...]:
     """The same rows with p adjusted for their number, all tables together."""
-    adjusted = iter(holm([row.result.test.p for table in breakdowns for row in table.rows]).tolist())
+    adjusted = iter(corrected([row.result for table in breakdowns for row in table.rows]))
     return tuple(
         replace(table, rows=tuple(replace(row, p_adjusted=next(adjusted)) for row in table.rows))
         for table in breakdowns
     )
+
+
+def corrected(results: Sequence[PairedDifference]) -> list[float]:
+    """The p of each result, adjusted for the number of those that can be conclusive (Holm).
+
+    Where no cluster differs every flip of signs gives the same sum, so that p is 1 whatever is true: it can be no false
+    finding, and does not count (R. E. Tarone, "A modified Bonferroni method for discrete data", Biometrics 46 (1990)).
+    """
+    adjusted = iter(holm([one.test.p for one in results if counts(one)]).tolist())
+    return [next(adjusted) if counts(one) else one.test.p for one in results]
+
+
+def counts(result: PairedDifference) -> bool:
+    """Whether a comparison counts in the correction for several: the systems differ in some cluster."""
+    return bool(result.difference.mean or result.difference.standard_error)
 
 
 def _left_out(known: Metadata, breakdowns: Collection[str], paired: _Paired) -> tuple[str, ...]:

@@ -28,15 +28,10 @@ def difference(track: Track, first: Files | None, second: Files | None) -> tuple
     """
     if first is None or second is None:
         return frozenset(), []
-    one, two = (flat(parse_yaml(files.read(PARAMS_FILE))) for files in (first, second))
-    changes = [
-        f"{name} {_text(one.get(name))} -> {_text(two.get(name))}"
-        for name in {**one, **two}
-        if one.get(name) != two.get(name)
-    ]
+    one, two = map(parameters, (first, second))
     notes = []
-    if changes:
-        notes.append(f"{DIFFER}: {few(changes, SHOWN)}")
+    if found := changes(one, two):
+        notes.append(f"{DIFFER}: {few(found, SHOWN)}")
     sets = one.get("dataset"), two.get("dataset")
     if sets[0] != sets[1]:
         return None, [*notes, f"A was scored on the data set {sets[0]}, B on {sets[1]}"]
@@ -51,6 +46,17 @@ def difference(track: Track, first: Files | None, second: Files | None) -> tuple
     if other:
         notes.append(f"scored with other data or code in A than in B: {', '.join(other)}")
     return scenes, notes
+
+
+def parameters(files: Files) -> dict[str, Any]:
+    """All of params.yaml, flat."""
+    return flat(parse_yaml(files.read(PARAMS_FILE)))
+
+
+def changes(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
+    """What differs between two flat sets of parameters, such as 'enhance.gain 0 -> 6'."""
+    names = [name for name in {**one, **two} if one.get(name) != two.get(name)]
+    return [f"{name} {_text(one.get(name))} -> {_text(two.get(name))}" for name in names]
 
 
 def _inputs(track: Track, files: Files) -> dict[str, str]:

@@ -7,9 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hearlab.errors import InputError
-from hearlab.report.compare.comparison import Averages, Comparison, Verdict, compare, conclusive
+from hearlab.report.compare.comparison import (
+    Averages,
+    Comparison,
+    Verdict,
+    compare,
+    conclusive,
+    corrected,
+    counts,
+)
+from hearlab.report.compare.origins import changes, parameters
 from hearlab.report.compare.sources import Average, ScoreSource
-from hearlab.scoring.statistics import ClusteredMean, holm
+from hearlab.scoring.statistics import ClusteredMean
 from hearlab.scoring.tracks import METRICS, Metric
 
 
@@ -19,7 +28,8 @@ class Line:
 
     Attributes:
         letter: B, C, ... as the comparison's notes call it.
-        label: what it is.
+        label: what it is, and `title`, what tables call it.
+        changes: parameters in which it differs from the first, one text for each.
         found: the comparison with the first; of a published average there are two means only.
         p_adjusted: p for all comparisons together (Holm); None where there is no test.
         verdict: what may be said of the system after the correction.
@@ -30,6 +40,8 @@ class Line:
     found: Comparison | Averages
     p_adjusted: float | None = None
     verdict: Verdict = "inconclusive"
+    title: str = ""
+    changes: tuple[str, ...] = ()
 
     @property
     def means(self) -> tuple[ClusteredMean | Average, ClusteredMean | Average]:
@@ -44,8 +56,8 @@ class Several:
     """All systems in one metric.
 
     Attributes:
-        first: what the others are compared with.
-        comparisons: how many tests, in all metrics, p is corrected for.
+        first: what the others are compared with, and `title`, what tables call it.
+        comparisons: how many tests, in all metrics, p is corrected for; equal scores are none.
         left_out: systems that cannot be compared, with the reason; the first metric names them.
     """
 
@@ -54,6 +66,7 @@ class Several:
     lines: tuple[Line, ...]
     comparisons: int
     left_out: tuple[str, ...] = ()
+    title: str = ""
 
 
 def letters() -> Iterator[str]:
@@ -93,11 +106,13 @@ def compare_several(
             errors.append(error)
             left_out.append(f"{letter}, {other.name}, is left out: {error}")
             continue
-        lines += [Line(letter, other.label, one) for one in found]
+        changed = changes(parameters(first.files), parameters(other.files)) if first.files and other.files else ()
+        title = other.title or other.label
+        lines += [Line(letter, other.label, one, title=title, changes=tuple(changed)) for one in found]
     if not lines:
         raise errors[0]
     lines = list(_corrected(lines))
-    count = sum(line.p_adjusted is not None for line in lines)
+    count = sum(isinstance(line.found, Comparison) and counts(line.found.overall) for line in lines)
     metrics = [one for one in METRICS.values() if any(line.found.metric is one for line in lines)]
     return [
         Several(
@@ -106,14 +121,14 @@ def compare_several(
             tuple(line for line in lines if line.found.metric is one),
             count,
             () if place else (*left_out,),
+            first.title or first.label,
         )
         for place, one in enumerate(metrics)
     ]
 
 
 def _corrected(lines: Sequence[Line]) -> Iterator[Line]:
-    tested = [line.found.overall.test.p for line in lines if isinstance(line.found, Comparison)]
-    adjusted = iter(holm(tested).tolist())
+    adjusted = iter(corrected([line.found.overall for line in lines if isinstance(line.found, Comparison)]))
     for line in lines:
         if isinstance(line.found, Averages):
             yield line

@@ -5,42 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hearlab.report.compare.comparison import Averages, Comparison
-from hearlab.report.compare.origins import DIFFER
+from hearlab.report.compare.comparison import IN_TEST, SIGNIFICANT, Averages, Comparison, counts
+from hearlab.report.compare.origins import DIFFER, SHOWN
 from hearlab.report.compare.several import Line, Several
 from hearlab.report.compare.sources import Average
 from hearlab.report.compare.text import comparison_values, interval, listed, p_text, wrapped
 from hearlab.scoring.statistics import ClusteredMean
-from hearlab.text import printable, table
+from hearlab.text import few, printable, table
 
 NAME = 20  # columns of a system's name
 # Columns of the CSV file. Scores lie between 0 and 1; low and high are the ends of 95 % intervals, clustered.
 COLUMNS = (
     *("metric", "system", "pairs", "clusters", "mean", "mean_low", "mean_high"),
-    *("difference", "low", "high", "p", "p_holm", "verdict"),
+    *("difference", "low", "high", "p", "p_holm", "verdict", "source"),
 )
 MARKS = {"better": "better", "worse": "worse", "same": "same", "inconclusive": ""}
-# What LaTeX reads as a command, and how it is written.
-LATEX = {
-    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    "[": "{[}",  # after a row's end it would be an option, and the next one a variant, of that
-    "*": "{*}",
-}
+EQUAL = " (equal scores count as none)"
 
 
 def correction_text(found: Sequence[Several]) -> str:
     """How p was corrected, in a sentence."""
     count = found[0].comparisons
+    if not count and _equal(found):
+        return "all scores are equal to those of A, so there is no p to correct"
     if not count:
         return "nothing is compared with A pair by pair, so there is no p"
     return f"p (Holm) is corrected for the {count} comparison{'' if count == 1 else 's'} with A in all metrics shown"
@@ -48,35 +38,63 @@ def correction_text(found: Sequence[Several]) -> str:
 
 def several_text(found: Sequence[Several]) -> str:
     """A table for each metric."""
-    blocks = ["\n\n".join(_blocks(one)) for one in found]
+    known: set[str] = set()  # letters that were explained
+    blocks = ["\n\n".join(_blocks(one, known)) for one in found]
     text = correction_text(found)
     if found[0].comparisons:
+        text += EQUAL if _equal(found) else ""
         text += ": the chance that any of these verdicts is wrong by chance stays below 0.05. "
         text += "No verdict: nothing can be concluded. Intervals and p are each line's own"
     text += "; hearlab compare with two systems says more."
     return "\n\n\n".join([*blocks, "\n".join(wrapped(text))])
 
 
-def _blocks(found: Several) -> Iterator[str]:
+def _blocks(found: Several, known: set[str]) -> Iterator[str]:
+    """The blocks of a metric; what the letters in `known` stand for was said, and those that are new are added."""
     cluster = found.metric.track.cluster
     lines = [f"{found.metric.title}: differences to A, positive where the other one is better", ""]
-    for letter, label in (("A", found.first), *((line.letter, line.label) for line in found.lines)):
+    new = [line for line in found.lines if line.letter not in known]
+    common = [text for text in new[0].changes if all(text in line.changes for line in new)] if len(new) > 1 else []
+    names = [("A", found.first)] if "A" not in known else []
+    for line in new:
+        own = [text for text in line.changes if text not in common]
+        names.append((line.letter, ", ".join([line.label, *([few(own, SHOWN)] if own else [])])))
+    for letter, label in names:
         lines += wrapped(f"{letter}  {printable(label)}", "   ")
-    yield "\n".join(lines)
-    notes = [f"{line.letter}: {note}" for line in found.lines for note in line.found.notes]
-    reasons = [
-        f"{line.letter}: {'; '.join(line.found.reasons)}"
-        for line in found.lines
-        if isinstance(line.found, Comparison) and line.found.verdict in ("inconclusive", "same")
-    ]
+    known |= {letter for letter, _ in names}
+    yield "\n".join(lines).rstrip()
+    notes = [f"{DIFFER} from A in each of these: {few(common, SHOWN)}"] if common else []
+    notes += _grouped(
+        [(line.letter, note) for line in found.lines for note in line.found.notes if not note.startswith(DIFFER)]
+    )
+    reasons = _grouped(
+        [
+            (line.letter, "; ".join(map(_reason, line.found.reasons)))
+            for line in found.lines
+            if isinstance(line.found, Comparison) and line.found.verdict in ("inconclusive", "same")
+        ]
+    )
     rows = [["", f"{cluster}s", "A", "mean", "- A", "95 % interval", "p", "p (Holm)", ""]]
     yield table([*rows, *map(_cells, found.lines)], most=NAME)
     if listing := listed([*notes, *reasons, *found.left_out]):
         yield "\n".join(listing)
 
 
+def _grouped(said: Sequence[tuple[str, str]]) -> list[str]:
+    """What is said of systems, by their letters: what is said of several is said once."""
+    letters: dict[str, list[str]] = {}
+    for letter, text in said:
+        letters.setdefault(text, []).append(letter)
+    return [f"{', '.join(own)}: {text}" for text, own in letters.items()]
+
+
+def _reason(text: str) -> str:
+    """A reason without its p, which is in the table."""
+    return f"p >= {SIGNIFICANT} {IN_TEST}" if text.endswith(IN_TEST) else text
+
+
 def _cells(line: Line) -> list[str]:
-    name = f"{line.letter}  {line.label}"
+    name = f"{line.letter}  {line.title}"
     first, own = (f"{_mean(side):.4f}" for side in line.means)
     if isinstance(line.found, Averages) or line.p_adjusted is None:
         return [name, "none", first, own, "", "", "", "", ""]
@@ -96,13 +114,18 @@ def _mean(side: ClusteredMean | Average) -> float:
 def table_notes(found: Sequence[Several]) -> list[str]:
     """What must be known to trust a table that has no room for it: what is left out, subsets, other data."""
     notes = [
-        f"{line.label}: {one.metric.name}: {note}"
+        f"{line.title}: {one.metric.name}: {note}"
         for one in found
         for line in one.lines
         for note in line.found.notes
         if not note.startswith(DIFFER)  # those of an experiment are what it is about
     ]
     return [printable(note) for note in (*found[0].left_out, *notes)]
+
+
+def _equal(found: Sequence[Several]) -> bool:
+    tested = [line.found for one in found for line in one.lines if isinstance(line.found, Comparison)]
+    return any(not counts(one.overall) for one in tested)
 
 
 def rows(found: Sequence[Several]) -> list[dict[str, Any]]:
@@ -112,9 +135,9 @@ def rows(found: Sequence[Several]) -> list[dict[str, Any]]:
     """
     made: list[dict[str, Any]] = []
     for one in found:
-        made.append({**_row(one, one.first), **_mean_values(one.lines[0].means[0])})
+        made.append({**_row(one, one.title, one.first), **_mean_values(one.lines[0].means[0])})
         for line in one.lines:
-            row = {**_row(one, line.label), **_mean_values(line.means[1]), "verdict": line.verdict}
+            row = {**_row(one, line.title, line.label), **_mean_values(line.means[1]), "verdict": line.verdict}
             if isinstance(line.found, Comparison):
                 overall = line.found.overall
                 mean = overall.difference
@@ -124,8 +147,9 @@ def rows(found: Sequence[Several]) -> list[dict[str, Any]]:
     return made
 
 
-def _row(found: Several, label: str) -> dict[str, Any]:
-    return {**dict.fromkeys(COLUMNS), "metric": found.metric.name, "system": printable(label)}
+def _row(found: Several, title: str, label: str) -> dict[str, Any]:
+    source = printable(label.removeprefix(f"{title}: "))
+    return {**dict.fromkeys(COLUMNS), "metric": found.metric.name, "system": printable(title), "source": source}
 
 
 def _mean_values(side: ClusteredMean | Average) -> dict[str, Any]:
@@ -150,7 +174,7 @@ def several_csv(found: Sequence[Several]) -> str:
 def several_markdown(found: Sequence[Several]) -> str:
     """The rows as a table in Markdown for each metric."""
     return "\n".join(
-        "\n".join([_line(_headings(one)), _line(["---", *["---:"] * 6]), *map(_line, _written(one, _markdown, "-"))])
+        "\n".join([_line(_headings(one)), _line(["---", *["---:"] * 6]), *map(_line, _written(one))])
         + ("\n" if place + 1 < len(found) else f"\n\n{correction_text(found)}; 95 % intervals in brackets.\n")
         for place, one in enumerate(found)
     )
@@ -160,39 +184,33 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def several_latex(found: Sequence[Several]) -> str:
-    """The rows as a tabular for LaTeX with the package booktabs, names escaped, a group of rows for each metric."""
-    lines = [f"% {correction_text(found)}; 95 % intervals in brackets.", r"% Needs \usepackage{booktabs}."]
-    lines += [r"\begin{tabular}{lrrrrrr}", r"\toprule"]
-    for place, one in enumerate(found):
-        lines += [r"\midrule"] if place else []
-        lines += [_latex_line(_headings(one, _latex)), r"\midrule", *map(_latex_line, _written(one, _latex, "$-$"))]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+def origins(found: Sequence[Several]) -> list[str]:
+    """What each title of a table stands for, with its commit, where that is something else."""
+    named = [(one.title, one.first) for one in found] + [
+        (line.title, line.label) for one in found for line in one.lines
+    ]
+    told = [label if label.startswith(title) else f"{title}: {label}" for title, label in named if title != label]
+    return [printable(text) for text in dict.fromkeys(told)]
 
 
-def _latex_line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+def _headings(found: Several) -> list[str]:
+    return [found.metric.short, f"{found.metric.track.cluster}s", "mean", "", "difference to A", "", "p (Holm)"]
 
 
-def _headings(found: Several, escape: Callable[[str], str] = str) -> list[str]:
-    cells = (found.metric.short, f"{found.metric.track.cluster}s", "mean", "", "difference to A", "", "p (Holm)")
-    return [escape(cell) for cell in cells]
-
-
-def _written(found: Several, escape: Callable[[str], str], minus: str) -> Iterator[list[str]]:
+def _written(found: Several) -> Iterator[list[str]]:
     """Name, clusters, mean and its interval, difference and its interval, corrected p."""
 
     def number(value: float, sign: str = "") -> str:
-        return f"{value:{sign}.4f}".replace("-", minus)
+        return f"{value:{sign}.4f}"
 
     def brackets(low: float | None, high: float | None, sign: str = "") -> str:
         return "" if low is None or high is None else f"[{number(low, sign)}, {number(high, sign)}]"
 
     for place, row in enumerate(rows([found])):
         p = row["p_holm"]
-        adjusted = "" if p is None else escape(p_text(p))
+        adjusted = "" if p is None else _markdown(p_text(p))
         yield [
-            escape(f"A: {row['system']}" if place == 0 else row["system"]),
+            _markdown(f"A: {row['system']}" if place == 0 else row["system"]),
             "" if row["clusters"] is None else str(row["clusters"]),
             number(row["mean"]),
             brackets(row["mean_low"], row["mean_high"]),
@@ -200,10 +218,6 @@ def _written(found: Several, escape: Callable[[str], str], minus: str) -> Iterat
             brackets(row["low"], row["high"], "+"),
             adjusted,
         ]
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in text)
 
 
 def _markdown(text: str) -> str:

@@ -46,6 +46,7 @@ class ScoreSource:
     Attributes:
         name: as the user typed it.
         label: the same with the commit or file it stands for.
+        title: what tables call it, where that is something else: see `hearlab.report.compare.titles`.
         tables: track -> how to read its score table.
         averages: metric -> published mean, where nothing else is known.
         music_level: the rule for the level of stems that a publication names.
@@ -64,6 +65,7 @@ class ScoreSource:
     published_on: str | None = None
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    title: str = ""
 
     def table(self, metric: Metric) -> ScoreTable | None:
         """The scores of a metric; None where the source has none of single pairs."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme
+from hearlab.report.compare.comparison import Averages, Breakdown, Comparison, Extreme, counts
 from hearlab.report.compare.sources import Average
 from hearlab.scoring.statistics import CLUSTERS_NEEDED, POWER, ClusteredMean, PairedDifference
 from hearlab.text import printable, shortened, table, width
@@ -93,7 +93,7 @@ def _limits(found: Comparison) -> list[str]:
 
 
 def _caveat(tables: Sequence[Breakdown]) -> str:
-    count = sum(len(table.rows) for table in tables)
+    count = sum(counts(row.result) for table in tables for row in table.rows)
     text = f"* marks rows whose interval and test exclude 0 after correction for the {count} rows of these tables "
     text += "(Holm); p and intervals as printed are each row's own, and one in twenty misleads by chance."
     if any(table.name == "song" for table in tables):

@@ -17,7 +17,7 @@ from hearlab.scoring.tracks import TRACKS, UNPROCESSED
 from hearlab.text import few, printable, shortened, table
 from hearlab.versions.revisions import Files, RevisionFiles
 
-NAME, VALUE = 30, 24  # columns of a name and of a parameter's value
+NAME, VALUE = 30, 24  # columns of a commit's name and of a parameter's value
 OTHER, REASONS = "other", 3  # instead of a score that is not of the line's parameters; how many reasons are told
 OWN = ("enhance.system", "enhance.params")  # of the user's system: they come first, then the others of `enhance`
 SUBSETS = ("evaluate.scenes", "evaluate.songs", "evaluate.listeners")  # an average of some pairs is none of all
@@ -72,7 +72,8 @@ def experiments_text(found: Sequence[Experiment], parameters: Sequence[str]) -> 
     rows = [["experiment", "date (UTC)", *map(_heading, names), *titles]]
     for one, own in zip(lines, intervals, strict=True):
         date = one.date.strftime("%Y-%m-%d %H:%M") if one.date else ""
-        name = one.name if one.kind != "commit" else f"{one.commit} {one.name}"
+        # The name of an experiment is whole, to be copied into other commands.
+        name = one.name if one.kind != "commit" else shortened(printable(f"{one.commit} {one.name}"), NAME)
         values = [_value(one.parameters.get(name)) for name in names]
         scores = [
             OTHER if AVERAGES[title][0] in one.outdated else _score(one.scores.get(title), own.get(title))
@@ -88,7 +89,7 @@ def experiments_text(found: Sequence[Experiment], parameters: Sequence[str]) -> 
     ]
     if reasons:
         note += f"\n{OTHER}: scores made with other parameters than the line's. {few(reasons, REASONS, between='; ')}"
-    return f"{table(rows, left=range(2 + len(names)), most=NAME)}\n\n{note}"
+    return f"{table(rows, left=range(2 + len(names)))}\n\n{note}"
 
 
 def _heading(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,14 @@ SHOWN = 3  # names in a line
 
 
 def new_entry(
-    root: Path, folder: Path, track: str, *, team: str | None = None, system: str | None = None, name: str | None = None
+    root: Path,
+    folder: Path,
+    track: str,
+    *,
+    team: str | None = None,
+    system: str | None = None,
+    name: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> LeaderboardEntry:
     """The entry of a track's committed scores; nothing is written.
 
@@ -43,6 +51,7 @@ def new_entry(
         team: without it, git's user.name.
         system: without it, the class of `enhance.system`, and for music with the separation model.
         name: of the entry; without it, made of the others.
+        say: is told what takes a while, before it begins.
 
     Raises:
         InputError: the tree is dirty, the pipeline is not up to date, units are missing, or the name is taken.
@@ -52,8 +61,11 @@ def new_entry(
     params = load_params(root / PARAMS_FILE)
     state = system_origin(root, params.enhance, params.system_params)
     origin = origin_of(head, result).model_copy(update={"system": state})
-    _check_up_to_date(root, result.track.scoring_stage)
-    check_keys(root, params, head.lock, result.track.scoring_stage)
+    stage = result.track.scoring_stage
+    say(f"{track}: is {stage} up to date? (dvc status)")
+    _check_up_to_date(root, stage)
+    say(f"{track}: were {stage} and the stages before it run with these parameters, data and code?")
+    check_keys(root, params, head.lock, stage)
     tables = _scores(root, result, origin.scores)
     table = tables[result.track.headline.name]
     check_complete(table, list(scoring_units(root, result.track)), result.scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEMS, Workspace, enhanced_file, music_file, scene_file
 from hearlab.datasets.song_lists import Segments, read_segments, read_songs
@@ -84,7 +85,8 @@ def version_groups(
         losses: of listeners through whose hearing loss the scene or song can be heard, too.
     """
     if track.cluster == "scene":
-        groups = _scene_groups(results.files, results.params, unit, listeners)
+        entry: dict[str, Any] = next((one.scenes for one in results.tracks if one.track is track), {}).get(unit, {})
+        groups = _scene_groups(results.files, results.params, unit, listeners, entry)
     else:
         groups = _song_groups(results.root, results.files, results.params, unit, listeners)
     if others:
@@ -134,8 +136,9 @@ def _with_losses(versions: Sequence[Version], losses: Mapping[str, Loss]) -> lis
 
 
 def _scene_groups(
-    files: Workspace, params: Params, scene: str, listeners: Sequence[str]
+    files: Workspace, params: Params, scene: str, listeners: Sequence[str], entry: Mapping[str, Any]
 ) -> list[tuple[str, list[Version]]]:
+    """The versions of a scene; of own recordings those that its entry in the scene list says there are."""
     channel = params.render.reference_channel
 
     def rendered(label: str, about: str, kind: str, signal: str) -> Version:
@@ -154,6 +157,9 @@ def _scene_groups(
         rendered("Target in the room", "the talker alone", "reference", "target"),
         rendered("Interferers", "everything but the talker", "reference", "interferer"),
     ]
+    own = entry.get("files")
+    if isinstance(own, list):
+        versions = [one for one in versions if one.kind == "enhanced" or one.parts[0].path.name in own]
     return [("Scene", versions)]
 
 
