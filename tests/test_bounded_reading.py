@@ -107,6 +107,7 @@ JSON = {
 }
 
 
+@pytest.mark.slow
 def test_json_within_bounds(tmp_path: Path) -> None:
     lines = lines_of("files", "read_json", written(tmp_path, {name: content for name, (content, _) in JSON.items()}))
     for (name, (_, wanted)), line in zip(JSON.items(), lines, strict=True):
@@ -125,6 +126,7 @@ CSV = {
 }
 
 
+@pytest.mark.slow
 def test_csv_within_bounds(tmp_path: Path) -> None:
     def table(content: bytes) -> bytes:
         return content.replace(b"a,b\n", b"scene,listener,haspi\n", 1)

@@ -225,6 +225,7 @@ def test_numba_that_is_told_not_to_compile(tmp_path: Path) -> None:
 CASES = REFERENCE / "cases"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CASES.is_dir(), reason="the reference material is not here")
 def test_the_cases_of_the_reference_material(tmp_path: Path) -> None:
     def score(processed: str, listeners: str = "listeners.json") -> float:

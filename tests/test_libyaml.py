@@ -50,6 +50,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_the_values_are_those_of_the_slow_parser(text: bytes) -> None:
     assert same(text)

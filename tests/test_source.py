@@ -51,6 +51,7 @@ def test_a_stage_runs_the_source_beside_dvc_yaml(clone: Path) -> None:
     assert OWN in command(clone, "stage", "no_stage").stderr
 
 
+@pytest.mark.slow
 def test_every_command_that_computes_runs_it(clone: Path) -> None:
     for name in ("report/plan/plan.py", "metrics/files.py", "report/leaderboard/baseline_check.py"):
         changed(clone, name, "from __future__ import annotations", "raise ValueError('mine')")

@@ -40,6 +40,7 @@ def test_cases_are_sounds_of_the_promised_lengths(metric: str) -> None:
         assert SHORTEST - 0.01 <= seconds <= LONGEST
 
 
+@pytest.mark.slow
 def test_metric_cases_take_every_rate_and_kind_in_turn() -> None:
     cases = [METRIC_CASES["haspi"](number, generator(0, "haspi", number)) for number in range(24)]
     assert {case.arguments["reference_rate"] for case in cases} == set(RATES)

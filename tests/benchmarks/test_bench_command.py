@@ -49,12 +49,14 @@ def test_scaling_writes_points_and_figure(benchmarks: Path, tmp_path: Path) -> N
     assert "NAL-R" in (tmp_path / "scaling.svg").read_text()
 
 
+@pytest.mark.slow
 def test_scaling_refuses_rows_that_have_no_length(benchmarks: Path) -> None:
     done = run_bench(benchmarks, "--scaling", "--rows", "haspi_scene")
     assert done.returncode == 2
     assert "--scaling has no row haspi_scene" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["bench.py", "peer.py"])
 def test_an_environment_without_the_published_code_is_no_agreement(benchmarks: Path, script: str) -> None:
     done = run(benchmarks / script, "--peer-python", sys.executable)

@@ -65,6 +65,7 @@ def test_without_the_published_side_nothing_is_claimed() -> None:
     assert not failures([result])
 
 
+@pytest.mark.slow
 def test_a_row_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     signal = tmp_path / "signal.npz"
     np.savez(signal, signal=np.random.default_rng(0).standard_normal(4000))

@@ -59,6 +59,7 @@ def test_one_thread(worker: Worker) -> None:
     assert values["omp"] == 1
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_workers_own(tmp_path: Path) -> None:
     held_by_the_parent = np.ones(60_000_000)  # 480 MB
     with Worker(sys.executable, TASKS, tmp_path) as started:

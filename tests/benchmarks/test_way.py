@@ -57,6 +57,7 @@ def test_units_of_a_benchmark_are_all_different(name: str, monkeypatch: pytest.M
     assert LISTENER["audiogram_levels_l"] == [10.0, 20.0]
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_sound_is_more_than_its_signals() -> None:
     """Ten seconds of it: input and output of the hearing aid in double precision, two ears."""
     done = subprocess.run(

@@ -172,6 +172,7 @@ def fine() -> list[str]:
     return list(reached.lines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WAYS, *OUTSIDE])
 def test_every_way_changes_an_own_system_s_identity(write: Write, tmp_path: Path, name: str) -> None:
     files = {**WAYS, **OUTSIDE}[name]
@@ -229,6 +230,7 @@ OBJECTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way_", OBJECTS)
 def test_with_hearlab_as_an_object_all_of_it_counts(write: Write, way_: str) -> None:
     write(way(OBJECTS[way_], "1.0"))
@@ -243,6 +245,7 @@ def test_of_what_is_named_in_hearlab_the_definitions_count(write: Write) -> None
     assert "nalr.py" in {Path(path).name for path in code.files}
 
 
+@pytest.mark.slow
 def test_a_package_in_two_folders(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A namespace package: each portion has its place, and one of them may be installed."""
     for name in ("one", "two"):
@@ -260,6 +263,7 @@ def test_a_package_in_two_folders(write: Write, tmp_path: Path, monkeypatch: pyt
     assert local == {str(tmp_path / name / "my_tools" / "a.py") for name in ("one", "two")}
 
 
+@pytest.mark.slow
 def test_what_a_package_may_hold_besides_code(write: Write, tmp_path: Path) -> None:
     write(way("", "open('taps+1, (a).txt')"))
     first = own()
@@ -355,6 +359,7 @@ REASONS = {
 REPORTS = ("hearlab.report.", "hearlab.tracking.", "hearlab.versions.dvc")
 
 
+@pytest.mark.slow
 def test_hearlab_is_written_so_that_everything_can_be_followed() -> None:
     root = Path(hearlab.__file__).parent.parent
     found = set()

@@ -221,6 +221,7 @@ def results_without_trouble(disk: Disk) -> tuple[dict[str, bytes], dict[str, byt
     return results[0], results[1]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_the_second_unit(disk: Disk) -> None:
     old, new = results_without_trouble(disk)
     assert fill_up(disk, 10, old, new)

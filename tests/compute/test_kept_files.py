@@ -190,6 +190,7 @@ def test_notes_that_cannot_be_written(made, tmp_path, caplog, monkeypatch):
     assert any("identities.txt" in line for line in caplog.messages)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     need_anybody()
     (tmp_path / "program.py").write_text(textwrap.dedent(STAGE))

@@ -45,6 +45,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "src"
 
 
+@pytest.mark.slow
 def test_what_was_followed_once_is_not_parsed_again_until_it_changes(source: Path, tmp_path: Path) -> None:
     (tmp_path / "kept" / ".hearlab").mkdir(parents=True)
     (tmp_path / "bare").mkdir()

@@ -29,6 +29,7 @@ if "before" in os.environ["ORDER"]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["before", "by the first unit"])
 def test_every_unit_has_one_thread(order: str) -> None:
     pytest.importorskip("torch", reason="needs hearlab[music]")

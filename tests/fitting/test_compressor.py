@@ -141,6 +141,7 @@ def test_quiet_and_loud_passages(passages: list[tuple[int, float]], params: dict
     np.testing.assert_allclose(output, _by_definition(x, RATE, params), rtol=0, atol=TOLERANCE * scale)
 
 
+@pytest.mark.slow
 def test_levels_at_the_threshold() -> None:
     # A constant whose level is the threshold but for rounding: both ways through the kernel must agree on it.
     threshold = BASELINE["threshold"]

@@ -135,6 +135,7 @@ def test_an_exact_filter_keeps_to_the_prescription(taps: int, rate: int, levels:
     assert nalr.apply(fir, np.ones(10)).size == 10 + 3 * taps
 
 
+@pytest.mark.slow
 def test_exact_filters_of_real_listeners_and_what_the_published_ones_miss(real_data: Path) -> None:
     listeners = load_listeners(real_data / "metadata" / "listeners.json").values()
     ears = [ear for listener in listeners for ear in (listener.left, listener.right)]

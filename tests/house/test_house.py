@@ -52,6 +52,7 @@ def test_the_limits_are_those_of_the_names_above() -> None:
     assert (house.LONGEST_MODULE, house.FULLEST_FOLDER) == (400, 15)
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_house_that_is_there() -> None:
     drawn = house.PICTURE.read_text(encoding="utf-8")
     if drawn != house.picture(modules_of("src")):

@@ -66,6 +66,7 @@ print(is_fixed())
     assert seen(code).splitlines()[-1] == "True"
 
 
+@pytest.mark.slow
 def test_torch_and_blas_are_told_in_their_own_ways() -> None:
     code = """
 from hearlab.kernels.arithmetic import fix; fix()

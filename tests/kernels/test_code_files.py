@@ -109,6 +109,7 @@ def test_code_of_an_older_source_is_left_until_it_was_not_used_for_months(folder
     assert not caplog.messages
 
 
+@pytest.mark.slow
 def test_another_clone_compiles_nothing(tmp_path):
     """Nor does a stage in a folder of an experiment's own; one whose source differs compiles."""
     said = []
@@ -121,6 +122,7 @@ def test_another_clone_compiles_nothing(tmp_path):
     assert said == [("[4.0, 4.0] 0", ""), ("[4.0, 4.0] 1", ""), ("[4.0, 4.0] 0", "")]
 
 
+@pytest.mark.slow
 def test_without_a_cache_folder_code_is_beside_the_source(tmp_path):
     need_anybody()
     shutil.copytree(PACKAGE, tmp_path / "hearlab", ignore=shutil.ignore_patterns("__pycache__"))
@@ -178,6 +180,7 @@ def run(cache: Path | None, **variables: str) -> tuple[str, str]:
     return done.stdout.strip(), done.stderr
 
 
+@pytest.mark.slow
 def test_files_and_folders_without_permission(tmp_path):
     need_anybody()
     assert run(tmp_path) == ("[4.0, 4.0] 0", "")

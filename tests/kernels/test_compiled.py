@@ -27,6 +27,7 @@ def run(cache: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_code_is_kept_for_the_next_process(tmp_path):
     assert run(tmp_path) == "[4.0, 4.0] 0"
     assert any(tmp_path.rglob("*.nbc"))

@@ -60,6 +60,7 @@ def test_highest_lag_when_many_lags_are_close():
 
 
 # More than two blocks, one block and less.
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2 * SIZE + 5, SIZE - 4799, SIZE - 4798, 5000, 300, 2, 1])
 def test_near_lags_are_those_of_direct_correlation(n):
     first, last = 1 - min(2400, n), min(2400, n - 1)
@@ -74,6 +75,7 @@ def test_near_lags_are_those_of_direct_correlation(n):
     assert near_lags(references, signals, first, last) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [300, 5000, 40000])
 def test_correlations_in_single_precision(n):
     first, last = 1 - min(2400, n), min(2400, n - 1)

@@ -238,6 +238,7 @@ def test_quads_are_read_from_and_written_to_single_precision():
     assert out.tolist() == [0, 2, 3, 4, 5, 0]
 
 
+@pytest.mark.slow
 def test_fma_rounds_once_where_the_processor_has_none(tmp_path):
     """(1 + e)(1 - e) - 1 is -e^2; rounded twice it is 0. Code for a processor of 2008 gives it, too."""
     program = (

@@ -26,6 +26,7 @@ def through(values: np.ndarray) -> np.ndarray:
     return numbers[:SIZE] + 1j * numbers[PLANE : PLANE + SIZE]
 
 
+@pytest.mark.slow
 def test_random_numbers():
     random = np.random.RandomState(0)
     values = random.standard_normal(SIZE) + 1j * random.standard_normal(SIZE)

@@ -33,6 +33,7 @@ def lab(finished: Path) -> Lab:
     return hearlab.open(finished)
 
 
+@pytest.mark.slow
 def test_the_scores_are_the_pipeline_s(finished: Path, lab: Lab) -> None:
     speech, before = (table(finished / "metrics" / name) for name in ("speech.csv", "speech_unprocessed.csv"))
     music = table(finished / "metrics" / "music.csv")
@@ -51,6 +52,7 @@ def test_the_scores_are_the_pipeline_s(finished: Path, lab: Lab) -> None:
     assert len(set(wanted.values())) == len(wanted) == 9
 
 
+@pytest.mark.slow
 def test_a_process_beside_this_one_gives_the_same(
     finished: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch, own: Path, tmp_path: Path
 ) -> None:

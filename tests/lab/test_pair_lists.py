@@ -206,6 +206,7 @@ def test_scores_of_another_list_are_not_overwritten(folder: Path, capsys: pytest
     assert scores(folder)[0]["seed_name"] == "S2"
 
 
+@pytest.mark.slow
 def test_what_is_finished_at_ctrl_c_is_kept(folder: Path) -> None:
     rows = [f"clean.wav,{name}.wav,L1,{number}" for number in range(400) for name in ("a", "b")]
     listed(folder, *rows)

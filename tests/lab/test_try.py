@@ -30,6 +30,7 @@ def here(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return finished
 
 
+@pytest.mark.slow
 def test_both_tracks(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["try", SCENE, "L1", "L2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -103,6 +104,7 @@ def test_the_committed_result(tmp_path: Path, finished: Path, monkeypatch: pytes
     assert "no committed scores (HEAD has no scores here)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_own_system_and_its_prints(here: Path, own: Path) -> None:
     """In a process of its own, as users start it: its arithmetic is not fixed, that of the scores is."""
     command = [*PROGRAM, "try", SCENE, "L1", *MINE, "-S", "+enhance.params.gain=0.5", "--json"]
@@ -158,6 +160,7 @@ def test_watching_tells_that_a_process_died(tmp_path: Path, own: Path) -> None:
         watched.until("waiting for a change")
 
 
+@pytest.mark.slow
 def test_the_picture(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     shown = here / ".hearlab" / "try" / "browser"
@@ -229,6 +232,7 @@ def test_watching(tmp_path: Path, own: Path) -> None:
         assert watched.until("stopped watching") == ["hearlab: stopped watching"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_it_runs(tmp_path: Path, own: Path) -> None:
     root = make_workspace(tmp_path / "lab", enhance__system="tiny_lab.net:Mine")
     (own / "net.py").write_text(

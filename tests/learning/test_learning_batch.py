@@ -31,6 +31,7 @@ def batch(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(references), torch.tensor(processed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_items_are_scored_as_if_they_were_alone(name):
     references, processed = batch(name)
@@ -47,6 +48,7 @@ def test_items_are_scored_as_if_they_were_alone(name):
         torch.testing.assert_close(processed.grad[item, :length], alone.grad[0], rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_parallel_way_scores_padded_batches_alike(name):
     references, processed = (signals[:2, :7500] for signals in batch(name))

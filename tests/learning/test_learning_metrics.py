@@ -119,6 +119,7 @@ def test_hard_signals_have_finite_gradients(name, dtype):
     assert torch.all(torch.isfinite(processed.grad))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "name"), [(HaspiLoss, "haspi"), (HasqiLoss, "hasqi"), (HaaqiLoss, "haaqi")])
 def test_losses(loss, name):
     clean, heard = tensors(*pair(name, 24000, 12000))

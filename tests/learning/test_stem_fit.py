@@ -56,6 +56,7 @@ def spoilt_by_bleed() -> Excerpt:
     return Excerpt("song", bass, {"bass": bass + 0.5 * drums, "drums": drums}, LEVEL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [spoilt_by_a_bump, spoilt_by_bleed])
 def test_what_is_wrong_with_a_stem_is_made_better(spoil: type[Excerpt]) -> None:
     excerpt = spoil()

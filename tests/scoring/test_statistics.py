@@ -155,6 +155,7 @@ def true_means() -> tuple[float, float]:
     return float(np.mean(second)), float(np.mean(second - first))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clusters", "runs"), [(12, 2000), (50, 1000), (2500, 300)])
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 3, 5, 2, 4]], ids=["one", "three", "uneven"])
 def test_coverage_of_the_interval(clusters: int, runs: int, sizes: list[int]) -> None:
@@ -232,6 +233,7 @@ def test_clusters_flip_as_one() -> None:
     assert found == sign_flip_test(sums, np.arange(11))
 
 
+@pytest.mark.slow
 def test_sampled_sign_flips_agree_with_scipy() -> None:
     first, second = scores(8, 60)
     differences = second - first - 0.015

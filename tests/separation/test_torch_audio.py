@@ -20,6 +20,7 @@ def test_hearlab_separation_imports_without_torch():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "call"),
     [("torch", "require_torch"), ("torchaudio", "require_torchaudio"), ("openunmix", "require_openunmix")],
@@ -38,6 +39,7 @@ def test_a_missing_package_is_one_line_with_advice(missing, call):
     assert done.stdout == f"{missing}: is not installed; pip install 'hearlab[music]'\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_imports_print_nothing_and_bring_what_is_needed():
     pytest.importorskip("torch", reason="needs hearlab[music]")
     done = run(
@@ -48,6 +50,7 @@ def test_the_imports_print_nothing_and_bring_what_is_needed():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_an_extension_that_can_be_loaded_is_left_alone(tmp_path):
     # A torchaudio whose extension loads: the stand-in must not be in its place.
     package = tmp_path / "torchaudio"
@@ -62,6 +65,7 @@ def test_an_extension_that_can_be_loaded_is_left_alone(tmp_path):
     assert done.stdout.strip() == "True", done.stderr
 
 
+@pytest.mark.slow
 def test_a_torchaudio_that_fails_for_another_reason_says_so(tmp_path):
     package = tmp_path / "torchaudio"
     package.mkdir()

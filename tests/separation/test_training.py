@@ -63,6 +63,7 @@ def whole():
     return trained, checkpoints, states
 
 
+@pytest.mark.slow
 def test_a_network_learns_what_songs_it_has_not_heard_have_in_common():
     shape = dataclasses.replace(SHAPE, hidden_size=32, nb_layers=1)
     settings = dataclasses.replace(SETTINGS, shape=shape, steps=80, validate_every=20)
@@ -97,6 +98,7 @@ def test_twice_the_same_bytes(whole):
     assert train(statistics=mixture_statistics(TRAIN, SHAPE)) == trained
 
 
+@pytest.mark.slow
 def test_another_seed_rate_or_target_gives_other_weights(whole):
     trained, _, _ = whole
     assert train(dataclasses.replace(SETTINGS, learning_rate=2e-3)).weights != trained.weights
@@ -134,6 +136,7 @@ def test_a_killed_run_that_goes_on_gives_the_same_bytes(whole, after):
     assert train(resume=kept[-1]) == trained
 
 
+@pytest.mark.slow
 def test_a_killed_process_that_is_gone_on_with_here_gives_the_same_bytes(whole, tmp_path):
     trained, checkpoints, _ = whole
     script = (
@@ -167,6 +170,7 @@ def warned(caplog):
     return told
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_discarded(whole, caplog):
     trained, checkpoints, _ = whole
     other = dataclasses.replace(SETTINGS, learning_rate=2e-3)
@@ -189,6 +193,7 @@ def test_a_checkpoint_of_another_run_is_discarded(whole, caplog):
     assert warned(caplog) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_discarded(whole, caplog):
     trained, checkpoints, _ = whole
     one = checkpoints[1]
@@ -231,6 +236,7 @@ def test_what_the_process_did_before_does_not_matter(whole, change):
         torch.set_grad_enabled(True)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_and_training_ends_early_when_nothing_gets_better():
     # At this rate nothing is learnt: the first validations differ, and the best is not reached again.
     settings = dataclasses.replace(

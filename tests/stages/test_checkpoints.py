@@ -59,6 +59,7 @@ def interrupted(repository: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["resumed", "foreign", "damaged", "cut", "empty", "other version", "folder", "ignored"])
 def test_a_checkpoint_is_resumed_by_its_own_unit_only(
     interrupted: Run, how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -89,6 +90,7 @@ def test_a_checkpoint_is_resumed_by_its_own_unit_only(
     assert hashes(Path(), MADE[0]) == after
 
 
+@pytest.mark.slow
 def test_where_no_checkpoint_can_be_written_training_goes_on(
     interrupted: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

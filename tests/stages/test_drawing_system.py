@@ -87,6 +87,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_system_that_loads_torch_in_its_first_unit(tmp_path: Path) -> None:
     """The first unit of a process gets what a later one gets."""
     pytest.importorskip("torch")

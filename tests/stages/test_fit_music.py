@@ -42,6 +42,7 @@ def fitted(repository: Make) -> Callable[..., CadenzaData]:
     return make
 
 
+@pytest.mark.slow
 def test_filters_are_fitted_and_used(fitted: Callable[..., CadenzaData], monkeypatch: pytest.MonkeyPatch) -> None:
     data = fitted()
     for stage in ("separate_music", "fit_music", "enhance_music"):
@@ -90,6 +91,7 @@ def test_other_systems_fit_nothing(repository: Make) -> None:
     assert list(FITTED_FOLDER.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_no_song_to_fit_with(fitted: Callable[..., CadenzaData]) -> None:
     data = fitted()
     shutil.copy(data.songs("valid"), data.songs("train"))
@@ -101,6 +103,7 @@ def test_no_song_to_fit_with(fitted: Callable[..., CadenzaData]) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_songs_and_listeners_that_do_not_serve(fitted: Callable[..., CadenzaData]) -> None:
     data = fitted()
     bass = data.stem("train", "a", "bass")
@@ -126,6 +129,7 @@ def test_songs_and_listeners_that_do_not_serve(fitted: Callable[..., CadenzaData
         run_stage("fit_music")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("params", "line"),
     [
@@ -149,6 +153,7 @@ def test_filters_of_one_s_own_are_refused_before_anything_runs(repository: Make)
         run_stage("check_params")
 
 
+@pytest.mark.slow
 def test_filters_are_missing(fitted: Callable[..., CadenzaData]) -> None:
     fitted()
     run_stage("separate_music")

@@ -120,6 +120,7 @@ def test_a_segment_that_ends_after_its_song(songs: Callable[..., CadenzaData], s
         prepare_music.check(data, load_params()) if stage == "prepare_music" else run_stage(stage)
 
 
+@pytest.mark.slow
 def test_the_whole_track(songs: Callable[..., CadenzaData], monkeypatch: pytest.MonkeyPatch) -> None:
     data = songs({"enhance.gain": 6})
     root = data.root.parents[1]
@@ -198,6 +199,7 @@ def test_the_whole_track(songs: Callable[..., CadenzaData], monkeypatch: pytest.
     assert hashes(root / "separator") | hashes(root / "separated") | hashes(root / "enhanced_music") == before
 
 
+@pytest.mark.slow
 def test_test_songs_are_cut_and_packed(songs: Callable[..., CadenzaData], capsys: pytest.CaptureFixture[str]) -> None:
     from hearlab.cli import main
 
@@ -211,6 +213,7 @@ def test_test_songs_are_cut_and_packed(songs: Callable[..., CadenzaData], capsys
     assert main(["submission", "check", "submission_T001.zip"]) == 0
 
 
+@pytest.mark.slow
 def test_the_small_test_takes_every_15th_pair(songs: Callable[..., CadenzaData]) -> None:
     songs({"evaluate.small_test": True})
     run_all()

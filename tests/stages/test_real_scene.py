@@ -48,6 +48,7 @@ def scores(path: Path) -> dict[str, float]:
         return {row["listener"]: float(row["haspi"]) for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_from_room_files_to_scores(workplace: Path, real_data: Path, golden: Path) -> None:
     run_stage("build_scenes")
     lists = workplace / "data" / "clarity" / "scene_lists"

@@ -107,6 +107,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_is_noticed_and_going_back_too(
     lab: Path, change: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -126,6 +127,7 @@ def test_each_change_is_noticed_and_going_back_too(
     assert written() == first
 
 
+@pytest.mark.slow
 def test_a_library_of_ones_own_is_part_of_it(lab: Path) -> None:
     """Also one that is not there at first: what was kept is not believed when it comes."""
     (lab / "taps.py").write_text("try:\n    from own_tools import TAPS\nexcept ImportError:\n    TAPS = 0.5\n")
@@ -173,6 +175,7 @@ def test_the_version_of_an_installed_package(lab: Path) -> None:
     assert written()["distribution"] == "My-Lab 1.0"
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_only_believed_if_it_is_right(lab: Path) -> None:
     first = written()
     for text in ("", "[", "[]", "{}", '{"asked": 1}', system.KEPT.read_text().replace('"marks"', '"other"')):

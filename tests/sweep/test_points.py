@@ -106,6 +106,7 @@ def lab(project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
 OWN = "enhance.system=swept_lab:Enhancer"
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab: Path) -> None:
     """Scores of the code as it was are not known ones."""
     params = (project / "params.yaml").read_text()
@@ -167,6 +168,7 @@ def test_other_weights_under_the_name_that_learn_weights_says_are_another_point(
     assert names[0] != names[1]
 
 
+@pytest.mark.slow
 def test_a_search_with_other_code_of_a_package_elsewhere_is_another_one(project: Path, lab: Path) -> None:
     def study() -> str:
         return str(
@@ -242,6 +244,7 @@ def search(
     return list(Search(project, Base.of(project), searched, fixed, "haspi", 5).run(trials, score))
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_tries_what_it_would_have_tried(project: Path) -> None:
     whole = search(project, 6)
     assert [number for number, _, _ in whole] == list(range(6))
@@ -261,7 +264,10 @@ def test_what_was_tried_is_not_tried_again(project: Path) -> None:
             gain = int(changes[0][0].partition("=")[2])
             yield None if gain == 1 else -abs(gain - 4.0)
 
-        return [changes for _, changes, _ in Search(project, Base.of(project), *axes(overrides), "haspi", 0).run(trials, score)]
+        return [
+            changes
+            for _, changes, _ in Search(project, Base.of(project), *axes(overrides), "haspi", 0).run(trials, score)
+        ]
 
     wide = tried(20, "enhance.gain=0..6", "enhance.soft_clip=true,false")
     assert len(wide) == len(set(wide)) == 14

@@ -60,6 +60,7 @@ def _run(code: str, folder: Path, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_trial_in_the_document(installed: Path, tmp_path: Path) -> None:
     assert _run(_examples()[1], installed, tmp_path) == "(44320, 2)\n"
 

@@ -98,6 +98,7 @@ def test_a_run_holds_all_of_its_result(project: Path) -> None:
         assert (files / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_once_and_a_changed_one_again(project: Path) -> None:
     before = len(runs(project))
     report = track(project)
@@ -199,6 +200,7 @@ def test_a_deleted_experiment_is_reported(project: Path, monkeypatch: pytest.Mon
     assert list(track_pending(project)) == []
 
 
+@pytest.mark.slow
 def test_the_experiment_of_an_id(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client, own = client_of(project)
     other = client.create_experiment("by its id", artifact_location=(project / "mlruns").as_uri())
@@ -225,6 +227,7 @@ def test_the_experiment_of_an_id(project: Path, monkeypatch: pytest.MonkeyPatch)
     assert client.get_experiment_by_name("not made yet") is None
 
 
+@pytest.mark.slow
 def test_parameters_of_like_names_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow takes few signs, and would refuse the second value for one name."""
     own = {"a+b": 1, "a*b": 2, "Gain": 3, "gain": 4, "k//": 5, "é": 6}
@@ -237,6 +240,7 @@ def test_parameters_of_like_names_are_all_there(tmp_path: Path, monkeypatch: pyt
     assert found["enhance.params.é"] == "6"
 
 
+@pytest.mark.slow
 def test_a_result_without_a_commit_says_why(tmp_path: Path) -> None:
     root = make_result(tmp_path / "lab")
     report = track(root)

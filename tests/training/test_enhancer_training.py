@@ -54,6 +54,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["spectral", "haspi", "hasqi", "haspi+hasqi"])
 def test_each_loss_trains(scenes: Path, loss: str) -> None:
     found = train(scenes, settings(Stretch(loss, 2, 2, 1e-2)))
@@ -63,6 +64,7 @@ def test_each_loss_trains(scenes: Path, loss: str) -> None:
     assert 0 <= history[0]["haspi"] <= 1
 
 
+@pytest.mark.slow
 def test_a_short_excerpt_holds_speech(tmp_path: Path) -> None:
     """Silence in front of the target is longer than an excerpt."""
     write_scenes(tmp_path, SCENES)
@@ -74,6 +76,7 @@ def test_a_short_excerpt_holds_speech(tmp_path: Path) -> None:
     assert found.description["history"][0]["train_loss"] < 1
 
 
+@pytest.mark.slow
 def test_it_learns_where_speech_is(scenes: Path) -> None:
     """In 60 steps the loss on these few scenes falls far below that of the first steps."""
     found = train(scenes, settings(Stretch("spectral", 60, 4, 3e-2), validate_every=20, stop_patience=9))
@@ -81,6 +84,7 @@ def test_it_learns_where_speech_is(scenes: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 def test_resumed_to_the_same_bytes(scenes: Path) -> None:
     chosen = settings(Stretch("spectral", 3, 3, 1e-2), Stretch("haspi", 2, 2, 1e-3))
     kept: list[bytes] = []
@@ -96,6 +100,7 @@ def test_resumed_to_the_same_bytes(scenes: Path) -> None:
     assert train(scenes, settings(*chosen.stretches, seed=1)).weights != whole.weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["key", "settings", "damage"])
 def test_a_checkpoint_of_another_training_is_discarded(
     scenes: Path, change: str, caplog: pytest.LogCaptureFixture

@@ -87,6 +87,7 @@ def test_no_dvc_repository(tmp_path: Path) -> None:
     assert dvc_state.keep_linked(tmp_path, "data") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [False, True])
 def test_dvc_does_not_remove_what_it_has_forgotten_to_have_linked(root: Path, keep: bool) -> None:
     """Else the line in `hearlab data import` is of no use."""

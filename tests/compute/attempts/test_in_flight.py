@@ -69,6 +69,7 @@ def start(folder: Path, kind: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "code", "how"),
     [

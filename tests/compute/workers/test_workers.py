@@ -130,6 +130,7 @@ def all_of(todo: list[Unit], root: Path, count: int = 2) -> dict[str, Outcome]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_all_units_run_once_in_the_workers(tmp_path: Path) -> None:
     found = all_of(units(process_id, 300), tmp_path)
     assert {outcome.failure for outcome in found.values()} == {None}
@@ -138,6 +139,7 @@ def test_all_units_run_once_in_the_workers(tmp_path: Path) -> None:
     assert os.getpid() not in processes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "cause"),
     [
@@ -171,12 +173,14 @@ def test_a_death_is_the_failure_of_its_unit_alone(
     assert "2 more warnings like" in shown
 
 
+@pytest.mark.slow
 def test_a_unit_whose_worker_died_once_is_tried_again(tmp_path: Path) -> None:
     found = all_of(units(once_deadly, 20), tmp_path)
     assert {id: outcome.result for id, outcome in found.items()} == {f"S{n}": n for n in range(20)}
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.slow
 def test_what_fails_in_a_group_fails_alone(tmp_path: Path) -> None:
     found = all_of([replace(unit, group="all") for unit in units(unsendable, 8)], tmp_path, count=1)
     failures = {id: outcome.failure.cause for id, outcome in found.items() if outcome.failure}
@@ -185,6 +189,7 @@ def test_what_fails_in_a_group_fails_alone(tmp_path: Path) -> None:
     assert failures["S2"] == "x.wav: is even (found 2)"
 
 
+@pytest.mark.slow
 def test_units_behind_a_slow_one_go_to_another_worker(tmp_path: Path) -> None:
     """The group was made when units were quick."""
     groups = Groups(units(slow_or_quick, 400))
@@ -198,6 +203,7 @@ def test_units_behind_a_slow_one_go_to_another_worker(tmp_path: Path) -> None:
     assert behind.count(slow) < len(behind)
 
 
+@pytest.mark.slow
 def test_files_and_their_digests_come_from_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     todo = [Unit(f"S{n}", writing, {"number": n}, outputs=(f"{n}.txt",), group="all") for n in range(8)]
 
@@ -219,6 +225,7 @@ def test_files_and_their_digests_come_from_the_workers(tmp_path: Path, monkeypat
     assert (other / INDEX).read_bytes() == index
 
 
+@pytest.mark.slow
 def test_no_more_units_at_once_than_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "usable_memory", lambda: 1 << 30)
     todo = [replace(unit, memory=600 << 20) for unit in units(timed, 12)]
@@ -246,6 +253,7 @@ def test_a_single_worker_is_not_started(tmp_path: Path, monkeypatch: pytest.Monk
     assert choice.of(Groups([replace(unit, memory=600 << 20) for unit in units(process_id, 100)])) is None
 
 
+@pytest.mark.slow
 def test_units_that_leave_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "input.txt").write_text("read")
     monkeypatch.chdir(tmp_path)
@@ -255,6 +263,7 @@ def test_units_that_leave_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert Path.cwd() == tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [None, "own"])
 def test_what_workers_need_to_start_is_nothing_for_units(
     path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -266,12 +275,14 @@ def test_what_workers_need_to_start_is_nothing_for_units(
     assert {outcome.result for outcome in all_of(units(python_path, 2), tmp_path).values()} == {path}
 
 
+@pytest.mark.slow
 def test_what_units_leave_to_the_end_of_their_process_is_done(tmp_path: Path) -> None:
     """Such as the removal of temporary files."""
     all_of(units(cleaning_up, 4), tmp_path)
     assert len(list(tmp_path.glob("*.cleaned"))) == 4
 
 
+@pytest.mark.slow
 def test_the_last_units_go_to_workers_that_have_nothing(tmp_path: Path) -> None:
     """None waits behind a unit that is slower than those before, which here ends when all others have."""
     groups = Groups(units(first_one_slow, 4))
@@ -281,6 +292,7 @@ def test_the_last_units_go_to_workers_that_have_nothing(tmp_path: Path) -> None:
         assert [outcome.result for _, outcome in workers.rest(lambda: None)] == [True] * 4
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_code_ends_the_stage(tmp_path: Path) -> None:
     (tmp_path / "staging").mkdir()
     groups = Groups(units(process_id, 4))
@@ -376,6 +388,7 @@ def runs(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
 @pytest.mark.parametrize(
     "signum",
@@ -410,6 +423,7 @@ def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, si
     assert list((tmp_path / ".hearlab" / "staging").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_the_programs_that_units_have_started(tmp_path: Path, signum: signal.Signals) -> None:

@@ -143,6 +143,7 @@ def test_a_busy_server_gets_fewer_connections(site: Site, get: Callable[..., Fet
     assert "going on with 1 connections" in stream.getvalue()
 
 
+@pytest.mark.slow
 def test_the_server_tells_how_long_to_wait(site: Site, get: Callable[..., Fetched]) -> None:
     site.statuses = [503]
     site.retry_after = "1"

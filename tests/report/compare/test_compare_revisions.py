@@ -191,6 +191,7 @@ def test_other_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "scored with other data or code in A than in B: make.py" in found["notes"]
 
 
+@pytest.mark.slow
 def test_scores_that_only_the_remote_has(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = compared(project, capsys, "HEAD~1", "louder")
     cache = project / ".dvc" / "cache"

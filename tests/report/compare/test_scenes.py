@@ -108,6 +108,7 @@ def test_what_cannot_be_compared(folders: tuple[Path, Path]) -> None:
     assert main(["data", "compare", "--packaged", str(packaged), "--rendered", str(rendered), "--scenes", "0"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.reference
 def test_the_real_scene(folders: tuple[Path, Path], golden: Path, real_data: Path) -> None:
     """What the published code rendered beside our own rendering: at least 99.9 % of samples equal, one step at most."""

@@ -45,6 +45,7 @@ def test_a_fresh_repository(root: Path) -> None:
     assert not list((root / ".dvc" / "cache").rglob(".doctor-*"))
 
 
+@pytest.mark.slow
 def test_remotes_that_answer_and_do_not(root: Path, tmp_path: Path) -> None:
     dvc = (sys.executable, "-m", "dvc", "--cd", str(root), "remote")
     subprocess.run((*dvc, "add", "--quiet", "near", str(tmp_path / "store")), check=True)

@@ -77,6 +77,7 @@ def test_a_small_shift_of_all_pairs_is_seen_in_the_pairs_alone(root: Path) -> No
     assert states(check(root, tables(root / "more", shift=1e-3))).count("differs") == 4
 
 
+@pytest.mark.slow
 @needs_tables
 def test_one_altered_pair_is_named(root: Path) -> None:
     own = tables(root / "own")

@@ -112,6 +112,7 @@ def verify(root: Path, *options: str, answer: str | None = None) -> tuple[int, s
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_without_recompute_nothing_of_it_runs(work: Path) -> None:
     code, out = verify(work)
     assert code == 1
@@ -123,6 +124,7 @@ def test_without_recompute_nothing_of_it_runs(work: Path) -> None:
     assert "denied" not in out
 
 
+@pytest.mark.slow
 def test_it_is_shown_and_asked_for(work: Path) -> None:
     confined = () if confiner() else ("--unconfined",)
     code, out = verify(work, "--recompute", *confined)
@@ -139,6 +141,7 @@ def test_it_is_shown_and_asked_for(work: Path) -> None:
     assert verify(work, "--unconfined")[0] == 2
 
 
+@pytest.mark.slow
 def test_it_runs_confined(work: Path) -> None:
     if confiner() is None:
         pytest.skip("nothing confines on this machine")
@@ -154,6 +157,7 @@ def test_it_runs_confined(work: Path) -> None:
     assert not list((work / ".dvc").rglob("cache/files/md5/*/*"))
 
 
+@pytest.mark.slow
 def test_unconfined_it_still_gets_no_variables_and_no_cache(work: Path) -> None:
     run_git(work, "update-index", "--assume-unchanged", ".dvc/config")
     code, out = verify(work, "--recompute", "--yes", "--unconfined")
@@ -164,6 +168,7 @@ def test_unconfined_it_still_gets_no_variables_and_no_cache(work: Path) -> None:
     assert not list((work / ".dvc").rglob("cache/files/md5/*/*"))
 
 
+@pytest.mark.slow
 def test_a_table_that_is_a_link_is_not_read(work: Path) -> None:
     """It would show the user's files in an error message."""
     script = f"ln -sf {work.parent}/home/secret metrics/speech.csv\n"

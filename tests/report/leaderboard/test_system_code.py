@@ -147,6 +147,7 @@ def test_an_installed_package(repository: Path, tmp_path: Path, monkeypatch: pyt
         check_system_is_committed(repository, f"{copied}:Aid")
 
 
+@pytest.mark.slow
 def test_what_the_entry_says(repository: Path, lab: Path, tmp_path: Path) -> None:
     head = commit(lab.parent)
     (repository / "net.pt").write_bytes(b"weights")

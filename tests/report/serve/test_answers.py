@@ -86,6 +86,7 @@ def test_a_file_saved_by_a_spreadsheet_is_named(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_what_is_kept_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound is of bytes, which letters outside ASCII have more of, and no wider than that of reading."""
     from hearlab.files import parse_csv
@@ -106,6 +107,7 @@ def _keep_ten(path: Path, person: int) -> None:
         keep(path, rows_of(answer("a", "b", test=f"{person:04d}{number:04d}"), "now"))
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     context = multiprocessing.get_context("spawn")

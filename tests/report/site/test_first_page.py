@@ -163,6 +163,7 @@ def test_numbers_that_json_lacks_are_words_on_an_axis() -> None:
     assert json.loads(json.dumps(chart, allow_nan=False))["data"][0]["x"] == ["1.0", "inf", "nan"]
 
 
+@pytest.mark.slow
 def test_parallel_coordinates_are_drawn_from_disk(tmp_path: Path) -> None:
     pytest.importorskip("selenium", reason="selenium is not installed: make test installs it")
     from site_browser import NO_BROWSER, Browser

@@ -48,6 +48,7 @@ def workspace(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_every_page_says_which_result_it_shows(tmp_path: Path) -> None:
     root = workspace(tmp_path / "w")
     commit = git(root, "rev-parse", "--short=7", "HEAD").strip()

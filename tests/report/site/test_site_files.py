@@ -215,6 +215,7 @@ def test_portable_copies_are_the_signals(workspace: Path, tmp_path: Path) -> Non
         assert not any("data/demo" in address for address in Links(page).addresses)
 
 
+@pytest.mark.slow
 def test_pages_are_bounded_and_chosen(workspace: Path, tmp_path: Path) -> None:
     site = build_site(workspace, tmp_path / "few", pages=1)
     assert site.pages == 2  # one of each track
@@ -243,6 +244,7 @@ def test_a_damaged_sound_is_left_out_and_told(tmp_path: Path) -> None:
     assert "S06001_mix_CH1.wav" in site.index.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_command(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +278,7 @@ def test_the_leaderboard(tmp_path: Path) -> None:
     assert 'href="leaderboard.html"' in (root / "report/index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_further_metric_is_on_every_page(workspace: Path, tmp_path: Path) -> None:
     root = tmp_path / "w"
     shutil.copytree(workspace, root, ignore=shutil.ignore_patterns("report"))
@@ -368,6 +371,7 @@ def built(root: Path) -> dict[str, bytes]:
     return {path.relative_to(site).as_posix(): path.read_bytes() for path in sorted(paths)}
 
 
+@pytest.mark.slow
 def test_damaged_files_of_a_site_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     seed = 20261132
     rng = random.Random(seed)

@@ -81,6 +81,7 @@ def test_nothing_is_made_or_trained_for_other_systems(repository: Make) -> None:
     assert stage_units("train_enhancer", load_params()) == []
 
 
+@pytest.mark.slow
 def test_trained_and_trained_again_to_the_same_bytes(repository: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     repository()
     run_stage("train_enhancer")
@@ -95,6 +96,7 @@ def test_trained_and_trained_again_to_the_same_bytes(repository: Make, monkeypat
     assert weights() == first
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_to_the_same_bytes(repository: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     repository()
 

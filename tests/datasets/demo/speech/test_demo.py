@@ -86,6 +86,7 @@ def test_the_layout_is_the_challenges(demo: ClarityData) -> None:
     assert {path for path in demo.root.rglob("*") if path.is_file()} == expected
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes_and_items_do_not_depend_on_each_other(demo: ClarityData, tmp_path: Path) -> None:
     # Another folder, a moment later, with fewer scenes, and over remains of something else.
     (tmp_path / "metadata").mkdir()

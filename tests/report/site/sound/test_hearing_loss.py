@@ -46,6 +46,7 @@ def test_a_click_stays_at_its_time() -> None:
     assert heard_through(np.zeros((0, 2)), RATE, (LEFT, RIGHT)).shape == (0, 2)
 
 
+@pytest.mark.slow
 def test_the_pages_have_them_by_listener_with_keys_and_the_aids_gain(tmp_path: Path) -> None:
     pytest.importorskip("plotly", reason="plotly is not installed: make test installs it")
     from test_site_files import page_data

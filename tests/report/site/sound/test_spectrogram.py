@@ -45,6 +45,7 @@ def test_a_sine_is_in_its_row_at_its_level(frequency: float, rate: int) -> None:
     np.testing.assert_allclose(total, -3.01, atol=CUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 4.9, 5.31, 5.5, 12.0, 37.3])
 @pytest.mark.parametrize("rate", RATES)
 def test_an_event_is_drawn_at_its_time(rate: int, seconds: float) -> None:
