@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hearlab.kernels.compiled import PACKAGE
 
 SCORES = """
@@ -76,6 +78,7 @@ def test_scores_from_code_files_import_nothing_for_compilation(tmp_path):
     assert imported == "["
 
 
+@pytest.mark.slow
 def test_functions_of_others_after_a_score_have_all_of_numba(tmp_path):
     program = SCORES + "import others; print(others.loaded, scores)"
     first, second = run(tmp_path, program), run(tmp_path, program)
