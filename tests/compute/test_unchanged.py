@@ -162,7 +162,7 @@ def test_source_changed_while_a_unit_runs(workspace: Path) -> None:
     """HearLab's own source, beside dvc.yaml."""
     (workspace / "src").mkdir()
     shutil.copytree(REPOSITORY / "src" / "hearlab", workspace / "src" / "hearlab")
-    other = "sed -i 's/scaled = full_scale/scaled = 0.5 * full_scale/' src/hearlab/audio.py"
+    other = "sed -i 's/scaled [*]= full_scale/scaled *= 0.5 * full_scale/' src/hearlab/audio.py"
     shown = stage(workspace, code=1, during=other)
     assert "src/hearlab/audio.py: changed while the stage ran" in shown
     assert "0.5 * full_scale" in (workspace / "src/hearlab/audio.py").read_text()
@@ -360,7 +360,7 @@ def test_a_source_changed_twice_in_one_second(workspace: Path, monkeypatch: pyte
     audio = workspace / "src/hearlab/audio.py"
     (compiled,) = (audio.parent / "__pycache__").glob("audio.*")
     second = int(audio.stat().st_mtime)
-    replace(audio, "scaled = full_scale *", "scaled = full_scale /")
+    replace(audio, "scaled *= full_scale", "scaled /= full_scale")
     os.utime(audio, (second, second))
     os.utime(compiled, (second, second))
     assert "audio.py: changed while the stage started, or in the second" in stage(workspace, code=1)
