@@ -8,7 +8,6 @@ folder per split and packed scenes; then a stage of HearLab under `dvc repro`. R
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +19,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -290,15 +288,6 @@ def measure_prepare(bench: Bench, scenes: int, size: int) -> None:
     shutil.rmtree(root)
 
 
-@contextlib.contextmanager
-def place(folder: Path | None) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="hearlab-dvc-", dir=folder))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=120_000, help="files in the tree (default: 120000)")
@@ -328,8 +317,8 @@ def main() -> None:
     print(f"{json.dumps(about)}\n{'':64}{'clock, s':>9}{'CPU, s':>9}")
     rows = []
     for name in options.only or parts:
-        with place(options.folder) as folder:
-            bench = Bench(folder)
+        with tempfile.TemporaryDirectory(prefix="hearlab-dvc-", dir=options.folder) as folder:
+            bench = Bench(Path(folder))
             parts[name](bench)
             rows += [
                 {"part": name, **dict(zip(("name", "clock", "cpu", "remark"), row, strict=True))} for row in bench.rows

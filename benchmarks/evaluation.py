@@ -9,7 +9,6 @@ Results: docs/notes/scale.md.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import resource
@@ -19,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,15 +205,6 @@ def _print(steps: dict[str, Spent], whole: Spent) -> None:
     print(f"{'dvc repro, the first':56}{whole}")
 
 
-@contextlib.contextmanager
-def place(folder: Path | None) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="hearlab-evaluation-", dir=folder))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", type=float, default=1.0, help="part of the full evaluation (default: all of it)")
@@ -225,8 +214,8 @@ def main() -> None:
     scenes = {split: max(2, round(count * options.part)) for split, count in SCENES.items()}
     about = machine.machine()
     print(json.dumps(about))
-    with place(options.folder) as folder:
-        results = measure(Lab(folder, scenes))
+    with tempfile.TemporaryDirectory(prefix="hearlab-evaluation-", dir=options.folder) as folder:
+        results = measure(Lab(Path(folder), scenes))
     print(f"load at the end: {machine.load()}")
     if options.output:
         content = {"machine": about, "commit": machine.commit(), "scenes": scenes, **results}

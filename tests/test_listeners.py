@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hearlab.errors import InputError
-from hearlab.listeners import Audiogram, find_listener, load_listeners
+from hearlab.listeners import Audiogram, Listener, find_listener, load_listeners
 
 FREQUENCIES = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
 
@@ -88,11 +88,21 @@ def test_bad_listener_files(tmp_path: Path, content: Any, message: str) -> None:
         load_listeners(write(tmp_path / "listeners.json", content))
 
 
-def test_unknown_listener_names_near_ones(tmp_path: Path) -> None:
-    both = {name: entry(name=name) for name in ("L0064", "L0001")}
-    listeners = load_listeners(write(tmp_path / "listeners.json", both))
-    with pytest.raises(InputError, match=r"unknown listener \(found L064, wanted one of L0064"):
-        find_listener(listeners, "L064", "listeners.json")
+@pytest.mark.parametrize(
+    ("count", "name", "wanted"),
+    [
+        (4, "L0099", "one of L0001, L0002, L0003, L0004"),  # all are as right as the nearest by spelling
+        (83, "L0812", "one of 83, such as L0082, L0081, L0012"),
+        (83, "somebody", "one of 83, such as L0001, L0002, L0003"),
+    ],
+)
+def test_an_unknown_listener_is_told_whom_there_is(count: int, name: str, wanted: str) -> None:
+    ear = Audiogram([20.0], [1000.0])
+    listeners = {one: Listener(one, ear, ear) for one in (f"L{k:04}" for k in range(1, count + 1))}
+    with pytest.raises(InputError) as told:
+        find_listener(listeners, name, "listeners.json")
+    assert str(told.value) == f"listeners.json: unknown listener (found {name}, wanted {wanted})"
+    assert find_listener(listeners, "L0002", "listeners.json").id == "L0002"
 
 
 NO_ANSWER = [999, 888, 666, -999, 9999, True, None, 130.5, -20.5]

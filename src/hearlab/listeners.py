@@ -162,6 +162,7 @@ BY_EAR = re.compile(
     rf"(?P<before>left|right|l|r)[ _-]?(?P<one>{_NUMBER}|(?P<two>{_NUMBER}[ _-]?(?P<after>left|right|l|r)", re.ASCII
 )
 # A heading below this without a unit is in kHz: no audiometer goes so low, and none gives so many kHz.
+MOST_NAMED = 12  # listeners in a line
 LOWEST_HERTZ = 20.0
 # Frequencies in Hz of levels that are typed, by how many there are.
 TYPED_FREQUENCIES = {
@@ -381,14 +382,13 @@ def listener_from_entry(identity: str, entry: Any, path: str | os.PathLike[str] 
 
 
 def find_listener(listeners: dict[str, Listener], identity: str, path: str | os.PathLike[str]) -> Listener:
-    """The listener of that id; an InputError that names `path` and the nearest known ids otherwise."""
+    """The listener of that id; else an InputError that names `path`, all ids of a few, and of many such as are near."""
     identity = unicodedata.normalize("NFC", identity)  # a terminal may hand over another form
     if identity in listeners:
         return listeners[identity]
-    near = difflib.get_close_matches(identity, listeners, n=3)
-    raise InputError(
-        path,
-        "unknown listener",
-        found=identity,
-        wanted="one of " + ", ".join(near) if near else f"one of the {len(listeners)} listeners in this file",
-    )
+    if len(listeners) <= MOST_NAMED:
+        wanted = f"one of {', '.join(listeners)}"
+    else:
+        near = difflib.get_close_matches(identity, listeners, n=3) or list(listeners)[:3]
+        wanted = f"one of {len(listeners)}, such as {', '.join(near)}"
+    raise InputError(path, "unknown listener", found=identity, wanted=wanted)

@@ -31,6 +31,12 @@ def test_ends(value: float) -> None:
     assert soft_clip(np.array([value, -value])).tolist() == [np.tanh(value), -np.tanh(value)]
 
 
+@pytest.mark.parametrize("samples", [np.ones((4, 2)).T, np.ones((4, 4))[:, :2], np.ones(4, np.float32)])
+def test_what_would_be_copied_is_refused(samples: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="not contiguous float64"):
+        soft_clip(samples)
+
+
 @pytest.mark.parametrize("shape", [(0, 2), (1, 2), (3, 1), (7, 2), (4, 2), (5,)])
 def test_every_sample_of_any_shape_in_place(shape: tuple[int, ...]) -> None:
     samples = np.random.RandomState(1).standard_normal(shape)

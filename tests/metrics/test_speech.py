@@ -11,6 +11,7 @@ from harness import AGREEMENT, HASPI, HASQI, LISTENER, NO_LOSS, PUBLISHED, SLOPI
 from sounds import speech_pair
 
 from hearlab.audio import read_audio
+from hearlab.errors import InputError
 from hearlab.listeners import Listener, load_listeners
 from hearlab.metrics import BinauralReference, SpeechReference, unit_seed
 from hearlab.metrics.seeds import random_state
@@ -117,3 +118,13 @@ def test_a_sound_at_only_the_end_of_the_processed_signal_scores_nothing(tested: 
     reference, _ = speech_pair(24000, 24000, 0.0)
     processed = np.concatenate([np.zeros(30000), [1.0]])
     assert tested.score(reference, processed, NO_LOSS).score < 0.2
+
+
+def test_a_reference_for_one_score_says_that_it_had_it() -> None:
+    reference, processed = speech_pair(24000, 24000, 0.0)
+    once = SpeechReference(reference, 24000, once=True)
+    pairs = [once.beside(processed, 24000, SLOPING) for _ in range(2)]
+    load = METRICS[HASPI.name].load
+    assert load()(pairs[0], random_state(1)).score == HASPI.score(reference, processed, SLOPING, rng=1).score
+    with pytest.raises(InputError, match=r"reference: was made for one score \(once=True\), and is freed"):
+        load()(pairs[1], random_state(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,20 @@ def lab(project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
 OWN = "enhance.system=swept_lab:Enhancer"
 
 
+def experiment_of(project: Path) -> Callable[[str], None]:
+    """Takes what is in the workspace into an experiment upon HEAD; the function that is given back names it."""
+    head = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "add", "--all", "--force")
+    run(project, "git", "commit", "--quiet", "--message", "An experiment")
+    commit = run(project, "git", "rev-parse", "HEAD").strip()
+    run(project, "git", "reset", "--quiet", "--hard", head)
+
+    def name_it(name: str) -> None:
+        run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
+
+    return name_it
+
+
 @pytest.mark.slow
 def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab: Path) -> None:
     """Scores of the code as it was are not known ones."""
@@ -116,13 +130,9 @@ def test_an_edit_of_a_package_that_is_elsewhere_is_other_code(project: Path, lab
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
     (project / "metrics").mkdir()
     (project / "metrics" / "speech.json").write_text('{"haspi": {"pairs": 8, "enhanced": 0.5}}')
-    head = run(project, "git", "rev-parse", "HEAD").strip()
-    run(project, "git", "add", "--all", "--force")
-    run(project, "git", "commit", "--quiet", "--message", "An experiment")
-    commit = run(project, "git", "rev-parse", "HEAD").strip()
-    run(project, "git", "reset", "--quiet", "--hard", head)
+    name_it = experiment_of(project)
     for name in ("mine", before.name):
-        run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
+        name_it(name)
         assert list(present(project, points(Base.of(project), [(OWN,)]))) == [before.name]
     lab.write_text(lab.read_text().replace("1", "2"))
     (after,) = points(Base.of(project), [(OWN,)])
@@ -147,12 +157,7 @@ def test_an_experiment_with_scores_of_before_is_no_known_one(project: Path, made
     (project / "metrics").mkdir()
     (project / "metrics" / "speech.json").write_text('{"haspi": {"pairs": 8, "enhanced": 0.5}}')
     (project / "metrics" / "music.json").write_text('{"haaqi": {"pairs": 8, "score": 0.25}}')
-    head = run(project, "git", "rev-parse", "HEAD").strip()
-    run(project, "git", "add", "--all", "--force")
-    run(project, "git", "commit", "--quiet", "--message", "An experiment")
-    commit = run(project, "git", "rev-parse", "HEAD").strip()
-    run(project, "git", "reset", "--quiet", "--hard", head)
-    run(project, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/mine", commit)
+    experiment_of(project)("mine")
     assert list(present(project, [point])) == ([point.name] if known else [])
 
 

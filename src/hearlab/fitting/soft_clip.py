@@ -24,7 +24,12 @@ def soft_clip(samples: Array) -> Array:
 
     Returns:
         the same array, from -1 to 1; relative errors are below 1e-15 (tested).
+
+    Raises:
+        ValueError: another type, or not contiguous: a copy would be clipped.
     """
+    if samples.dtype != np.float64 or not samples.flags.c_contiguous:
+        raise ValueError("soft_clip: samples are not contiguous float64")
     flat = samples.reshape(-1)
     whole = flat.size - flat.size % 4
     _clip(flat[:whole])

@@ -13,8 +13,7 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.layout import scene_file
 from hearlab.datasets.song_lists import Song
 from hearlab.errors import InputError
-from hearlab.lab.known_listeners import known_listener
-from hearlab.listeners import Listener, load_listeners
+from hearlab.listeners import Listener, find_listener, load_listeners
 from hearlab.params import Params
 from hearlab.scoring.tracks import ENHANCED, TRACKS, Track
 from hearlab.stages import enhance_music, enhance_speech, score_music, score_speech
@@ -89,7 +88,7 @@ class Materials:
             InputError: one of them is not known.
         """
         material = self.find(name)
-        return material, known_listener(self.listeners(material), listener, self._listeners_file(material))
+        return material, find_listener(self.listeners(material), listener, self._listeners_file(material))
 
     def enhance_unit(self, material: Material, person: Listener) -> Unit:
         """The pipeline's unit that enhances a pair."""

@@ -21,8 +21,7 @@ from hearlab.compute.units import Unit
 from hearlab.datasets.stem_files import factor_file
 from hearlab.errors import InputError
 from hearlab.files import md5_of, parse_csv, read_bytes, write_text
-from hearlab.lab.known_listeners import known_listener
-from hearlab.listeners import Audiogram, Listener, listener_from_entry
+from hearlab.listeners import Audiogram, Listener, find_listener, listener_from_entry
 from hearlab.metrics.files import score_files
 from hearlab.names import safe_name
 from hearlab.progress import UnitProgress
@@ -196,7 +195,7 @@ def _read(pairs: Path, listeners: Callable[[], tuple[dict[str, Listener], Path]]
                 person = _inline(named)
             else:
                 people = people or listeners()
-                person = known_listener(people[0], named.get("listener", ""), people[1])
+                person = find_listener(people[0], named.get("listener", ""), people[1])
         except InputError as error:
             failed.append(Failed(line, str(error)))
             continue

@@ -13,9 +13,8 @@ from hearlab.audio import read_audio
 from hearlab.compute.process import OneThread
 from hearlab.datasets.layout import SAMPLE_RATE, SIDES, STEMS, enhanced_file
 from hearlab.errors import InputError, ParameterError
-from hearlab.lab.known_listeners import known_listener
 from hearlab.lab.laboratory import Lab, open_lab
-from hearlab.listeners import load_listeners
+from hearlab.listeners import find_listener, load_listeners
 from hearlab.metrics import unit_seed
 from hearlab.scoring.tracks import METRICS
 from hearlab.stages.common import DECIMALS, file_state, files_of_scenes, workspace
@@ -76,7 +75,7 @@ def score_pair(
 
 def _listener(lab: Lab, name: str, listener: str, listeners: Path | None) -> Any:
     if listeners is not None:
-        return known_listener(load_listeners(listeners), listener, listeners)
+        return find_listener(load_listeners(listeners), listener, listeners)
     return lab.find(name, listener)[1]
 
 

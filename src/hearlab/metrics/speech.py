@@ -19,6 +19,7 @@ from hearlab.ear.alignment import BroadbandAlignment
 from hearlab.ear.hearing import Hearing
 from hearlab.ear.loss import loss_parameters
 from hearlab.ear.resampling import MODEL_RATE, to_model_rate
+from hearlab.errors import InputError
 from hearlab.kernels.retained_memory import keep_freed_memory
 from hearlab.listeners import Audiogram, Listener
 from hearlab.metrics import validation
@@ -111,8 +112,10 @@ class SpeechReference:
         """The alignment of signals of so many samples with the beginning of this one.
 
         Raises:
-            InputError: that beginning is silent.
+            InputError: that beginning is silent; the reference was made for one score, and has had it.
         """
+        if self.signal.size == 0:
+            raise InputError(self.name, "was made for one score (once=True), and is freed", advice="make it again")
         return self.kept(_alignment, length)
 
     def heard(self) -> None:

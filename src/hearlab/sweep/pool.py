@@ -127,10 +127,7 @@ class _Workers(contextlib.AbstractContextManager["_Workers"]):
         began = time.monotonic()
         error: str | None = "the process that ran it has ended"
         with contextlib.suppress(OSError, ValueError):  # it has ended
-            task = {
-                **{"name": point.name, "log": str(log), "content": point.content, "parameters": point.parameters},
-                **{"code": point.code, "system": point.system},
-            }
+            task = {**vars(point), "log": str(log)}
             process.stdin.write(json.dumps(task, default=str) + "\n")
             process.stdin.flush()
             answer = process.stdout.readline()

@@ -139,8 +139,7 @@ def _score_files(options: argparse.Namespace) -> dict[str, Any]:
 
 def _listener(options: argparse.Namespace) -> Listener:
     from hearlab.errors import ParameterError
-    from hearlab.lab.known_listeners import known_listener
-    from hearlab.listeners import load_listeners, typed_listener
+    from hearlab.listeners import find_listener, load_listeners, typed_listener
 
     named = options.listener is not None or options.listeners is not None
     if named == (options.audiogram is not None) or (options.audiogram_right is not None and named):
@@ -151,7 +150,7 @@ def _listener(options: argparse.Namespace) -> Listener:
     if options.listener is None or options.listeners is None:
         missing = "--listener" if options.listener is None else "--listeners"
         raise ParameterError("hearlab score", f"{missing} is missing", wanted="--listener with --listeners")
-    return known_listener(load_listeners(options.listeners), options.listener, options.listeners)
+    return find_listener(load_listeners(options.listeners), options.listener, options.listeners)
 
 
 def _levels(options: argparse.Namespace) -> dict[str, Any]:

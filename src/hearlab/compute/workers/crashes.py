@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from pathlib import Path
 from typing import IO
 
 import hearlab
@@ -76,7 +75,7 @@ class Crashes:
             found = calls(trace)
             theirs = next((n for n, call in enumerate(found) if n and call["file"].startswith(HEARLAB)), len(found))
             lines += [
-                f"{Path(call['file'])}, line {call['line']}, in {call['name']}" for call in found[:theirs][:SHOWN]
+                f"{_shown(call['file'])}, line {call['line']}, in {call['name']}" for call in found[:theirs][:SHOWN]
             ]
         if lines:
             lines.insert(0, "it crashed here, the innermost call first:")

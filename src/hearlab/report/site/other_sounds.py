@@ -89,9 +89,7 @@ class OtherSounds:
                 return None
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.link(
-                    found, copy
-                )  # a song has nine files for each listener: as the workspace has them, without a copy
+                os.link(found, copy)  # a song has nine files for each listener
             except OSError:
                 with atomic_path(copy) as temporary:
                     shutil.copyfile(found, temporary)
