@@ -33,7 +33,7 @@ def test_a_result_has_no_scores_of_other_parameters(half: Path, name: str) -> No
     assert {row["track"] for row in pair_rows(name, half)} == {"speech"}
     source = open_source(name, half)
     assert [track.name for track in source.tracks] == ["speech"]
-    assert source.notes == (f"{name}: the music scores are left out: {WHY}",)
+    assert source.notes == (f"{name}: its music scores are of other parameters: {WHY}",)
     with pytest.raises(InputError, match=r"has no scores of music pair by pair .*made with dataset"):
         pair_rows(name, half, track="music")
 

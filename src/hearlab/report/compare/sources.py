@@ -154,7 +154,9 @@ def _from_files(name: str, label: str, files: Files, condition: str, advice: str
     if not tables:
         found = "; ".join(f"{track}: {reason}" for track, reason in reasons.items())
         raise InputError(name, "holds no scores of its parameters", found=found, advice="dvc repro makes them")
-    left_out = tuple(f"{name}: the {track} scores are left out: {reason}" for track, reason in reasons.items())
+    left_out = tuple(
+        f"{name}: its {track} scores are of other parameters: {reason}" for track, reason in reasons.items()
+    )
     notes = (*left_out, *_subsets(name, files, tables))
     return ScoreSource(name, label, tables, files=files, left_out=left_out, notes=notes)
 
