@@ -20,9 +20,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RAY = Path(sys.executable).parent / "ray"
-START_SECONDS = 60.0  # a loaded machine needs 15 s for a node
+START_SECONDS = 120.0  # a loaded machine needs 15 s for a node
 UNIT_SECONDS = 0.2
-RUN_SECONDS = 120.0  # no driver needs more; one that hangs fails its test
+RUN_SECONDS = 240.0  # no driver needs more; one that hangs fails its test
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
@@ -88,7 +88,7 @@ def kill_family(leader: int) -> None:
     for process in members:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not members & running(), 10, "killed processes to go")
+    wait_until(lambda: not members & running(), 60, "killed processes to go")
 
 
 # --- network namespaces -----------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class Cluster:
         """SIGKILL to all processes of a node."""
         node = self.nodes.pop(name)
         kill_family(node.pid)
-        node.wait(timeout=10)
+        node.wait(timeout=60)
 
     def left_by(self, name: str) -> list[str]:
         """What workers of a node left in its folder of temporary files."""
@@ -273,6 +273,13 @@ class Workspace:
     def nodes(self) -> Counter[str]:
         """How many units each node ended."""
         return Counter(path.name.split(".")[2] for path in self.marks.glob("*.done.*"))
+
+    def meet(self, *nodes: str) -> None:
+        """Units of the next runs wait for each other until one has begun on each of these nodes.
+
+        Otherwise a node that is up first may do all of them before the next one has a worker.
+        """
+        (self.marks / "meet").write_text(" ".join(nodes))
 
     def forget_marks(self) -> None:
         for path in self.marks.iterdir():
