@@ -18,7 +18,7 @@ from hearlab.report.site.sound.spectrogram import frequency_position
 
 pytest.importorskip("selenium", reason="selenium is not installed: make test installs it")
 from selenium.webdriver.common.action_chains import ActionChains
-from site_browser import NO_BROWSER, NO_FIREFOX, Browser, Firefox
+from site_browser import BROWSERS, Browser, started
 
 pytestmark = pytest.mark.slow
 AT, HERTZ, SECONDS, LONGER = 9.385, 2500.0, 12.0, 13.5  # of a burst, and of the versions
@@ -45,17 +45,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_site(root, root / "report", only=[SCENE]).index.parent / "scenes" / f"{SCENE}.html"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("chromium", marks=pytest.mark.skipif(bool(NO_BROWSER), reason=NO_BROWSER)),
-        pytest.param("firefox", marks=pytest.mark.skipif(bool(NO_FIREFOX), reason=NO_FIREFOX)),
-    ],
-)
+@pytest.fixture(scope="module", params=BROWSERS)
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("profile")) if request.param == "chromium" else Firefox()
+    opened = started(request.param, tmp_path_factory.mktemp("profile"))
     yield opened
-    opened.driver.quit()
+    opened.quit()
 
 
 def brightest(png: bytes) -> tuple[float, float]:

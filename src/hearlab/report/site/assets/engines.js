@@ -11,6 +11,7 @@ function hearlabSound(name, content) {
 const hearlabEngine = (() => {
   const FADE = 0.012; // s: no click, and nobody hears a fade so short
   const ALIGN_EVERY = 200; // ms
+  const STARTED_WITHIN = 5000; // ms
   const EXACT_SECONDS = 600; // of a group together, decoded
 
   // An element that is muted from the start runs on another clock in Chromium and stalls when it is first heard; one that
@@ -49,6 +50,7 @@ const hearlabEngine = (() => {
       this.playing = false;
       this.run = 0;
       this.finished = () => {};
+      this.broken = () => {};
     }
 
     async ready() {
@@ -76,6 +78,7 @@ const hearlabEngine = (() => {
       this.pause();
       this.run = run;
       for (const { audio, file } of this.parts) {
+        if (audio.error) audio.load(); // the sound output may be there now
         audio.playbackRate = 1;
         if (Math.abs(audio.currentTime - at - file.start) > 0.0005) audio.currentTime = at + file.start;
       }
@@ -87,6 +90,7 @@ const hearlabEngine = (() => {
       this.playing = true;
       await Promise.all(starts.map((start) => start.catch(() => {}))); // one that ended at once is no failure
       if (run !== this.run) return;
+      if (this.failed()) return;
       this.looked = [];
       this.timer = setInterval(() => this.align(), ALIGN_EVERY);
     }
@@ -132,9 +136,21 @@ const hearlabEngine = (() => {
       }
     }
 
+    /** Ends and tells it where the browser gave up on the version that is heard: as without a sound output. */
+    failed() {
+      const { error } = this.master.audio;
+      if (!error) return false;
+      const at = this.at;
+      this.pause();
+      this.at = at;
+      this.broken(error.message || "the browser gave no reason");
+      return true;
+    }
+
     align() {
       const master = this.master;
-      if (master.audio.ended || master.audio.error) {
+      if (this.failed()) return;
+      if (master.audio.ended) {
         this.pause();
         this.at = 0;
         this.finished();
@@ -170,6 +186,7 @@ const hearlabEngine = (() => {
       this.gains = [];
       this.sources = [];
       this.finished = () => {};
+      this.broken = () => {};
     }
 
     async ready() {
@@ -195,7 +212,13 @@ const hearlabEngine = (() => {
 
     async play(at) {
       this.stop();
-      await this.context.resume();
+      // Without a sound output some browsers leave the clock of sounds standing, and never say so.
+      await Promise.race([this.context.resume(), new Promise((late) => setTimeout(late, STARTED_WITHIN))]);
+      if (this.context.state !== "running") {
+        this.at = at;
+        this.broken("its clock does not run");
+        return;
+      }
       const when = this.context.currentTime + 0.02;
       this.zero = when - at;
       let left = 0;

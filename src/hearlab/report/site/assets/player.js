@@ -42,6 +42,10 @@
         if (state.loop) made.play(0);
         draw();
       };
+      made.broken = (reason) => {
+        say(`Cannot play: is there a sound output? (${reason})`);
+        draw();
+      };
       state.engine = made;
       $("how").textContent =
         made.kind === "buffers"
@@ -67,8 +71,8 @@
     say("Loading…");
     try {
       const own = await engine();
-      await own.play(at >= duration() - 0.02 ? 0 : at);
       say("");
+      await own.play(at >= duration() - 0.02 ? 0 : at);
     } catch {
       /* told by engine() */
     }
