@@ -19,6 +19,7 @@ from hearlab.errors import ParameterError
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # How often a unit is tried again after its worker or node died; units that fail by themselves are not tried again.
 RETRIES = 3
+AGAIN_SECONDS = 0.01  # after which an interruption that was lost comes again
 
 
 def worker_count() -> int:
@@ -55,14 +56,40 @@ def died_so_often(how: str) -> str:
 def sigterm_interrupts() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C inside the block."""
 
-    def handler(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+    with no_interruption_is_lost():
+        former = signal.signal(signal.SIGTERM, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, former)
 
-    former = signal.signal(signal.SIGTERM, handler)
+
+def interrupt(*unused: object) -> None:
+    """A signal's handler: what Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def no_interruption_is_lost() -> Iterator[None]:
+    """Have an interruption come again inside the block that came where Python cannot pass it on.
+
+    Such as in the callback of a weak reference: Python prints it there, and goes on.
+    """
+    former, ignored = signal.signal(signal.SIGALRM, interrupt), sys.unraisablehook
+
+    def again(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        else:
+            ignored(unraisable)
+
+    sys.unraisablehook = again
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = ignored
+        signal.signal(signal.SIGALRM, former)
 
 
 class OneThread(contextlib.AbstractContextManager["OneThread"]):

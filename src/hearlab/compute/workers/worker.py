@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from hearlab.compute.execution import Failure, Outcome, describe, execute, unit_folder
-from hearlab.compute.process import OneThread
+from hearlab.compute.process import OneThread, interrupt, no_interruption_is_lost
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import in_turn, same_code
 
@@ -38,7 +38,8 @@ def main(handle: int, trace: int, module: str) -> None:
     faulthandler.enable(file=trace)
     # Ctrl-C is for the process that started this one, and for programs that units start: those inherit what is ignored.
     signal.signal(signal.SIGINT, lambda *unused: None)
-    signal.signal(signal.SIGTERM, _stop)
+    # It ends as Ctrl-C ends a process that has no workers: what a unit has started ends with it.
+    signal.signal(signal.SIGTERM, interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _die_with_parent()
     for own in (handle, trace):
@@ -66,11 +67,6 @@ def main(handle: int, trace: int, module: str) -> None:
                 continue
             for reply in _run(units, codes, root, staging, threads):
                 pipe.send(reply)
-
-
-def _stop(*unused: object) -> None:
-    """End as Ctrl-C ends a process that has no workers: what a unit has started ends with it."""
-    raise KeyboardInterrupt
 
 
 def _end_programs() -> None:
@@ -135,7 +131,8 @@ def _run(
 
 if __name__ == "__main__":
     try:
-        main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+        with no_interruption_is_lost():
+            main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     except KeyboardInterrupt:
         _end_programs()
         sys.exit(128 + signal.SIGTERM)
