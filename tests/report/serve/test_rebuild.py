@@ -11,6 +11,7 @@ import pytest
 
 from hearlab.report.serve import rebuild
 from hearlab.report.serve.rebuild import Rebuilder
+from waits import LONGEST
 
 # A report that does not mind Ctrl-C, with a worker that its parent's end does not end; both hold the pipe.
 DEAF = """
@@ -40,7 +41,7 @@ def test_a_report_that_hangs_ends_with_its_workers(tmp_path: Path, monkeypatch: 
     found: list[bytes] = []
     reader = threading.Thread(target=lambda: found.append(pipe.read()), daemon=True)
     reader.start()
-    reader.join(60)
+    reader.join(LONGEST)
     assert found == [b""]  # the pipe has no writer left
     process.wait()
 

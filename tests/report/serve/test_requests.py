@@ -12,10 +12,9 @@ import pytest
 from blind_answers import answer
 
 from hearlab.errors import InputError
-from hearlab.report.serve.answers import ANSWERS, read
+from hearlab.report.serve.answers import ANSWERS, LONGEST_ANSWER, read
 from hearlab.report.serve.server import Server
-
-WAIT = 20.0  # s, on a busy machine
+from waits import LONGEST
 
 
 @pytest.fixture
@@ -30,12 +29,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield found
     found.shutdown()
     found.server_close()
-    thread.join(WAIT)
+    thread.join(LONGEST)
 
 
 def status(server: Server, first: str, *headers: str, host: str = "localhost") -> int:
     lines = [f"{first} HTTP/1.1", f"Host: {host}", "Connection: close", *headers, "", ""]
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=WAIT) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=LONGEST) as connection:
         connection.sendall("\r\n".join(lines).encode())
         answer = b""
         while block := connection.recv(65536):
@@ -56,9 +55,20 @@ def test_every_request_has_an_answer(server: Server) -> None:
     assert status(server, "GET /data/a.wav", "Range: bytes=-") == 200
 
 
+def test_who_sends_too_much_gets_an_answer(server: Server) -> None:
+    """It was reset while it still sent, and never saw why."""
+    for _ in range(20):
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=LONGEST)
+        connection.request("POST", "/blind/answers", bytes(LONGEST_ANSWER + 5_000_000))
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert answer.read().startswith(b"at most ")
+        connection.close()
+
+
 def test_servers_at_two_ports_have_two_cookies(server: Server) -> None:
     """Browsers keep cookies by host alone; and a tunnel may end at another port than the server's."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=WAIT)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=LONGEST)
     names = set()
     for host in ("localhost:8017", "localhost:9000", "localhost"):
         connection.request("HEAD", "/report/index.html", headers={"Host": host})
@@ -86,7 +96,7 @@ def test_a_class_that_answers_at_once_is_answered(tmp_path: Path) -> None:
     """All connections wait before the first is taken: none is refused."""
     with Server(tmp_path, tmp_path, "127.0.0.1", 0, lambda text: None) as server:
         origin = f"http://127.0.0.1:{server.server_port}"
-        waiting = [http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=WAIT) for _ in range(40)]
+        waiting = [http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=LONGEST) for _ in range(40)]
         for number, connection in enumerate(waiting):
             body = answer("a", "b", test=f"{number:08d}")
             connection.request("POST", "/blind/answers", body, {"Origin": origin, "X-HearLab": server.token})

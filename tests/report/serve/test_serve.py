@@ -11,8 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ import pytest
 from blind_answers import answer
 
 from hearlab.report.serve.answers import LONGEST_ANSWER, read
+from waits import LONGEST, until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-WAIT = 60.0  # s, on a busy machine
 pytestmark = pytest.mark.slow
 
 
@@ -40,7 +39,9 @@ class Serving:
         self.lines: list[str] = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        line = until(lambda: next((line for line in self.lines if line.endswith(" (Ctrl-C ends it)")), None))
+        line = until(
+            lambda: next((line for line in self.lines if line.endswith(" (Ctrl-C ends it)")), None), self.process
+        )
         found = re.match(r"http://(127\.0\.0\.1|\[::1\]):(\d+)/report/index\.html", line)
         assert found, line
         self.host, self.port = found[1].strip("[]"), int(found[2])
@@ -53,7 +54,7 @@ class Serving:
     def ask(
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=LONGEST)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
         answer = connection.getresponse()
@@ -72,17 +73,9 @@ class Serving:
     def end(self) -> None:
         """As Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(WAIT) == 0
-        self.reader.join(WAIT)
+        assert self.process.wait(LONGEST) == 0
+        self.reader.join(LONGEST)
         assert "hearlab: stopped serving" in self.lines
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + WAIT
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +153,7 @@ def test_a_new_result_makes_the_site_again(serving: Serving, root: Path) -> None
     header, first, *rest = table.read_text().splitlines()
     table.write_text("\n".join([header, first.rpartition(",")[0] + ",0.999", *rest]) + "\n")
     until(lambda: "0.999" in serving.ask("/report/speech.html")[2].decode())
-    assert any("metrics/speech.csv changed: the site is made again" in line for line in serving.lines)
+    until(lambda: any("metrics/speech.csv changed: the site is made again" in line for line in serving.lines))
 
 
 def test_a_taken_port_is_one_line(serving: Serving, root: Path) -> None:
@@ -205,7 +198,7 @@ def test_a_browser_that_waits_for_the_page_gets_it(root: Path, tmp_path: Path) -
     browser.write_text(
         "import pathlib, sys, urllib.request\n"
         "opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))\n"
-        f"page = opener.open(sys.argv[1], timeout={WAIT}).read()\n"
+        f"page = opener.open(sys.argv[1], timeout={LONGEST}).read()\n"
         f"pathlib.Path({str(tmp_path / 'shown.html')!r}).write_bytes(page)\n"
     )
     served = Serving(root, "--open", BROWSER=f"{sys.executable} {browser} %s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hmac
 import html
@@ -32,6 +33,7 @@ COOKIE, HEADER = "hearlab_serve", "X-HearLab"
 IDLE_SECONDS = 30
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 BLOCK = 1 << 18  # bytes
+DROPPED = 1 << 24  # bytes that are still taken from who sends too much, so that the answer is seen
 EVERYWHERE = ("0.0.0.0", "::")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -112,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LONGEST_ANSWER:
             self.close_connection = True
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {LONGEST_ANSWER} bytes")
+            self._drop()
             return
         content = self.rfile.read(int(length))
         if not self._known_host():
@@ -135,6 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
             if kept:
                 self.server.say(f"{ANSWERS}: {len(rows)} answers of {rows[0][2]} on {rows[0][4]}")
             self._say(HTTPStatus.OK, "kept")
+
+    def _drop(self) -> None:
+        """Take what is still being sent: a connection that is closed before is reset, and the answer with it."""
+        left = DROPPED
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while left > 0 and (block := self.rfile.read1(BLOCK)):
+                left -= len(block)
 
     def _known_host(self) -> bool:
         """A page elsewhere whose name leads to this machine is not answered."""
