@@ -16,18 +16,12 @@ from pathlib import Path
 
 import pytest
 
-START_SECONDS = 60.0  # moto takes 2 s on a quiet machine
+from ports import free_port
+from waits import LONGEST
+
 USER, PASSWORD = "pat-at-the-lab", "correct-horse"
 BUCKET = "hearlab"
 BLOCK = 1 << 16
-
-
-def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -41,11 +35,11 @@ def process(
             command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + LONGEST
         while True:
             assert server.poll() is None, f"{command[0]} ended by itself:\n{log.read_text()}"
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", port), timeout=10).close()
                 break
             assert time.monotonic() < deadline, f"{command[0]} does not answer:\n{log.read_text()}"
             time.sleep(0.1)

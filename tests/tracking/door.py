@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from waits import LONGEST
+
 
 class Door(ThreadingHTTPServer):
     """A proxy that lets in who has a login.
@@ -22,6 +24,9 @@ class Door(ThreadingHTTPServer):
         behind: the server's port; without one the door itself answers.
         accepted: what requests may have for an authorization; None accepts all.
         context: TLS.
+
+    Attributes:
+        artefacts: while it is not set, artefacts wait before the door.
     """
 
     daemon_threads = True
@@ -30,6 +35,8 @@ class Door(ThreadingHTTPServer):
         self, behind: int | None, accepted: Collection[str] | None = None, context: ssl.SSLContext | None = None
     ) -> None:
         self.behind, self.accepted, self.refused = behind, accepted, 0
+        self.artefacts = threading.Event()
+        self.artefacts.set()
         super().__init__(("127.0.0.1", 0), _Request)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -52,7 +59,9 @@ class _Request(BaseHTTPRequestHandler):
         if self.server.behind is None:
             self.reply(200, [], b"OK")
             return
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
+        if "/mlflow-artifacts/" in self.path:
+            self.server.artefacts.wait(LONGEST)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=LONGEST)
         headers = {name: value for name, value in self.headers.items() if name not in ("Host", "Authorization")}
         connection.request(self.command, self.path, body, {**headers, "Connection": "close"})
         there = connection.getresponse()

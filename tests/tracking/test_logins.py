@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 from door import Door
-from tracking_support import TrackingServer, environment, free_port, make_result
+from tracking_support import TrackingServer, environment, make_result
+
+from ports import free_port, refusing_port
+from waits import LONGEST
 
 pytest.importorskip("mlflow", reason="mlflow is not installed: make test installs it")
 pytestmark = pytest.mark.slow
@@ -20,6 +23,13 @@ PASSWORD, TOKEN, WRONG = "p@ss:of/the-lab", "token-of-the-lab-0123", "wr@ng-of-t
 PLAIN = "p@ss-of-the-lab"  # needs no quoting in an address
 BASIC = {f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}" for password in (PASSWORD, PLAIN)}
 ACCEPTED = {*BASIC, f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """A port at which nobody answers."""
+    with refusing_port() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +98,9 @@ def test_a_wrong_login_is_refused_in_one_line(door: Door, tmp_path: Path) -> Non
     assert holding(root, secrets) == []
 
 
-def test_secrets_in_every_place_are_printed_and_written_nowhere(tmp_path: Path) -> None:
+def test_secrets_in_every_place_are_printed_and_written_nowhere(tmp_path: Path, closed: int) -> None:
     """With logins, tokens and passwords wherever a user can have them, and everything that fails failing aloud."""
     root = make_result(tmp_path / "workspace")
-    closed = free_port()
     secrets = {
         name: f"{name}-1f2e3d4c" for name in ("server", "secret", "tracked", "ray", "proxy", "dav", "local", "ssh")
     }
@@ -144,11 +153,11 @@ def test_secrets_in_every_place_are_printed_and_written_nowhere(tmp_path: Path) 
     assert holding(root, set(secrets.values()), own) == []
 
 
-def test_no_process_has_a_login_as_an_argument(tmp_path: Path) -> None:
+def test_no_process_has_a_login_as_an_argument(tmp_path: Path, closed: int) -> None:
     """The interface with its database behind a password: it does not start, but everybody could have read how."""
     psutil = pytest.importorskip("psutil")
     root = make_result(tmp_path / "workspace")
-    uri = f"postgresql+psycopg2://me:pw-1f2e3d4c@127.0.0.1:{free_port()}/db"
+    uri = f"postgresql+psycopg2://me:pw-1f2e3d4c@127.0.0.1:{closed}/db"
     started = subprocess.Popen(
         (sys.executable, "-m", "hearlab.cli", "track", "--ui", "--no-browser", "--port", str(free_port())),
         cwd=root,
@@ -159,7 +168,8 @@ def test_no_process_has_a_login_as_an_argument(tmp_path: Path) -> None:
     )
     seen: set[str] = set()
     process = psutil.Process(started.pid)
-    for _ in range(1200):
+    end = time.monotonic() + LONGEST
+    while started.poll() is None and time.monotonic() < end:
         for one in process.children(recursive=True):
             try:
                 seen.add(" ".join(one.cmdline()))
@@ -167,9 +177,9 @@ def test_no_process_has_a_login_as_an_argument(tmp_path: Path) -> None:
                 continue
         if any("server" in command for command in seen):
             break
-        threading.Event().wait(0.05)
+        time.sleep(0.05)
     started.terminate()
-    output, _ = started.communicate(timeout=300)
+    output, _ = started.communicate(timeout=LONGEST)
     assert any("mlflow" in command and "server" in command for command in seen), output
     assert [command for command in seen if "1f2e3d4c" in command] == []
     assert "1f2e3d4c" not in output

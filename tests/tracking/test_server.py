@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 from door import Door, certificate
-from tracking_support import TrackingServer, environment, free_port, make_result
+from tracking_support import TrackingServer, environment, make_result
 
 from file_server import Site, serving
 from hearlab.report.doctor.doctor import _tracking_problem
 from hearlab.tracking.server import DEFAULTS, FORCED, load_mlflow, server_problem
+from ports import refusing_port
+from waits import LONGEST
 
 pytest.importorskip("mlflow", reason="mlflow is not installed: make test installs it")
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import
@@ -81,7 +83,7 @@ def test_certificates(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(files))
-    for found in (server_problem(door.address, 5), _tracking_problem(door.address)):
+    for found in (server_problem(door.address, LONGEST), _tracking_problem(door.address)):
         assert (found is None) == (problem is None), found
         if problem and found:
             assert problem in found
@@ -91,9 +93,9 @@ def test_certificates(
 def test_a_certificate_of_the_client(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(files / "server.pem"))
     with Door(None, context=context(files, clients=True)) as door:
-        assert server_problem(door.address, 5) is not None
+        assert server_problem(door.address, LONGEST) is not None
         monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(files / "client.pem"))
-        assert server_problem(door.address, 5) is None
+        assert server_problem(door.address, LONGEST) is None
         door.shutdown()
 
 
@@ -101,10 +103,10 @@ def test_a_certificate_of_the_client(files: Path, monkeypatch: pytest.MonkeyPatc
     ("excepted", "reached"), [("127.0.0.0/8", True), ("127.0.0.1", True), ("10.0.0.0/8", False), ("*", True)]
 )
 def test_proxies(monkeypatch: pytest.MonkeyPatch, excepted: str, reached: bool) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("no_proxy", excepted)
-    with Door(None) as door:
-        problem = server_problem(door.address, 5)
+    with Door(None) as door, refusing_port() as port:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", excepted)
+        problem = server_problem(door.address, LONGEST)
         door.shutdown()
     assert (problem is None) == reached, problem
     assert reached or (problem or "").startswith("the proxy: ")
@@ -116,7 +118,7 @@ def test_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> No
     basic = f"Basic {base64.b64encode(b'me:of-the-lab').decode()}"
     with Door(None, {"Bearer of-the-lab"} if way == "token" else {basic}) as door:
         assert _tracking_problem(door.address) == "answers 401"
-        assert server_problem(door.address, 5) is None
+        assert server_problem(door.address, LONGEST) is None
         if way == "token":
             monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "of-the-lab")
         elif way == "user":
@@ -132,8 +134,8 @@ def test_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> No
 
 def test_a_server_is_found_whose_address_has_a_login() -> None:
     with serving(Site()) as site:
-        assert server_problem(site.address.replace("://", "://user:secret@"), 2) is None
-    problem = server_problem("http://user:secret@127.0.0.1", 2)  # no port
+        assert server_problem(site.address.replace("://", "://user:secret@"), LONGEST) is None
+    problem = server_problem("http://user:secret@127.0.0.1", LONGEST)  # no port
     assert problem is not None
     assert "secret" not in problem
 
@@ -185,14 +187,14 @@ def test_a_server_of_another_kind_is_a_problem_in_one_line() -> None:
 
         thread = threading.Thread(target=greet)
         thread.start()
-        assert server_problem(f"http://127.0.0.1:{server.getsockname()[1]}", 5) == "SSH-2.0-server"
+        assert server_problem(f"http://127.0.0.1:{server.getsockname()[1]}", LONGEST) == "SSH-2.0-server"
         thread.join()
 
 
 def test_a_server_that_refuses_answers_but_is_not_healthy() -> None:
     with serving(Site(statuses=[503, 503])) as site:
-        assert server_problem(site.address, 5) is None
-        assert server_problem(site.address, 5, healthy=True) == "answers 503"
+        assert server_problem(site.address, LONGEST) is None
+        assert server_problem(site.address, LONGEST, healthy=True) == "answers 503"
 
 
 def test_telemetry_is_off_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

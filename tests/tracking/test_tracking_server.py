@@ -8,21 +8,22 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tracking_support import TrackingServer, free_port, hearlab, make_result, start, wait_for
+from door import Door
+from tracking_support import TrackingServer, hearlab, make_result, start, wait_for
 
 from hearlab.tracking import records, store
 from hearlab.tracking.recording import track, track_pending
+from ports import free_port, hanging_up
+from waits import LONGEST, until
 
 pytestmark = pytest.mark.slow
 UNPRIVILEGED = ("postgres", "nobody")
-START_SECONDS = 60
 
 
 @contextlib.contextmanager
@@ -55,9 +56,7 @@ def postgresql() -> Iterator[str]:
 
         run("initdb", "-D", str(data), "-U", "lab", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "-N")
         network = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-        run(
-            "pg_ctl", "-D", str(data), "-w", "-t", str(START_SECONDS), "-l", str(folder / "log"), "-o", network, "start"
-        )
+        run("pg_ctl", "-D", str(data), "-w", "-t", str(int(LONGEST)), "-l", str(folder / "log"), "-o", network, "start")
         try:
             yield f"postgresql+psycopg2://lab:secret@127.0.0.1:{port}/postgres"
         finally:
@@ -101,7 +100,7 @@ def test_two_at_once_each_result_once(server: TrackingServer, tmp_path: Path, mo
     """Three clones, two of them with the same result; then the same again."""
     roots = [make_result(tmp_path / name, gain=gain) for name, gain in (("a", 1), ("b", 2), ("same as a", 1))]
     processes = [start(root, "track", uri=server.uri) for root in roots]
-    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    outputs = [process.communicate(timeout=LONGEST)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     assert all("already" in track(root).lines[-1] for root in roots)
@@ -146,18 +145,15 @@ def test_an_interrupted_run_is_marked_and_logged_anew(server: TrackingServer, tm
     gain = 100 + stop
     root = make_result(tmp_path / "lab", gain=gain)
     assert "does not answer" in hearlab(root, "track", uri="http://127.0.0.1:9", code=1)
-    process = start(root, "track", "--pending", uri=server.uri)
-    end = time.monotonic() + 60
-    while not runs(server, gain):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGSTOP)  # it stays in the middle of the run, of which files are still to be sent
-    (run,) = runs(server, gain)
-    assert run.info.status == "RUNNING"
-    process.send_signal(stop)
-    process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=60)
+    with Door(server.port) as door:
+        door.artefacts.clear()  # it stays in the middle of the run, of which files are still to be sent
+        process = start(root, "track", "--pending", uri=door.address)
+        until(lambda: runs(server, gain), process, "a run")
+        (run,) = runs(server, gain)
+        assert run.info.status == "RUNNING"
+        process.send_signal(stop)
+        process.communicate(timeout=LONGEST)
+        door.shutdown()
     assert process.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
     (run,) = runs(server, gain)
     assert run.info.status == ("RUNNING" if stop == signal.SIGKILL else "KILLED")
@@ -177,10 +173,10 @@ def test_postgresql_without_a_tracking_server(database: str, tmp_path: Path, mon
     assert [report.logged for report in track_pending(root)] == [True]
     assert "already" in track(root).lines[-1]
     assert list((root / "mlruns").glob("*/artifacts/scores/speech.csv"))
-    started = time.monotonic()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://lab:secret@127.0.0.1:9/postgres")
-    assert not track(root).logged
-    assert time.monotonic() - started < 30  # MLflow alone tries for minutes
+    with hanging_up() as (port, calls):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://lab:secret@127.0.0.1:{port}/postgres")
+        assert not track(root).logged
+    assert len(calls) == 1  # MLflow alone tries for minutes
 
 
 @pytest.mark.skipif(
@@ -221,19 +217,17 @@ def test_the_interface_shows_a_finished_run(tmp_path: Path) -> None:
                 browser.save_screenshot(str(Path(folder, "mlflow-artefacts.png")))
     finally:
         interface.terminate()  # SIGINT is ignored in what a script starts in the background
-        interface.communicate(timeout=60)
+        interface.communicate(timeout=LONGEST)
     assert interface.returncode == 130
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=LONGEST)
 
 
 def _text(browser: Any, *wanted: str) -> str:
     """The page's text, when all wanted words are on it."""
-    end = time.monotonic() + 60
-    while True:
+
+    def shown() -> str:
         text: str = browser.execute_script("return document.body.innerText")
-        missing = [word for word in wanted if word not in text]
-        if not missing:
-            return text
-        assert time.monotonic() < end, f"{missing} not in:\n{text}"
-        time.sleep(0.3)
+        return text if all(word in text for word in wanted) else ""
+
+    return str(until(shown, what=f"{wanted}"))

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from ports import free_port
+from waits import LONGEST
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 FREQUENCIES = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
@@ -172,16 +174,9 @@ def start(root: Path, *command: str, uri: str | None = None) -> subprocess.Popen
 
 def hearlab(root: Path, *command: str, uri: str | None = None, code: int = 0) -> str:
     process = start(root, *command, uri=uri)
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == code, output
     return output
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class TrackingServer:
@@ -211,15 +206,15 @@ class TrackingServer:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=LONGEST)
             self.process = None
 
 
-def wait_for(address: str, process: subprocess.Popen[Any], log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
+def wait_for(address: str, process: subprocess.Popen[Any], log: Path) -> None:
+    end = time.monotonic() + LONGEST
     while True:
         try:
-            urllib.request.urlopen(address, timeout=2).close()
+            urllib.request.urlopen(address, timeout=10).close()
             return
         except OSError:
             assert process.poll() is None, log.read_text()
