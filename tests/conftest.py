@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hearlab.kernels.arithmetic import fix
 from reference_material import REFERENCE
@@ -23,6 +24,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(
     dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(Path(__file__).with_name("none")))
 )
+
+
+# The same examples each time, however slow the machine is; --hypothesis-profile=default draws others.
+settings.register_profile("fixed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fixed")
 
 
 OTHER_DISK = Path("/dev/shm")

@@ -141,6 +141,7 @@ RECORD |= {"tags": {"t": "x"}}
 RECEIPT = [{"package": "p", "archive": "a", "archive_size": 1, "archive_md5": None}]
 RECEIPT += [{"path": "a/b", "size": 1, "md5": "1" * 32}, {"files": 1, "bytes": 1, "complete": True}]
 AVERAGES = {"haspi": {"pairs": 2, "enhanced": 0.5, "unprocessed": 0.4, "improvement": 0.1}}
+UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 def rooms(path: Path) -> Any:
@@ -302,7 +303,12 @@ def check_error(error: InputError) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-@settings(max_examples=40, phases=FOUND, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    phases=FOUND,
+    deadline=None,
+    suppress_health_check=UNCHECKED,
+)
 @given(data=st.data())
 def test_a_reader_gives_a_result_or_one_line(tmp_path: Path, reader: str, data: st.DataObject) -> None:
     valid, read = READERS[reader]
@@ -464,7 +470,7 @@ def test_no_hostile_name_enters_with_a_table() -> None:
             check_error(caught.value)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=UNCHECKED)
 @given(
     cells=st.lists(st.text(max_size=8) | st.sampled_from([*HOSTILE, "L1", "1 2 3 4 5 6", "/dev/zero"]), max_size=8),
     header=st.sampled_from(["reference,processed,listener", "reference,processed,audiogram_left,audiogram_right", ""]),
@@ -505,7 +511,7 @@ def test_scores_of_a_list_are_read_or_refused(cells: list[str], raw: bytes) -> N
             assert all(math.isfinite(score) for scores in known.values() for score in scores)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=UNCHECKED)
 @given(content=st.text(max_size=60) | st.sampled_from(["Model = R00001", "sourcePositions = 1,2,3\n" * 3]))
 def test_a_room_project_is_read_or_refused(tmp_path: Path, content: str) -> None:
     for name in ("R00001_t.rpf", "R00001_i1.rpf"):
@@ -515,7 +521,7 @@ def test_a_room_project_is_read_or_refused(tmp_path: Path, content: str) -> None
     check_error(caught.value)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=UNCHECKED)
 @given(content=st.binary(max_size=80))
 def test_a_factor_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "stem.txt").write_bytes(content)
@@ -532,7 +538,7 @@ def test_a_factor_that_means_no_answer_is_refused(tmp_path: Path, code: str) -> 
         read_factor(tmp_path / "stem.flac")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=UNCHECKED)
 @given(text=st.text(alphabet="ab:-[]{}&*!?|>'\"#%@, \n\t\\0x19e.~<", max_size=60))
 def test_any_yaml_is_read_or_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"

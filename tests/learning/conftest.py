@@ -20,3 +20,10 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws_in_any_order(request: pytest.FixtureRequest) -> None:
+    """A module's tests share a generator: each draws as if it were the only one, whichever ran before it."""
+    if (random := getattr(request.module, "RANDOM", None)) is not None:
+        random.seed(20261130)

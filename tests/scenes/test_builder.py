@@ -43,6 +43,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "music.json": [{"file": f"0/{k}.mp3", "nsamples": 700000, "dataset": "train"} for k in range(3)],
 }
+UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 def _config(**changes: Any) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def test_no_scenes(metadata: Path) -> None:
 RANGES = st.tuples(st.integers(0, 60000), st.integers(0, 60000)).map(sorted)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=UNCHECKED)
 @given(
     seed=st.integers(0, 2**32 - 1),
     pre=RANGES,

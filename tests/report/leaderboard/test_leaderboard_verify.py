@@ -275,7 +275,7 @@ def test_killed_at_any_time(clone: Path) -> None:
     """The next command clears what is left."""
     program = shutil.which("hearlab", path=str(Path(sys.executable).parent)) or "hearlab"
     source = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-    seed = random.randrange(1 << 30)
+    seed = 20261130
     draw = random.Random(seed)
     for _ in range(3):
         command = (program, "leaderboard", "verify", SPEECH, "--all")
