@@ -26,7 +26,7 @@ class Site:
 
     Attributes:
         files: contents by path.
-        served: bytes of bodies that were handed to the kernel; `requests`: (path, range) of each request.
+        served: bytes of bodies that the client may have; `requests`: (path, range) of each request.
         tag: the ETag of all files; None sends none. `modified`: the Last-Modified.
         ranges: False ignores Range and sends the whole file.
         conditions: False ignores If-Range, and gives ranges of a file that has changed.
@@ -78,6 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+    def end_headers(self) -> None:
+        # A client that keeps the connection for its next request would meet it while it is being closed.
+        self.send_header("Connection", "close")
+        super().end_headers()
 
     def do_GET(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -145,15 +150,15 @@ class _Handler(BaseHTTPRequestHandler):
             for position in site.corrupt:
                 if first <= position < end:
                     block[position - first] ^= 0xFF
+            with site.lock:  # before the client has them: it may look at once
+                site.served += len(block)
+                served = site.served
             if site.chunked:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(block), bytes(block)))
             else:
                 self.wfile.write(block)
             sent += len(block)
             first = end
-            with site.lock:
-                site.served += len(block)
-                served = site.served
             if site.on_served is not None:
                 site.on_served(served)
             if cut is not None and sent >= cut:
