@@ -6,8 +6,10 @@ nothing before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -16,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch  # noqa: F401  imported once for all processes
 from fresh_processes import run, start
 
@@ -53,14 +56,31 @@ def killed(point: str, part: float, nth: int) -> None:
     run_stage("train_separator")
 
 
+def kill_after(process: int, seconds: float) -> None:
+    """Kill a process when it and those that it has started have had so much of the processors.
+
+    By the clock it would be at another point of its work, or after its end, if the machine has just become slower or
+    quicker.
+    """
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(process)
+        while leader.status() != psutil.STATUS_ZOMBIE:
+            times = [one.cpu_times() for one in (leader, *leader.children(recursive=True))]
+            if sum(one.user + one.system for one in times) >= seconds:
+                break
+            time.sleep(0.005)
+    os.kill(process, signal.SIGKILL)
+
+
 def main(folder: Path, seed: int) -> None:
     require_openunmix()
     rng = random.Random(seed)
     work = folder / "killed"
     shutil.copytree(folder / "undisturbed", work)
-    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(folder / "undisturbed", partial(run_stage, "train_separator"))
-    seconds = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     resumed = kills = 0
     for point in rng.sample(POINTS, len(POINTS)):
         resumed += any((work / CHECKPOINTS).glob("*.pt"))
@@ -70,8 +90,7 @@ def main(folder: Path, seed: int) -> None:
                 note.unlink()
         process = start(work, partial(killed, point, rng.random(), rng.randint(1, 3)))
         if point == "any":
-            time.sleep(rng.uniform(0, seconds / 3))  # well before its end, if the first run was slowed down, too
-            os.kill(process, signal.SIGKILL)
+            kill_after(process, rng.uniform(0, seconds / 3))  # well before its end
         kills += os.WIFSIGNALED(os.waitpid(process, 0)[1])
         left = {path.name for path in (work / CHECKPOINTS).glob("*")} | {
             path.name for path in (work / CHECKPOINTS).glob(".*")

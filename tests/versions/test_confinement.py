@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from hearlab.errors import InputError
 from hearlab.versions import confinement
+from waits import LONGEST
 
 SOURCE = Path(confinement.__file__).resolve().parents[2]
 
@@ -82,7 +83,7 @@ def test_outside_its_folder_it_reads_and_writes_nothing(
         "HEARLAB_HTTP_HEADERS",
     ):
         monkeypatch.setenv(name, "TOKEN-OF-MINE")
-    with socket.create_server(("127.0.0.1", 0)) as server, subprocess.Popen(("sleep", "60")) as outside:
+    with socket.create_server(("127.0.0.1", 0)) as server, subprocess.Popen(("sleep", "6000")) as outside:
         text = ATTACK.format(
             secret=secrets[0],
             home=home,
@@ -112,26 +113,33 @@ def test_outside_its_folder_it_reads_and_writes_nothing(
     assert (folder / "own").exists()
 
 
+def heard(pipe: int) -> bytes:
+    """What is said next in a pipe; nothing once all who could say something have ended."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    assert poll.poll(1000 * LONGEST), "neither a word nor an end"
+    return os.read(pipe, 100)
+
+
 def test_it_dies_with_hearlab(program: str, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     text = (
         "import sys; from pathlib import Path; from hearlab.versions import confinement as c\n"
         "c.shutil.which = lambda name, found=c.shutil.which: found(name) if name == sys.argv[2] else None\n"
         "f = Path(sys.argv[1])\n"
-        "loop = 'while true; do date +%N > beat; sleep 0.1; done'\n"
+        "loop = 'exec 3> pipe; echo begun >&3; while true; do sleep 0.1; done'\n"
         "c.run_foreign(['sh', '-c', loop], f, f, environment=c.scrubbed(f))"
     )
     command = (sys.executable, "-c", text, str(folder), program)
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}) as process:
-        end = time.monotonic() + 60
-        while not (folder / "beat").exists():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    time.sleep(1)
-    before = (folder / "beat").read_text()
-    time.sleep(1)
-    assert (folder / "beat").read_text() == before
+    os.mkfifo(folder / "pipe")
+    pipe = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}) as process:
+            assert heard(pipe) == b"begun\n"
+            process.send_signal(signal.SIGKILL)
+        assert heard(pipe) == b""  # nobody has the pipe open any more
+    finally:
+        os.close(pipe)
 
 
 def test_where_nothing_can_confine_it_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

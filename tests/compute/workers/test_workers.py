@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -35,6 +36,7 @@ from hearlab.compute.workers.groups import GIVE_BACK_SECONDS, Groups
 from hearlab.compute.workers.processes import Workers
 from hearlab.compute.workers.worker import READY
 from hearlab.errors import InputError
+from waits import LONGEST, until
 
 INDEX = Path("units.json")
 
@@ -107,13 +109,27 @@ def cleaning_up(root: Path, out: Path, *, number: int) -> None:
     atexit.register((root / f"{number}.cleaned").touch)
 
 
+def told_to_end_in_a_callback(root: Path, out: Path) -> None:
+    """Where Python prints an interruption and goes on."""
+
+    def gone(reference: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
+
+    thing = {1}
+    reference = weakref.ref(thing, gone)
+    assert reference() is thing
+    del thing
+    time.sleep(600)
+
+
 def first_one_slow(root: Path, out: Path, *, number: int) -> bool:
-    until = time.monotonic() + 20
+    end = time.monotonic() + LONGEST
     others = [root / f"{n}.done" for n in range(1, 4)]
-    while number == 0 and not all(other.exists() for other in others) and time.monotonic() < until:
+    while number == 0 and not all(other.exists() for other in others) and time.monotonic() < end:
         time.sleep(0.01)
     (root / f"{number}.done").touch()
-    return time.monotonic() < until
+    return time.monotonic() < end
 
 
 def units(function: Any, count: int, **more: Any) -> list[Unit]:
@@ -276,8 +292,9 @@ def test_what_workers_need_to_start_is_nothing_for_units(
 
 
 @pytest.mark.slow
-def test_what_units_leave_to_the_end_of_their_process_is_done(tmp_path: Path) -> None:
+def test_what_units_leave_to_the_end_of_their_process_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as the removal of temporary files."""
+    monkeypatch.setattr(processes, "ENDING_SECONDS", LONGEST)
     all_of(units(cleaning_up, 4), tmp_path)
     assert len(list(tmp_path.glob("*.cleaned"))) == 4
 
@@ -337,7 +354,10 @@ def unit(root, out, *, number):
     with open("workers", "a") as file:
         file.write(f"{os.getpid()}\\n")
     (out / f"{number}.txt").write_text(str(number))
-    time.sleep(0.05)
+    time.sleep(0.01)
+    # The first run is not done before it is ended, wherever its units run, and has kept something by then.
+    while number > 100 and Path("hold").exists():
+        time.sleep(0.01)
     with open("ran", "a") as file:
         file.write(f"S{number} ")
 """
@@ -361,7 +381,7 @@ def unit(root, out, *, number):
 
 
 def start(folder: Path, work: str = WORK) -> subprocess.Popen[bytes]:
-    """A program without a guard of its main module, whose units take two workers some seconds."""
+    """A program without a guard of its main module, whose units take two workers."""
     (folder / "program.py").write_text(PROGRAM)
     (folder / "work.py").write_text(work)
     paths = [str(Path(hearlab.__file__).parents[1]), *filter(None, sys.path)]
@@ -377,8 +397,8 @@ def workers_of(folder: Path, program: int) -> set[int]:
 
 
 def kept(folder: Path) -> set[str]:
-    lines = (folder / ".hearlab" / "journal.jsonl").read_text().splitlines()
-    return {json.loads(line)["id"] for line in lines}
+    path = folder / ".hearlab" / "journal.jsonl"
+    return {json.loads(line)["id"] for line in path.read_text().splitlines()} if path.exists() else set()
 
 
 def runs(process: int) -> bool:
@@ -399,23 +419,19 @@ def runs(process: int) -> bool:
     ],
 )
 def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, signum: signal.Signals) -> None:
+    (tmp_path / "hold").touch()
     program = start(tmp_path)
-    until = time.monotonic() + 60
-    while len(workers_of(tmp_path, program.pid)) < 2:
-        assert time.monotonic() < until
-        assert program.poll() is None
-        time.sleep(0.02)
+    until(lambda: len(workers_of(tmp_path, program.pid)) == 2 and kept(tmp_path), program, "two workers and a result")
     program.send_signal(signum)
-    assert program.wait(30) == (-signum if signum == signal.SIGKILL else 130)
+    assert program.wait(LONGEST) == (-signum if signum == signal.SIGKILL else 130)
     for worker in workers_of(tmp_path, program.pid):
-        while runs(worker):
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        until(lambda worker=worker: not runs(worker), what="the end of a worker")
     before = kept(tmp_path)
     assert 0 < len(before) < 200
     (tmp_path / "ran").unlink()
+    (tmp_path / "hold").unlink()
     again = start(tmp_path)
-    assert again.wait(60) == 0
+    assert again.wait(LONGEST) == 0
     assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {
         f"{n}.txt": str(n) for n in range(200)
     }
@@ -429,17 +445,12 @@ def test_workers_end_with_their_stage_and_another_run_goes_on(tmp_path: Path, si
 def test_an_interruption_ends_the_programs_that_units_have_started(tmp_path: Path, signum: signal.Signals) -> None:
     """A terminal sends Ctrl-C to all processes: workers do not mind, what they have started does."""
     program = start(tmp_path, WITH_PROGRAMS)
-    until = time.monotonic() + 60
-    while len(workers_of(tmp_path, program.pid)) < 3:  # of two workers, and of the process that started them
-        assert time.monotonic() < until
-        assert program.poll() is None
-        time.sleep(0.02)
+    # Of two workers, and of the process that started them.
+    until(lambda: len(workers_of(tmp_path, program.pid)) == 3, program, "three programs")
     (os.killpg if signum == signal.SIGINT else os.kill)(program.pid, signum)
-    assert program.wait(30) == 130
+    assert program.wait(LONGEST) == 130
     for started in workers_of(tmp_path, program.pid):
-        while runs(started):
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        until(lambda started=started: not runs(started), what="the end of a program")
     assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 
@@ -447,18 +458,12 @@ def test_an_interruption_ends_the_programs_that_units_have_started(tmp_path: Pat
 def test_a_killed_stage_leaves_no_worker_that_hangs(tmp_path: Path) -> None:
     """Compiled code may keep Python's lock: no other thread of the worker sees that the stage is gone."""
     program = start(tmp_path, HOLDING_THE_LOCK)
-    until = time.monotonic() + 60
-    while len(workers_of(tmp_path, program.pid)) < 2:
-        assert time.monotonic() < until
-        assert program.poll() is None
-        time.sleep(0.02)
+    until(lambda: len(workers_of(tmp_path, program.pid)) == 2, program, "two workers")
     program.kill()
-    program.wait(30)
+    program.wait(LONGEST)
     try:
         for worker in workers_of(tmp_path, program.pid):
-            while runs(worker):
-                assert time.monotonic() < until
-                time.sleep(0.02)
+            until(lambda worker=worker: not runs(worker), what="the end of a worker")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
@@ -470,15 +475,25 @@ def minds_ctrl_c(process: int) -> bool:
     return caught is not None and int(caught[1], 16) & 1 << signal.SIGINT - 1 != 0
 
 
+def test_a_worker_that_is_told_to_end_ends_wherever_it_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    unit = Unit("S1", told_to_end_in_a_callback)
+    worker = processes.WorkerProcess(__name__, tmp_path, tmp_path)
+    assert worker.pipe.recv() == READY
+    worker.pipe.send(([unit], [unit.code_identity()]))
+    assert worker.process.wait(LONGEST) == 128 + signal.SIGTERM
+    worker.end(0)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds processes in /proc")
 def test_ctrl_c_while_a_worker_starts(tmp_path: Path) -> None:
     """It goes on, and says no word: what becomes of it is for the process that started it."""
     worker = processes.WorkerProcess(__name__, tmp_path, tmp_path)
-    until = time.monotonic() + 60
+    end = time.monotonic() + LONGEST
     while not minds_ctrl_c(worker.process.pid):
-        assert time.monotonic() < until
+        assert time.monotonic() < end
         time.sleep(0.001)
     worker.process.send_signal(signal.SIGINT)
     assert worker.pipe.recv() == READY
-    worker.end(10)
+    worker.end(LONGEST)
     assert worker.process.returncode == 0
