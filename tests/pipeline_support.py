@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from waits import until
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL = (("dev", 3), ("train", 1))
 PAIRS = 9
@@ -62,6 +64,17 @@ def nothing_to_do(folder: Path) -> bool:
     """Whether `dvc status` finds all stages up to date, but for the one that is looked at every time."""
     told: dict[str, list[str]] = json.loads(run(folder, "dvc", "status", "--json").splitlines()[-1])
     return told == {"system": ["always changed"]}
+
+
+def wait_for_queue(folder: Path, name: str) -> None:
+    """Wait until DVC has run the experiment of its queue with that name."""
+
+    def done() -> bool:
+        state = run(folder, "dvc", "queue", "status")
+        assert "Failed" not in state, run(folder, "dvc", "queue", "logs", name)
+        return "Success" in state
+
+    until(done, what=f"the experiment {name}")
 
 
 def made_project(folder: Path) -> Path:

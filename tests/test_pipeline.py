@@ -7,13 +7,21 @@ import json
 import re
 import shutil
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline_support import REPOSITORY, SONG_PAIRS, made_project, nothing_to_do, pulled_clone, run, started
+from pipeline_support import (
+    REPOSITORY,
+    SONG_PAIRS,
+    made_project,
+    nothing_to_do,
+    pulled_clone,
+    run,
+    started,
+    wait_for_queue,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -93,8 +101,7 @@ def test_experiments_in_other_folders_run_the_source_of_their_commit(project: Pa
         run(project, "dvc", "checkout", "--force")
     assert wanted["quiet--temp"] < wanted["quiet--queue"] < before
     run(project, *foreign, "dvc", "queue", "start")
-    while "Running" in (state := run(project, "dvc", "queue", "status")) or "Queued" in state:
-        time.sleep(1)
+    wait_for_queue(project, "quiet--queue")
     for name, score in wanted.items():
         averages = json.loads(run(project, "git", "show", f"{experiment(project, name)}:metrics/speech.json"))
         assert averages["haspi"]["enhanced"] == score, run(project, "dvc", "queue", "status")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import hearlab.cli
+from waits import LONGEST
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN, OTHER = "unknown stage", "stage of another folder"
@@ -39,7 +40,9 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     environment.pop("HEARLAB_SOURCE", None)
     program = (sys.executable, "-P", "-c", "import sys; from hearlab.cli import main; sys.exit(main())", *arguments)
-    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        program, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST
+    )
 
 
 def test_a_stage_runs_the_source_beside_dvc_yaml(clone: Path) -> None:

@@ -18,7 +18,14 @@ def double(*, numbers: list[float]) -> Job:
 
 def sleep(*, prepare: float, work: float) -> Job:
     time.sleep(prepare)
-    return Job(lambda: time.sleep(work), lambda nothing: {})
+    prepared = time.monotonic()
+
+    def run() -> dict[str, np.ndarray]:
+        begun = time.monotonic()
+        time.sleep(work)
+        return {"prepared": np.array(prepared), "ran": np.array(time.monotonic() - begun)}
+
+    return Job(run)
 
 
 def fail(*, when: str) -> Job:

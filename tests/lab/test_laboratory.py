@@ -178,6 +178,7 @@ def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:
     killed = finished / ".hearlab" / "try" / ".trial-killed"
     (killed / "x").mkdir(parents=True)
     os.utime(killed, (0, 0))
+    hidden = {path for path in (finished / ".hearlab/try").iterdir() if path.name.startswith(".")}
     trial = lab.trial(SCENE, "L1")
     assert trial.scores == table(finished / "metrics" / "speech.csv")[SCENE, "L1"]
     name = f"{SCENE}_L1_HA-output.wav"
@@ -187,7 +188,8 @@ def test_a_trial_keeps_the_sound(finished: Path, lab: Lab) -> None:
     assert (finished / remix).read_bytes() == (
         finished / "data/demo/enhanced_music" / remix.relative_to(".hearlab/try")
     ).read_bytes()
-    assert not [path for path in (finished / ".hearlab/try").iterdir() if path.name.startswith(".")]
+    # What another test's process has left just now is too young to be taken away.
+    assert {path for path in (finished / ".hearlab/try").iterdir() if path.name.startswith(".")} == hidden - {killed}
 
 
 @pytest.mark.parametrize(

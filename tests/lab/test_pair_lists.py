@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from hearlab.errors import InputError
 from hearlab.lab import pair_lists
 from hearlab.lab.pair_lists import score_list
 from hearlab.listeners import Audiogram, Listener
+from waits import LONGEST, until
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 PROGRAM = [sys.executable, "-P", "-c", "import sys; from hearlab.cli import main; sys.exit(main())"]
@@ -214,13 +214,9 @@ def test_what_is_finished_at_ctrl_c_is_kept(folder: Path) -> None:
     command = [*PROGRAM, "score", "haspi", "--pairs", "pairs.csv", "-o", output, "--listeners", people]
     environment = {**os.environ, "HEARLAB_WORKERS": "1"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not output.exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(output.exists, process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=LONGEST)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "interrupted; what was finished is kept, run it again to go on"
     kept = scores(folder)

@@ -19,6 +19,7 @@ from tiny_workspace import OWN, SCENE, SONG, make_workspace, table
 
 from hearlab.cli import main
 from hearlab.lab import laboratory
+from waits import LONGEST
 
 PROGRAM = [sys.executable, "-P", "-c", "import sys; from hearlab.cli import main; sys.exit(main())"]
 MINE = ["-S", "enhance.system=tiny_lab.net:Mine"]
@@ -177,17 +178,16 @@ class Watched:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: queue.Queue[str] = queue.Queue()
-        for pipe in (process.stdout, process.stderr):
-            threading.Thread(target=self._read, args=(pipe,), daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self, pipe) -> None:
-        for line in pipe:
+    def _read(self) -> None:
+        for line in self.process.stdout:
             self.lines.put(line.rstrip("\n"))
 
     def until(self, text: str) -> list[str]:
         """The lines up to one that holds a text."""
         seen: list[str] = []
-        end = time.monotonic() + 60
+        end = time.monotonic() + LONGEST
         while not any(text in line for line in seen):
             try:
                 seen.append(self.lines.get(timeout=max(0.1, end - time.monotonic())))
@@ -198,9 +198,9 @@ class Watched:
 
 @contextlib.contextmanager
 def watching(root: Path, *arguments: str) -> Iterator[Watched]:
-    process = subprocess.Popen(
-        [*PROGRAM, "try", *arguments, "--watch"], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = [*PROGRAM, "try", *arguments, "--watch"]
+    # In one pipe: the lines of two come in any order.
+    process = subprocess.Popen(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield Watched(process)
     finally:
@@ -208,27 +208,34 @@ def watching(root: Path, *arguments: str) -> Iterator[Watched]:
         process.wait()
 
 
+def edit(file: Path, text: str) -> None:
+    """Replace a file at once: of one that is half written, the watch may take the half."""
+    beside = file.parents[1] / "edited"  # in no folder that is watched
+    beside.write_text(text)
+    beside.rename(file)
+
+
 @pytest.mark.slow
 def test_watching(tmp_path: Path, own: Path) -> None:
     root = make_workspace(tmp_path / "lab", enhance__system="tiny_lab.net:Mine")
     with watching(root, SCENE, "L1") as watched:
         first = next(line for line in watched.until("waiting for a change") if line.startswith("L1"))
-        (own / "net.py").write_text(OWN.replace("gain=2.0", "gain=0.02"))
+        edit(own / "net.py", OWN.replace("gain=2.0", "gain=0.02"))
         lines = watched.until("waiting for a change")
         assert any(line.endswith("tiny_lab/net.py changed") for line in lines)
         second = next(line for line in lines if line.startswith("L1"))
         assert second.split()[3] != first.split()[3]  # the new code ran
         assert second.split()[4] == first.split()[4]  # beside the same baseline
-        (own / "net.py").write_text("def broken(:\n")
+        edit(own / "net.py", "def broken(:\n")
         lines = watched.until("waiting for a change")
         assert any("tiny_lab/net.py: line 1: SyntaxError: " in line for line in lines), lines
         params = root / "params.yaml"
-        params.write_text(params.read_text().replace("tiny_lab.net:Mine", "hearlab.systems.baseline:Baseline"))
+        edit(params, params.read_text().replace("tiny_lab.net:Mine", "hearlab.systems.baseline:Baseline"))
         lines = watched.until("waiting for a change")
         third = next(line for line in lines if line.startswith("L1"))
         assert third.split()[3] == third.split()[4]
         os.kill(watched.process.pid, signal.SIGINT)
-        assert watched.process.wait(20) == 0
+        assert watched.process.wait(LONGEST) == 0
         assert watched.until("stopped watching") == ["hearlab: stopped watching"]
 
 
@@ -236,10 +243,10 @@ def test_watching(tmp_path: Path, own: Path) -> None:
 def test_ctrl_c_while_it_runs(tmp_path: Path, own: Path) -> None:
     root = make_workspace(tmp_path / "lab", enhance__system="tiny_lab.net:Mine")
     (own / "net.py").write_text(
-        OWN.replace('print("speech', 'print("asleep", flush=True); __import__("time").sleep(60)#')
+        OWN.replace('print("speech', 'print("asleep", flush=True); __import__("time").sleep(600)#')
     )
     with watching(root, SCENE, "L1") as watched:
         watched.until("asleep")
         os.kill(watched.process.pid, signal.SIGINT)
-        assert watched.process.wait(20) == 130
+        assert watched.process.wait(LONGEST) == 130
         assert watched.until("interrupted")[-1].startswith("interrupted; what was finished is kept")

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from waits import LONGEST
+
 
 def run(code):
-    return subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=LONGEST)
 
 
 def test_hearlab_separation_imports_without_torch():

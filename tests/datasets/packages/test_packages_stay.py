@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from pathlib import Path
 
 import pytest
 from full_size_support import CLARITY, CORE, clarity_project, get
 
 from hearlab.files import md5_of
-from pipeline_support import run
+from pipeline_support import run, wait_for_queue
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +26,6 @@ def content(home: Path) -> dict[str, tuple[int, str]]:
 def choose(clone: Path, dataset: str) -> None:
     params = clone / "params.yaml"
     params.write_text(re.sub(r"^dataset: \w+", f"dataset: {dataset}", params.read_text(), flags=re.MULTILINE))
-
-
-def wait_for_queue(clone: Path) -> None:
-    for _ in range(120):
-        state = run(clone, "dvc", "queue", "status")
-        if "Success" in state:
-            return
-        assert "Failed" not in state, run(clone, "dvc", "queue", "logs", "queued")
-        time.sleep(1)
-    raise AssertionError(state)
 
 
 def test_no_command_of_dvc_or_git_reaches_the_packages(
@@ -63,7 +52,7 @@ def test_no_command_of_dvc_or_git_reaches_the_packages(
     assert f"files linked from {home}" in output
     do(*CLARITY, "-S", "seed=2", "--queue", "--name", "queued", "prepare")
     do("dvc", "queue", "start")
-    wait_for_queue(clone)
+    wait_for_queue(clone, "queued")
     assert content(home) == there
     for name in ("apart", "queued"):
         do("dvc", "exp", "apply", name, whole=False)

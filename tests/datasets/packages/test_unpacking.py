@@ -36,6 +36,7 @@ from hearlab.datasets.packages.receipt import read_receipt
 from hearlab.datasets.packages.tar_reader import TarReader
 from hearlab.errors import InputError
 from hearlab.progress import ByteProgress
+from waits import LONGEST
 
 FILES = some_files(60, seed=2)
 
@@ -355,7 +356,7 @@ CHILD = """
 def run_child(folder: Path, name: str, dies_after: int) -> tuple[int, str, str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(folder), name, str(dies_after)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -17,6 +17,7 @@ from compare_support import run, speech
 from hearlab.errors import InputError, ParameterError
 from hearlab.scoring.statistics import holm
 from hearlab.text import width
+from waits import LONGEST
 
 GIVEN = np.random.default_rng(1).beta(1, 2, (12, 3)) * 0.8 + 0.05
 STEADY = 0.02 * np.arange(12)[:, None] / 11
@@ -190,7 +191,7 @@ def test_a_latex_table_fits_the_text_of_an_article(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="latin-1",
-        timeout=120,
+        timeout=LONGEST,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
