@@ -57,7 +57,8 @@ with connected(2, "a stage"):
             # Not what is in /dev/shm: another Ray of this machine may be using it.
             maps = Path(f"/proc/{process.pid}/maps")
             lines = maps.read_text().splitlines() if maps.exists() else []
-            shared |= {line.split(maxsplit=5)[-1] for line in lines if "/dev/shm/plasma" in line}
+            named = [line for line in lines if "/dev/shm/plasma" in line and not line.endswith("(deleted)")]
+            shared |= {line.split(maxsplit=5)[-1] for line in named}
         except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
             continue  # a helper that has just ended
     folder = Path(ray._private.worker._global_node.get_session_dir_path()).parent.parent
