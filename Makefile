@@ -16,9 +16,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
-# Made when the loops of ear, metrics and hearing aid are compiled.
+# Made when the loops of ear, metrics, hearing aid and site are compiled.
 COMPILED := $(VENV)/.compiled
-LOOPS := $(foreach room,ear fitting kernels metrics,$(wildcard src/hearlab/$(room)/*.py))
+LOOPS := $(foreach room,ear fitting kernels metrics report/site/sound,$(wildcard src/hearlab/$(room)/*.py))
 # Python may be another since, the folder may have been moved, and another PyTorch may be wanted.
 ifneq ($(wildcard $(INSTALLED)),)
 STATE := $(shell TORCH='$(TORCH)' $(BIN)/python -I tools/environment.py state 2>/dev/null)

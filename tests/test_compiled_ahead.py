@@ -16,6 +16,8 @@ from hearlab.fitting import Compressor, NalR
 from hearlab.fitting.soft_clip import soft_clip
 from hearlab.listeners import Audiogram
 from hearlab.metrics import haaqi, haaqi_stem, haspi, hasqi
+from hearlab.report.site.sound.loudness import loudness
+from hearlab.report.site.sound.spectrogram import spectrogram
 
 ear = Audiogram([20.0, 20, 30, 40, 50, 60], [250.0, 500, 1000, 2000, 4000, 6000])
 aid = NalR()
@@ -25,6 +27,8 @@ for rate, seconds in ((44100, 0.9), (24000, 0.7)):
     heard = soft_clip(heard)[: clean.size, 0]
     for metric in (haspi, hasqi, haaqi, haaqi_stem):
         metric(clean, rate, heard, rate, ear, rng=1)
+    for picture in (loudness, spectrogram):
+        picture(np.stack([clean, clean], axis=1), rate)
 """
 
 

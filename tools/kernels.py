@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# Parts of one round take about as long and have nothing in common; the second round finds what the first has compiled.
-ROUNDS = (("ear", "alignment"), ("speech", "music"))
+# Parts of one round have nothing in common (that of the site is short); the second finds what the first has compiled.
+ROUNDS = (("ear", "alignment", "site"), ("speech", "music"))
 RATE = 44100
 
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         PARTS[arguments[0]]()
         return 0
     started = time.monotonic()
-    print("Compiling the loops of ear, metrics and hearing aid (once for a user and a version)", flush=True)
+    print("Compiling the loops of ear, metrics, hearing aid and site (once for a user and a version)", flush=True)
     for parts in ROUNDS:
         workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), part]) for part in parts]
         try:
@@ -92,7 +92,22 @@ def _music() -> None:
     haaqi_stem(_sound(), RATE, _sound(), RATE, _audiogram(), rng=0)
 
 
-PARTS: dict[str, Callable[[], None]] = {"ear": _ear, "alignment": _alignment, "speech": _speech, "music": _music}
+def _site() -> None:
+    from hearlab.report.site.sound.loudness import loudness
+    from hearlab.report.site.sound.spectrogram import spectrogram
+
+    sound = _sound()[:, None]
+    loudness(sound, RATE)
+    spectrogram(sound, RATE)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "ear": _ear,
+    "alignment": _alignment,
+    "speech": _speech,
+    "music": _music,
+    "site": _site,
+}
 
 
 def _sound() -> Any:

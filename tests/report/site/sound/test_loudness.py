@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import sosfilt
 
-from hearlab.report.site.sound.loudness import k_weighting, loudness, matching_gains, weighted
+from hearlab.report.site.sound.loudness import k_weighting, loudness, matching_gains, weighted_energy
 
 # Table 1 and 2 of ITU-R BS.1770-4 (48 kHz): the denominators and the shelf's numerator.
 PUBLISHED = (
@@ -17,7 +17,7 @@ PUBLISHED = (
 )
 PRINTED_DIGITS = 1e-11  # the formulas behind the table are known to about this
 LU = 0.01
-ROUNDING = 1e-11  # of transforms of two seconds, for samples of about 1
+ROUNDING = 1e-12  # of sums over seconds, relative to all of the energy
 WARPED = 0.03  # the weighting at 1 kHz moves so far with the sample rate
 
 
@@ -34,11 +34,26 @@ def test_a_full_scale_sine_has_the_published_loudness(rate: int) -> None:
     assert loudness(sine(rate), rate) == pytest.approx(-3.01, abs=LU if rate == 48000 else WARPED)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("rate", [8000, 44100, 96000])
 @pytest.mark.parametrize("seconds", [0.0001, 0.3, 1.75, 5.0003])
-def test_the_weighting_is_that_of_the_recursive_filter(rate: int, seconds: float) -> None:
-    noise = np.random.RandomState(1).randn(max(round(rate * seconds), 1), 2) * [1.0, 0.01]
-    np.testing.assert_allclose(weighted(noise, rate), sosfilt(k_weighting(rate), noise, axis=0), atol=ROUNDING)
+def test_the_weighting_is_that_of_the_recursive_filter(rate: int, seconds: float, channels: int) -> None:
+    noise = (
+        np.random.RandomState(1).randn(max(round(rate * seconds), 1), 4)[:, :channels]
+        * [1.0, 0.01, 2.0, 0.3][:channels]
+    )
+    squares = np.sum(sosfilt(k_weighting(rate), noise, axis=0) ** 2, axis=1)
+    energy = weighted_energy(noise, rate)
+    assert energy[0] == 0
+    np.testing.assert_allclose(energy[1:], np.cumsum(squares), rtol=0, atol=ROUNDING * squares.sum())
+
+
+def test_a_decay_ends() -> None:
+    """States that become denormal numbers would take 20 times as long; what is left of them is nothing."""
+    click = np.zeros((3 * 44100, 2))
+    click[0] = 1e-140
+    energy = weighted_energy(click, 44100)
+    assert energy[-1] == energy[44100] < 1e-270
 
 
 def test_two_channels_add_and_levels_follow() -> None:

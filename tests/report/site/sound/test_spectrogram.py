@@ -11,7 +11,9 @@ from PIL import Image
 from hearlab.report.site.sound.spectrogram import (
     HIGHEST,
     LOWEST,
+    MOST_FRAMES,
     ROWS,
+    WINDOW,
     frequency_position,
     spectrogram,
     write_spectrogram,
@@ -19,6 +21,7 @@ from hearlab.report.site.sound.spectrogram import (
 
 DECIBEL = 0.1  # edges of bands cut the window's main lobe
 CUT = 1.0  # dB: of a frame that is cut in half, a part of the energy lies outside of the picture's frequencies
+SINGLE = 0.02  # dB: a band 50 dB below what else is in the frame, in single precision
 COLUMN = 1.0  # an event at the border of two columns may be in either
 RATES = [8000, 16000, 24000, 32000, 44100, 48000]
 
@@ -88,6 +91,36 @@ def test_a_chirp_is_on_its_line(rate: int, seconds: float) -> None:
     length = 2 ** np.round(np.log2(0.046 * rate))
     width = np.log1p(rate / length / frequencies) / np.log(HIGHEST / LOWEST) * ROWS
     assert np.all(np.abs(levels[:, columns].argmax(axis=0) - rows) <= width + 0.5)
+
+
+def in_double_precision(samples: np.ndarray, rate: int, columns: int) -> np.ndarray:
+    """The same levels, from its description: a frame at a time."""
+    count, channels = samples.shape
+    length = 2 ** round(np.log2(WINDOW * rate))
+    each = max(min(round(8 * count / columns / length), MOST_FRAMES), int(np.ceil(2 * count / columns / length)), 1)
+    edges = np.geomspace(LOWEST, HIGHEST, ROWS + 1) * length / rate + 0.5
+    window = np.hanning(length + 1)[:-1]
+    padded = np.concatenate([np.zeros((length // 2, channels)), samples, np.zeros((length, channels))])
+    inside = np.concatenate([np.zeros(length // 2), np.ones(count), np.zeros(length)])
+    bands = np.zeros((ROWS, columns))
+    for column in range(columns):
+        for frame in range(each):
+            first = int((column + (frame + 0.5) / each) * count / columns)
+            powers = np.sum(np.abs(np.fft.rfft(padded[first : first + length] * window[:, None], axis=0)) ** 2, axis=1)
+            energy = np.sum((window * inside[first : first + length]) ** 2)
+            sums = np.interp(edges, np.arange(powers.size + 1), np.concatenate([[0.0], np.cumsum(powers)]))
+            bands[::-1, column] += 2 * np.diff(sums) / (energy * each * channels * length)
+    return 10 * np.log10(np.maximum(bands, 1e-12))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize(("rate", "seconds"), [(8000, 0.4), (24000, 9.0), (44100, 0.05), (44100, 1.5), (48000, 8.0)])
+def test_single_precision_is_enough(rate: int, seconds: float, channels: int) -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((round(rate * seconds), channels))
+    noise = np.cumsum(noise, axis=0) / 100 + 0.01 * noise  # of a falling spectrum
+    levels = spectrogram(noise, rate, columns=60)
+    np.testing.assert_allclose(levels, in_double_precision(noise, rate, levels.shape[1]), atol=SINGLE)
 
 
 def test_channels_and_the_ends_of_a_signal() -> None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hearlab.kernels.fast_lengths import fast_length
-
 BLOCK, OVERLAP = 0.4, 0.75  # s, and the share of a block that the next one repeats
 ABSOLUTE_GATE = -70.0  # LUFS
 RELATIVE_GATE = -10.0  # LU below the mean of what passes the absolute gate
@@ -20,7 +18,6 @@ OFFSET = -0.691  # dB: the K weighting of a 997 Hz sine
 # there to its printed digits and serve other rates (see De Man 2014, "Evaluation of implementations of the EBU R128").
 SHELF = (1681.974450955533, 3.999843853973347, 0.7071752369554196)  # Hz, dB, Q
 HIGH_PASS = (38.13547087602444, 0.5003270373238773)  # Hz, Q
-RINGING = 0.25  # s, after which what rings of the weighting is below 1e-24
 
 
 def k_weighting(rate: int) -> NDArray[np.float64]:
@@ -44,30 +41,15 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
     return np.array([shelf, [1.0, -2.0, 1.0, 1.0, 2 * (k * k - 1) / a0, (1 - k / quality + k * k) / a0]])
 
 
-def weighted(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """A signal of shape (n, channels) after the K weighting, by overlap-save: scipy.signal takes a second to import."""
-    size, before = fast_length(2 * rate), round(RINGING * rate)
-    response = _response(rate, size)
-    padded = np.zeros((samples.shape[1], before + samples.shape[0] + size))
-    padded[:, before : before + samples.shape[0]] = samples.T
-    parts = [
-        np.fft.irfft(np.fft.rfft(padded[:, first : first + size]) * response, size)[:, before:]
-        for first in range(0, samples.shape[0], size - before)
-    ]
-    whole: NDArray[np.float64] = np.concatenate(parts, axis=1)[:, : samples.shape[0]].T
-    return whole
+def weighted_energy(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """What a signal of shape (n, channels) has of energy before each sample, and in all, after the K weighting."""
+    from hearlab.report.site.sound.weighting import energy_of_two  # compiled loops take long to load
 
-
-@functools.lru_cache(maxsize=4)
-def _response(rate: int, size: int) -> NDArray[np.complex128]:
-    """Of the K weighting at the bins of a transform of `size` samples."""
-    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    sections = k_weighting(rate)
-    numerators, denominators = (
-        np.polynomial.polynomial.polyval(delay, part.T) for part in (sections[:, :3], sections[:, 3:])
+    last = samples.shape[1] - 1
+    contiguous = np.ascontiguousarray(samples)
+    return functools.reduce(
+        np.add, [energy_of_two(contiguous, one, min(one + 1, last), k_weighting(rate)) for one in range(0, last + 1, 2)]
     )
-    response: NDArray[np.complex128] = np.prod(numerators / denominators, axis=0)
-    return response
 
 
 def loudness(samples: NDArray[np.float64], rate: int) -> float:
@@ -77,12 +59,12 @@ def loudness(samples: NDArray[np.float64], rate: int) -> float:
     """
     if not samples.size:
         return -math.inf
-    squares = np.sum(weighted(samples, rate) ** 2, axis=1)
-    length = min(round(BLOCK * rate), squares.size)
+    count = samples.shape[0]
+    length = min(round(BLOCK * rate), count)
     step = max(round(length * (1 - OVERLAP)), 1)
-    integral = np.concatenate([[0.0], np.cumsum(squares)])
-    starts = np.arange(0, squares.size - length + 1, step)
-    powers = np.maximum((integral[starts + length] - integral[starts]) / length, 0.0)
+    energy = weighted_energy(samples, rate)
+    starts = np.arange(0, count - length + 1, step)
+    powers = np.maximum((energy[starts + length] - energy[starts]) / length, 0.0)
     powers = powers[powers > 10 ** ((ABSOLUTE_GATE - OFFSET) / 10)]
     if not powers.size:
         return -math.inf
