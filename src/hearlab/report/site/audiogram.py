@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import re
@@ -64,6 +65,7 @@ def draw_audiogram(axes: Any, listener: Listener, colours: dict[str, str] | None
         entry.set_color(used[INK])
 
 
+@functools.lru_cache(maxsize=1024)
 def audiogram_file(site: Path, listener: Listener) -> Path:
     """The drawing in a site, named by what is drawn: it takes longer than a page, and is kept from run to run."""
     ears = [ear for own in (listener.left, listener.right) for ear in (own.frequencies.tolist(), own.levels.tolist())]

@@ -23,7 +23,7 @@ from hearlab.report.leaderboard.entries import load_entries
 from hearlab.report.site.audiogram import write_audiograms
 from hearlab.report.site.boards import boards
 from hearlab.report.site.charts import charts
-from hearlab.report.site.made_files import drop_altered, note_made
+from hearlab.report.site.made_files import MadeFiles
 from hearlab.report.site.other_sounds import OtherSounds
 from hearlab.report.site.pages import featured, file_name, listening_values, track_rows
 from hearlab.report.site.results import Results, TrackResults, read_results
@@ -91,7 +91,8 @@ def build_site(
     _claim(out)
     _check_names(only, results)
     with synced_later():
-        drop_altered(out)
+        made = MadeFiles(out)
+        made.drop_altered()
         _assets(out)
         heard: Heard = {}
         others = OtherSounds(results, out)
@@ -107,13 +108,13 @@ def build_site(
         try:
             problems = sounds.measure([group for _, groups in heard.values() for group in groups])
         finally:
-            note_made(out)  # what an interrupted run has measured is not measured again
+            made.note()  # what an interrupted run has measured is not measured again
         missing = _missing(heard)
         if others.absent and results.against is not None:
             missing += (f"{results.against.label}: sounds that DVC's cache here lacks: {others.absent}",)
         _Writer(results, out, heard, sounds, [*problems, *missing]).write()
         others.sweep()
-        note_made(out)
+        made.note()
     return Site(out / "index.html", len(heard), sounds.measured, (*results.notes, *problems), missing)
 
 

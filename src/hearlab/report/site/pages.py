@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -168,7 +170,7 @@ def listening_values(
             for name in shown
             if name in results.listeners
         ],
-        "hearing": {name: grade_text(listener) for name, listener in results.listeners.items() if name in shown},
+        "hearing": {name: grade_text(results.listeners[name]) for name in shown if name in results.listeners},
         "frequencies": [
             (f"{hertz / 1000:g} k" if hertz >= 1000 else str(hertz), round(100 * frequency_position(hertz), 1))
             for hertz in LABELLED
@@ -205,6 +207,7 @@ def _group(
     whole = {version.parts: gain for (version, _), gain in zip(known, gains, strict=True) if not version.loss}
     gains = [whole.get(version.beside, gain) for (version, _), gain in zip(known, gains, strict=True)]
     versions: list[dict[str, Any]] = []
+    pictures = os.path.join(page.parent.parent, PICTURES)
     for (version, sound), gain in zip(known, gains, strict=True):
         files = sounds.urls(version, page)
         for file in files:
@@ -225,7 +228,7 @@ def _group(
                 "loudness": sound.loudness,
                 "seconds": sound.seconds,
                 "files": files,
-                "picture": relative_url(page.parent.parent / PICTURES / sound.picture, page),
+                "picture": relative_url(os.path.join(pictures, sound.picture), page),
             }
         )
     longest = max((made["seconds"] for made in versions), default=0.0)
@@ -308,12 +311,14 @@ def scene_facts(scene: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
+@functools.lru_cache(maxsize=1024)
 def grade_text(listener: Listener) -> str:
     """The WHO grade of a hearing loss and what it is from; empty where the audiogram does not reach the frequencies."""
     mean = four_frequency_average(listener)
     return "" if mean is None else f"WHO grade {grade(listener)} (4-frequency average {mean:.0f} dB, better ear)"
 
 
+@functools.lru_cache(maxsize=1024)
 def audiogram_text(listener: Listener) -> str:
     """The audiogram in words, for those who cannot see it."""
     ears = []

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,7 +30,7 @@ from hearlab.report.site.versions import Group, Version
 from hearlab.versions.scratch import scratch_folder
 
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
-MAKE = 2  # counts up when pictures are made in another way
+MAKE = 3  # counts up when pictures are made in another way
 STAGE = "report, sounds"
 STAGING = ".measuring-"
 EXACT_SECONDS = 600.0  # of a group's versions together, which the browser holds decoded: 0.2 GB
@@ -67,6 +68,7 @@ class Sounds:
         self.root, self.site, self.portable = root, site, portable
         self.measured = 0
         self._found: dict[Version, Sound] = {}
+        self._keys: dict[Version, str] = {}  # of versions as their files were when they were first asked for
         self._record: dict[str, Any] = {}
         try:
             known = read_json(site / PICTURES / RECORD)
@@ -85,11 +87,15 @@ class Sounds:
             else:
                 self._found[version] = known
         problems = []
-        # The copies that are compared with may lie where another machine does not see them.
-        first = [own[0] for own in waiting.values()]
-        far = [one for one in first if any(part.path.is_absolute() for part in one.parts)]
-        units = [self._unit(one) for one in first if one not in far]
+        units: list[Unit] = []
+        far: list[Unit] = []
+        for own in waiting.values():
+            # The copies that are compared with may lie where another machine does not see them.
+            absolute = any(part.path.is_absolute() for part in own[0].parts)
+            (far if absolute and os.environ.get("RAY_ADDRESS") else units).append(self._unit(own[0]))
         progress = UnitProgress(STAGE, len(waiting)) if waiting else None
+        for folder in (PICTURES, *([SOUNDS] if any(len(unit.outputs) > 1 for unit in (*units, *far)) else [])):
+            (self.site / folder).mkdir(parents=True, exist_ok=True)
         # An interrupted run keeps what it has measured.
         with self._recorded(), scratch_folder(self.site.absolute(), STAGING) as staging:
             # Workers have other working folders.
@@ -97,7 +103,7 @@ class Sounds:
             arriving = outcomes(
                 units, self.root, staging, STAGE, idle=lambda: None, code=lambda unit: code, progress=progress
             )
-            here = ((unit, execute(unit, self.root, unit_folder(staging, unit.id))) for unit in map(self._unit, far))
+            here = ((unit, execute(unit, self.root, unit_folder(staging, unit.id))) for unit in far)
             for unit, outcome in itertools.chain(arriving, here):
                 if outcome.failure is not None:
                     problems.append(outcome.failure.cause)
@@ -119,17 +125,18 @@ class Sounds:
         try:
             yield
         finally:
-            record = dict(sorted((self._key(version), asdict(sound)) for version, sound in self._found.items()))
             # As JSON has it: a record that is the same is not written again.
-            self._record, before = json.loads(json.dumps(record)), self._record
+            record = {
+                self._key(version): {**vars(sound), "md5": list(sound.md5)} for version, sound in self._found.items()
+            }
+            self._record, before = dict(sorted(record.items())), self._record
             if self._record != before or not (self.site / PICTURES / RECORD).exists():
                 write_json(self.site / PICTURES / RECORD, {"make": MAKE, "sounds": self._record})
 
     def _take(self, unit: Unit, made: Path) -> None:
         for name in unit.outputs:
-            target = self.site / (PICTURES if name.endswith(".png") else SOUNDS) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(made / name, target)
+            folder = PICTURES if name.endswith(".png") else SOUNDS
+            os.replace(made / name, self.site / folder / name)
 
     def of(self, version: Version) -> Sound | None:
         """What was measured; None for a version that could not be read."""
@@ -140,7 +147,7 @@ class Sounds:
         if self.portable or version.loss:
             copy = self._copy_file(version)
             return [{"url": relative_url(copy, page), "name": copy.stem, "factor": 1.0, "start": 0.0, "ear": ""}]
-        urls = [relative_url(self.root / part.path, page) for part in version.parts]
+        urls = [relative_url(os.path.join(self.root, part.path), page) for part in version.parts]
         return [
             {"url": url, "factor": part.factor, "start": part.start, "ear": part.ear}
             for url, part in zip(urls, version.parts, strict=True)
@@ -185,7 +192,7 @@ class Sounds:
         """What is known of a version whose files are in the site."""
         key = self._key(version)
         known = self._record.get(key)
-        if not known or not (self.site / PICTURES / f"{key}.png").exists() or self._copy_missing(version):
+        if not known or not os.path.exists(self.site / PICTURES / f"{key}.png") or self._copy_missing(version):
             return None
         return Sound(**{**known, "md5": tuple(known["md5"])})
 
@@ -196,10 +203,16 @@ class Sounds:
         return bool(self.portable or version.loss) and not self._copy_file(version).exists()
 
     def _key(self, version: Version) -> str:
-        """Of the version's files as they are now."""
+        """Of the version's files as they were when it was first asked for."""
+        key = self._keys.get(version)
+        if key is None:
+            key = self._keys[version] = self._key_now(version)
+        return key
+
+    def _key_now(self, version: Version) -> str:
         digest = hashlib.sha256(repr((MAKE, *version.loss)).encode())
         for part in (*version.parts, *version.beside):
-            about = (self.root / part.path).stat()
+            about = os.stat(self.root / part.path)
             parts = (
                 os.fspath(part.path),
                 about.st_size,
@@ -221,7 +234,14 @@ class Sounds:
                     path.unlink(missing_ok=True)
 
 
-def relative_url(target: Path, page: Path) -> str:
+def relative_url(target: str | os.PathLike[str], page: Path) -> str:
     """The address of a file as seen from a page, with every character quoted that means something in an address."""
-    path = os.path.relpath(target, page.parent)
-    return "/".join(quote(piece, safe="") for piece in Path(path).parts)
+    folder, name = os.path.split(os.fspath(target))
+    return _folder_url(folder, os.path.dirname(page), os.getcwd()) + quote(name, safe="")
+
+
+@functools.lru_cache(maxsize=1024)
+def _folder_url(folder: str, start: str, here: str) -> str:
+    """Of a folder as seen from another one; `here` is what relative names begin from."""
+    pieces = Path(os.path.relpath(os.path.join(here, folder), os.path.join(here, start))).parts
+    return "".join(f"{quote(piece, safe='')}/" for piece in pieces)

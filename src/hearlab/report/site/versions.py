@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +97,12 @@ def version_groups(
         groups[0] = name, _with_losses(versions, losses)
     found = []
     for name, versions in groups:
-        there = [
-            one for one in versions if all((results.root / part.path).is_file() for part in (*one.parts, *one.beside))
-        ]
-        gone = tuple(one for one in versions if one not in there)
-        found.append(Group(name, tuple(there), gone))
+        there: list[Version] = []
+        gone: list[Version] = []
+        for one in versions:
+            paths = (os.path.join(results.root, part.path) for part in (*one.parts, *one.beside))
+            (there if all(map(os.path.isfile, paths)) else gone).append(one)
+        found.append(Group(name, tuple(there), tuple(gone)))
     return found
 
 
