@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hearlab.report.site.sound.band_powers import LANES, add_band_powers, transform_tables
+from hearlab.report.site.sound.band_powers import LANES, add_band_powers, to_decibels, transform_tables
 
 # Of the power of white noise in a bin: single precision in ten steps, and sums of up to a thousand bins.
 SINGLE = 3e-6
@@ -58,3 +58,10 @@ def test_a_bin_of_a_tone_is_found_alone(length: int, first: int) -> None:
             assert found[:, 0].sum() == pytest.approx(found[k, 0], rel=SINGLE)
         else:
             assert found.max() < SINGLE * length**2
+
+
+def test_levels_are_logarithms() -> None:
+    powers = (10 ** np.linspace(-14, 6, 50 * LANES)).astype(np.float32)
+    wanted = 10 * np.log10(np.maximum(powers, 1e-12, dtype=np.float64))
+    to_decibels(powers, 1e-12)
+    np.testing.assert_allclose(powers, wanted, atol=1e-5)  # 120 in single precision

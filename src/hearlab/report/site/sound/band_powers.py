@@ -1,4 +1,4 @@
-"""Powers of bands in many windowed frames of two signals, by transforms of eight frames at once in single precision.
+"""Levels of bands in many windowed frames of two signals, by transforms of eight frames at once in single precision.
 
 Each lane of a register is a frame. The two signals go through one transform as real and imaginary part: what it holds
 at a frequency and at the negative one are, added, the powers of both. A library's transforms of one real frame at a
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from hearlab.arrays import Array32
 from hearlab.kernels.compiled import compiled
-from hearlab.kernels.simd import broadcast_octet, fma, load_octet, store, transpose_octets
+from hearlab.kernels.powers import octaves_and_rest
+from hearlab.kernels.simd import broadcast_octet, fma, load_octet, maximum, store, transpose_octets
 from hearlab.kernels.transform import four
 
 Places = NDArray[np.intp]
@@ -107,6 +108,19 @@ def add_band_powers(
                     band = fma(broadcast_octet(shares[row + 1]), load_octet(powers, at + LANES), band)
                 goal = (rows - 1 - row) * width + LANES * group
                 store(bands, goal, fma(factor, band, load_octet(bands, goal)))
+
+
+@compiled
+def to_decibels(powers: Array32, floor: float) -> None:
+    """Put levels in dB in the place of powers, shape (n,), a multiple of LANES; those below `floor` count as that.
+
+    numpy's logarithm takes several times as long where its arithmetic is fixed (`hearlab.kernels.arithmetic`).
+    """
+    lowest = broadcast_octet(np.float32(floor))
+    octave = broadcast_octet(np.float32(10 * np.log10(2)))
+    for k in range(0, powers.size, LANES):
+        octaves, rest = octaves_and_rest(maximum(load_octet(powers, k), lowest))
+        store(powers, k, octave * (octaves + rest))
 
 
 @register_jitable

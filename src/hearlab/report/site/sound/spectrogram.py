@@ -22,7 +22,6 @@ DARKEST = "#000004"  # of the colours
 FINE, COARSE = 8, 2  # frames that begin in the length of one: wanted, and at least (else events would be missed)
 MOST_FRAMES = 6  # of a column, where COARSE does not ask for more
 FLOOR = 1e-12
-BATCH = 128  # frames that are transformed at a time, about: of more, memory goes back and forth between them
 
 
 def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int = ROWS) -> Floats:
@@ -40,14 +39,13 @@ def spectrogram(samples: Floats, rate: int, *, columns: int = COLUMNS, rows: int
         shape (rows, columns), the highest frequency first. The rows that a sine of amplitude 1 spreads over sum to
         -3 dB; rows above half the sample rate are at the floor of -120 dB.
     """
-    decibels: Floats = 10 * np.log10(np.maximum(_powers(samples, rate, columns, rows), FLOOR, dtype=np.float64))
-    return decibels
+    return _levels(samples, rate, columns, rows).astype(np.float64)
 
 
-def _powers(samples: Floats, rate: int, columns: int, rows: int) -> Array32:
-    """The same as powers."""
+def _levels(samples: Floats, rate: int, columns: int, rows: int) -> Array32:
+    """The same in single precision."""
     # Compiled loops take longer to load than a page takes to write.
-    from hearlab.report.site.sound.band_powers import LANES, SHORTEST, add_band_powers, transform_tables
+    from hearlab.report.site.sound.band_powers import LANES, SHORTEST, add_band_powers, to_decibels, transform_tables
 
     signal = samples[:, None] if samples.ndim == 1 else samples
     count, channels = signal.shape
@@ -73,7 +71,8 @@ def _powers(samples: Floats, rate: int, columns: int, rows: int) -> Array32:
     bands = np.zeros((rows, groups * LANES), dtype=np.float32)
     for one, two in zip(padded[::2], padded[1::2], strict=True):
         add_band_powers(one, two, starts, scales, window, *transform_tables(length), below, shares, bands.ravel())
-    return bands[:, :columns]
+    to_decibels(bands.ravel(), 0.99 * FLOOR)
+    return np.maximum(bands[:, :columns], np.float32(10 * math.log10(FLOOR)))  # which rounding does not give exactly
 
 
 @functools.lru_cache(maxsize=8)
@@ -98,9 +97,10 @@ def write_spectrogram(path: Path, samples: Floats, rate: int, loudness: float) -
     """
     from PIL import Image  # takes longer to import than a page takes to write
 
-    decibels = 10 * np.log10(np.maximum(_powers(samples, rate, COLUMNS, ROWS), np.float32(FLOOR)))
     low, high = (level + (loudness if math.isfinite(loudness) else 0.0) for level in RANGE)
-    indices = np.clip((decibels - np.float32(low)) * np.float32(255 / (high - low)), 0, 255).astype(np.uint8)
+    indices = np.clip(
+        (_levels(samples, rate, COLUMNS, ROWS) - np.float32(low)) * np.float32(255 / (high - low)), 0, 255
+    ).astype(np.uint8)
     image = Image.fromarray(indices)
     image.putpalette(_palette())
     # Runs alone: a third of the time of a search for longer repetitions, which makes files 2 to 10 % smaller.
