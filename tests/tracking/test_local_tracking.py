@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -24,6 +25,14 @@ from hearlab.tracking.result import current_result
 from hearlab.versions.dvc_files import experiment_home
 
 TABLES = ("speech.csv", "speech_unprocessed.csv", "speech.json", "music.csv", "music.json")
+
+
+def test_python_collects_garbage_again_after_logging() -> None:
+    for before in (False, True):
+        (gc.enable if before else gc.disable)()
+        with store._no_collection():
+            inside = gc.isenabled()
+        assert (inside, gc.isenabled()) == (False, before)
 
 
 def git(root: Path, *arguments: str) -> str:
