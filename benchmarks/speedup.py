@@ -142,11 +142,35 @@ def gain(name: str, workers: int, repeats: int, folder: Path) -> Gain:
     return Gain(units, alone, together, core_alone, core_together, len(hashes) == 1)
 
 
+def independent(name: str, count: int, repeats: int, folder: Path) -> float:
+    """What the machine itself allows: so many processes that know nothing of each other, each with all the work.
+
+    Returns:
+        how many times the work of one process they do in its time, the least times of both.
+    """
+    command = [sys.executable, str(Path(__file__).resolve()), name, "--once"]
+    environment = {**os.environ, "HEARLAB_WORKERS": "1"}
+    seconds: dict[int, list[float]] = {1: [], count: []}
+    for _ in range(repeats):
+        for number, found in seconds.items():
+            processes = [
+                subprocess.Popen(
+                    command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                )
+                for _ in range(number)
+            ]
+            clocks = [json.loads(process.communicate()[0].splitlines()[-1])[0] for process in processes]
+            found.append(max(clocks))
+            print(f"{name}: {number} independent: {max(clocks):.1f} s", file=sys.stderr)
+    return count * min(seconds[1]) / min(seconds[count])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stages", nargs="*", default=list(WORKS), metavar="STAGE", help=", ".join(WORKS))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--independent", action="store_true", help=(independent.__doc__ or "").splitlines()[0])
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.stages) - set(WORKS):
@@ -156,6 +180,10 @@ def main() -> None:
         measure(options.stages[0])
         return
     for name in options.stages:
+        if options.independent:
+            times = independent(name, options.workers, options.repeats, Path.cwd())
+            print(f"{name}: {options.workers} independent processes: {times:.2f} times the work of one")
+            continue
         found = gain(name, options.workers, options.repeats, Path.cwd())
         said = "the same results" if found.same else "OTHER RESULTS"
         print(

@@ -31,6 +31,15 @@ def test_the_magnitude_is_that_of_the_windowed_frames():
         assert np.abs(found[:, :, frame] - np.abs(np.fft.rfft(part * window))).max() < 1e-4
 
 
+def test_the_magnitude_is_rounded_as_by_single_operations():
+    """Weights of networks depend on each bit of it."""
+    signal = torch.from_numpy(np.random.default_rng(3).standard_normal((2, 2, 700)).astype(np.float32))
+    window = torch.hann_window(256)
+    spectra = torch.stft(signal.reshape(4, 700), 256, 128, window=window, center=False, return_complex=True)
+    length = (spectra.real.square() + spectra.imag.square()).rsqrt().reciprocal()
+    assert torch.equal(magnitude(signal, SHAPE), length.reshape(2, 2, 129, 4))
+
+
 def test_statistics_are_those_of_the_mixtures():
     # Three blocks of one song, the last too short for a frame, and a song that is too short.
     long = block_frames(SHAPE) * 2 + 100

@@ -17,7 +17,7 @@ import pytest
 from song_arrays import SongArrays
 
 from hearlab.errors import InputError, ParameterError
-from hearlab.separation import load_separator, weights_files
+from hearlab.separation import load_separator, training, weights_files
 from hearlab.separation.openunmix import TARGETS, UnmixShape
 from hearlab.separation.spectra import Statistics, mixture_statistics
 from hearlab.separation.training import TrainingSettings, separator_description, train_network
@@ -265,6 +265,31 @@ def test_the_input_is_standardised_and_the_output_begins_at_an_equal_share():
     assert -state["input_mean"].numpy() == pytest.approx(statistics.mean[:used], rel=1e-6)
     assert 1 / state["input_scale"].numpy() == pytest.approx(statistics.deviation[:used], rel=1e-6)
     assert state["output_mean"].numpy() == pytest.approx(np.full(SHAPE.bins, 0.25), abs=1e-6)
+
+
+class Counted(SongArrays):
+    """Songs that count how often they are read."""
+
+    reads = 0
+
+    def excerpt(self, song, stem, start, frames):
+        Counted.reads += 1
+        return super().excerpt(song, stem, start, frames)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_spectra_of_validation_songs_are_kept_if_they_are_small(whole, monkeypatch, kept):
+    monkeypatch.setattr(Counted, "reads", 0)
+    monkeypatch.setattr(training, "KEPT_BYTES", training.KEPT_BYTES if kept else 0)
+    steps = []
+    validation = Counted(make_songs(2).stems)
+    found = train_network(
+        "vocals", TRAIN, validation, SETTINGS, device="cpu", progress=lambda state: steps.append(Counted.reads)
+    )
+    assert found.weights == whole[0].weights
+    again = np.diff(steps)
+    assert len(again) == SETTINGS.steps // SETTINGS.validate_every - 1
+    assert (again == 0).all() if kept else (again > 0).all()
 
 
 def test_bad_settings_and_songs():

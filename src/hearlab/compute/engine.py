@@ -113,6 +113,7 @@ class _Run:
         self.ran: set[str] = set()
 
     def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
+        self._index = os.path.relpath(index, self.root)
         try:
             pending = self._done_before()
             self._clear_surplus()
@@ -136,7 +137,7 @@ class _Run:
                 self.progress.finish()
             finally:  # nobody may read any more: `dvc repro 2>&1 | head`
                 self._commit()
-            timings.note_unit_seconds(self.memo.folder, os.path.relpath(index, self.root), self.seconds)
+            timings.note_unit_seconds(self.memo.folder, self._index, self.seconds)
         if self.failures:
             raise self._failed()
         inputs = {
@@ -166,6 +167,7 @@ class _Run:
             progress=self.progress,
             in_flight=self.in_flight,
             start=timings.WorkersStart(self.memo.folder),
+            seconds=timings.unit_seconds(self.memo.folder).get(self._index, 0.0),
         )
 
     def _done_before(self) -> list[Unit]:

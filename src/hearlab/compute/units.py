@@ -39,6 +39,7 @@ class Unit:
         light: whether it takes less time than sending it to another process would: it never goes to Ray.
         resumes: whether the function goes on from a checkpoint of its own. Then it gets the unit's key as the argument
             `key`, to know it by; without that argument it must begin anew.
+        seconds: of one core that it takes, if that is known before any has run. It decides only where units run.
         native: it computes in the machine's own way (`hearlab.kernels.arithmetic`): the last bits may depend on that.
         group: neighbours in the list that name the same group share work and run one after the other in one process.
     """
@@ -55,6 +56,7 @@ class Unit:
     resumes: bool = False
     group: str | None = None
     native: bool = False
+    seconds: float = 0.0
 
     def code_identity(self) -> str:
         """Hash of the code that this unit can reach."""

@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from hearlab.kernels.arithmetic import fixed_variables
 from hearlab.networks.checkpoints import opened, sealed
 from hearlab.networks.device import choose_device, repeatable
 from hearlab.networks.library import require_torch
+from hearlab.separation.adam import Adam
 from hearlab.separation.openunmix import CHANNELS, TARGETS, UnmixShape
 from hearlab.separation.spectra import Statistics, block_frames, magnitude, mixture_statistics
 from hearlab.separation.training_data import Mixing, Signal, SongSource, blocks, draw_batch, fingerprint
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import torch
 
 
+KEPT_BYTES = 1 << 28  # of the spectra of validation songs
 # A network that trains in seconds on one core. Half the frames of `umxhq` are enough for it.
 SMALL = UnmixShape(nfft=4096, nhop=2048, hidden_size=64, nb_layers=1)
 
@@ -141,6 +143,7 @@ def train_network(
             run.restore(content)
         else:
             run.prepare(statistics or mixture_statistics(songs, settings.shape))
+        held_out = _HeldOut(validation, target, settings.shape, chosen)
         while not run.finished:
             losses = []
             for step in range(run.step, min(run.step + settings.validate_every, settings.steps)):
@@ -155,7 +158,7 @@ def train_network(
                 )
                 _seed(settings, target, step, chosen)  # of the dropout
                 losses.append(run.learn(*batch))
-            run.validate(float(np.mean(losses)), blocks(validation, TARGETS, target, block_frames(settings.shape)))
+            run.validate(float(np.mean(losses)), held_out)
             if progress:
                 progress(run.state())
             if checkpoint:
@@ -167,11 +170,10 @@ class _Run:
     """A network in training, and all that a checkpoint must hold."""
 
     def __init__(self, target: str, settings: TrainingSettings, device: torch.device) -> None:
-        torch = require_torch()
         self.target, self.settings, self.device = target, settings, device
         self.network = settings.shape.network().to(device)
-        self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        self.optimiser = Adam(
+            self.network.parameters(), learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.best = self._weights()
         self.history: list[dict[str, float]] = []
@@ -204,33 +206,32 @@ class _Run:
     def learn(self, mixtures: Signal, targets: Signal) -> float:
         """One step of the optimiser; the loss before it."""
         self.network.train()
-        self.optimiser.zero_grad()
+        self.optimiser.clear()
         loss = self._loss(mixtures, targets)
         loss.backward()
         self.optimiser.step()
         return float(loss.detach())
 
-    def validate(self, train_loss: float, songs: Iterable[tuple[Signal, Signal]]) -> None:
+    def validate(self, train_loss: float, songs: _HeldOut) -> None:
         """Take the validation loss and let the schedule follow it."""
         torch = require_torch()
         self.network.eval()
         total, frames = 0.0, 0
         with torch.inference_mode():
-            for mixture, target in songs:
-                if mixture.shape[1] >= self.settings.shape.nfft:
-                    total += float(self._loss(mixture[np.newaxis], target[np.newaxis])) * mixture.shape[1]
-                    frames += mixture.shape[1]
+            for (mixture, target), length in songs:
+                total += float(torch.nn.functional.mse_loss(self.network(mixture), target)) * length
+                frames += length
         loss = total / max(frames, 1)
         step = min(self.step + self.settings.validate_every, self.settings.steps)
         if not (np.isfinite(loss) and np.isfinite(train_loss)):
             raise InputError("training", "does not converge", field=f"loss at step {step}", found=loss)
         best = self.best_loss
-        rate = self.optimiser.param_groups[0]["lr"]
+        rate = self.optimiser.learning_rate
         self.history.append({"step": step, "train_loss": train_loss, "valid_loss": loss, "learning_rate": rate})
         if loss < best:
             self.best = self._weights()
         elif self._validations_since_best() % self.settings.decay_patience == 0:
-            self.optimiser.param_groups[0]["lr"] = rate * self.settings.decay
+            self.optimiser.learning_rate = rate * self.settings.decay
 
     @property
     def best_loss(self) -> float:
@@ -245,7 +246,7 @@ class _Run:
         return _saved(
             {
                 "network": self._weights(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": self.optimiser.state(),
                 "best": self.best,
                 "history": json.dumps(self.history),
             }
@@ -255,7 +256,7 @@ class _Run:
         """Resume from a checkpoint of this very training."""
         state = require_torch().load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.restore(state["optimiser"])
         self.best, self.history = state["best"], json.loads(state["history"])
 
     def result(self) -> TrainedNetwork:
@@ -275,9 +276,8 @@ class _Run:
 
     def _loss(self, mixtures: Signal, targets: Signal) -> torch.Tensor:
         torch = require_torch()
-        both = torch.from_numpy(np.stack([mixtures, targets])).to(self.device)
         with torch.no_grad():
-            mixture, target = magnitude(both, self.settings.shape)
+            mixture, target = _magnitudes(mixtures, targets, self.settings.shape, self.device)
         return torch.nn.functional.mse_loss(self.network(mixture), target)
 
     def _validations_since_best(self) -> int:
@@ -286,6 +286,37 @@ class _Run:
 
     def _weights(self) -> State:
         return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+
+class _HeldOut:
+    """The magnitude spectra of validation songs, block by block, and the samples of each block.
+
+    They are the same in each validation, and half of its time: up to `KEPT_BYTES` they are kept.
+    """
+
+    def __init__(self, songs: SongSource, target: str, shape: UnmixShape, device: torch.device) -> None:
+        self._songs, self._target, self._shape, self._device = songs, target, shape, device
+        samples = sum(songs.frames(song) for song in songs.songs)
+        self._keep = samples // shape.nhop * shape.bins * 2 * CHANNELS * 4 <= KEPT_BYTES
+        self._kept: list[tuple[torch.Tensor, int]] = []
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:
+        if self._kept:
+            yield from self._kept
+            return
+        found = []
+        for mixture, target in blocks(self._songs, TARGETS, self._target, block_frames(self._shape)):
+            length = mixture.shape[1]
+            if length >= self._shape.nfft:
+                one = _magnitudes(mixture[np.newaxis], target[np.newaxis], self._shape, self._device), length
+                found += [one] if self._keep else []
+                yield one
+        self._kept = found
+
+
+def _magnitudes(mixtures: Signal, targets: Signal, shape: UnmixShape, device: torch.device) -> torch.Tensor:
+    """Magnitude spectra of both together, (2, items, 2, bins, frames)."""
+    return magnitude(require_torch().from_numpy(np.stack([mixtures, targets])).to(device), shape)
 
 
 def _check(target: str, songs: SongSource, validation: SongSource, settings: TrainingSettings) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from hearlab.compute.linking import OutsideFile, link_outputs
 from hearlab.compute.memo import FOLDER, Memo
 from hearlab.compute.notes import Notes, done_without
+from hearlab.compute.process import worker_count
 from hearlab.datasets.clarity import SPEECH_FOLDERS
 from hearlab.datasets.layout import ClarityData, Workspace
 from hearlab.datasets.own.conversion import converted, is_converted, mixture_of, write_converted
@@ -139,7 +140,13 @@ def _make_demo(files: Workspace, params: Params) -> None:
                 wanted=f"at most {most} for {counts.scenes} scenes",
             )
     with made_beside(files.clarity.root) as staging:
-        demo.make_demo(staging, params.data_seed, dev_scenes=splits.dev.scenes, train_scenes=splits.train.scenes)
+        demo.make_demo(
+            staging,
+            params.data_seed,
+            dev_scenes=splits.dev.scenes,
+            train_scenes=splits.train.scenes,
+            threads=worker_count(),
+        )
         for split in PACKAGED_SPLITS:
             # DVC warns of every empty folder, and the demo's never hold anything.
             write_text(

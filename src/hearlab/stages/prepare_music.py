@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hearlab.compute.process import worker_count
 from hearlab.datasets.clarity import MUSIC_FOLDERS
 from hearlab.datasets.layout import CadenzaData
 from hearlab.datasets.own.description import LISTENERS, MUSIC, description_folder, read_files, song_list
@@ -27,7 +28,7 @@ def run(params: Params) -> None:
             if counts is None:
                 raise InputError("params.yaml", "key is missing", field="datasets.demo.songs")
             with made_beside(files.cadenza.root) as staging:
-                make_demo_music(staging, params.data_seed, **counts.model_dump())
+                make_demo_music(staging, params.data_seed, **counts.model_dump(), threads=worker_count())
         elif params.source == "own":
             _link_songs(files.cadenza, params)
         else:

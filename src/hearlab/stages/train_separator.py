@@ -28,6 +28,7 @@ from hearlab.stages.common import workspace
 from hearlab.training.checkpoint_files import CHECKPOINTS, save
 
 MEMORY = 3 * GIBIBYTE
+SECONDS = 0.035  # of a step of one of the demo's networks; others take longer
 KEPT_BYTES = 1 << 30
 
 
@@ -70,6 +71,7 @@ def units(params: Params) -> list[Unit]:
             outputs=(f"{target}.pth", f"{target}.json"),
             memory=MEMORY,
             resumes=True,
+            seconds=SECONDS * params.separate.train.steps,
         )
         for target in TARGETS
     ]
@@ -175,7 +177,8 @@ class SongFiles:
         if not self._keep:
             return self._read(song, stem, start, frames)
         if (song, stem) not in self._kept:
-            self._kept[song, stem] = self._read(song, stem, 0, self._frames[song])
+            # Channel by channel, as excerpts are mixed.
+            self._kept[song, stem] = np.asfortranarray(self._read(song, stem, 0, self._frames[song]))
         return self._kept[song, stem][start : start + frames]
 
     def _read(self, song: str, stem: str, start: int, frames: int) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import platform
 import re
@@ -107,7 +108,7 @@ def log(record: Record, where: Backend) -> Logged:
         KeyboardInterrupt: interrupted.
     """
     try:
-        with _one_at_a_time(where):
+        with _one_at_a_time(where), _no_collection():
             return _log(record, where)
     except TrackingFailed:
         raise
@@ -164,6 +165,18 @@ def _one_at_a_time(where: Backend) -> Iterator[None]:
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside, Python looks for no garbage: what MLflow imports and makes stays, and looking through it takes 0.6 s."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _runs(client: Any, experiment: str, query: str) -> list[Any]:

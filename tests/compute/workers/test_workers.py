@@ -25,10 +25,12 @@ from typing import Any
 import pytest
 
 import hearlab
+from hearlab.compute import timings
 from hearlab.compute.attempts import outcomes as where
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.engine import run
 from hearlab.compute.execution import Outcome
+from hearlab.compute.memo import FOLDER
 from hearlab.compute.timings import WorkersStart
 from hearlab.compute.units import Unit
 from hearlab.compute.workers import processes
@@ -497,3 +499,30 @@ def test_ctrl_c_while_a_worker_starts(tmp_path: Path) -> None:
     assert worker.pipe.recv() == READY
     worker.end(LONGEST)
     assert worker.process.returncode == 0
+
+
+def test_workers_start_before_any_unit_runs_where_units_say_that_they_take_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    todo = [replace(unit, seconds=1e6) for unit in units(process_id, 4)]
+    assert os.getpid() not in run("test", todo, None, INDEX, root=tmp_path)
+
+
+def test_workers_start_before_any_unit_runs_where_units_took_long_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    assert set(run("test", units(process_id, 4), None, INDEX, root=tmp_path)) == {os.getpid()}
+    timings.note_unit_seconds(tmp_path / FOLDER, INDEX.name, [1e6])
+    others = [replace(unit, id=f"{unit.id} again") for unit in units(process_id, 4)]
+    assert os.getpid() not in run("test", others, None, INDEX, root=tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.0])
+def test_quick_units_run_in_this_process_from_the_first_on(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARLAB_WORKERS", "2")
+    todo = [replace(unit, seconds=seconds) for unit in units(process_id, 4)]
+    assert set(run("test", todo, None, INDEX, root=tmp_path)) == {os.getpid()}

@@ -46,10 +46,12 @@ def outcomes(
     progress: UnitProgress | None = None,
     in_flight: InFlight | None = None,
     start: timings.WorkersStart | None = None,
+    seconds: float = 0.0,
 ) -> Generator[tuple[Unit, Outcome], None, None]:
     """Run units and give their outcomes as they come; files are then in their staging folders.
 
-    While workers start, units go on in this process.
+    While workers start, units go on in this process. Where it is known that workers will pay before any unit has run,
+    they start at once and this process runs none: it would load all that they load, on a core that they want.
 
     Args:
         idle: called when there was nothing to give for a while.
@@ -57,6 +59,7 @@ def outcomes(
         progress: the line above which messages and what units print are shown.
         in_flight: notes which unit runs in this process.
         start: how long workers take to start here.
+        seconds: of one core that a unit took here before; 0 if none did.
     """
     say = progress.message if progress else _nothing
     start = start or timings.WorkersStart(None)
@@ -66,7 +69,8 @@ def outcomes(
         say(f"{stage}: an earlier run ended without a word in {names}: now units run in a process of their own")
         units = [*deadly, *(unit for unit in units if unit not in deadly)]
     groups, count, crashes = Groups(units), len(units), Crashes()
-    choice = _Choice(units, start)
+    expected = seconds or (statistics.median(unit.seconds for unit in units) if units else 0.0)
+    choice = _Choice(units, start, 0.0 if deadly else expected)
     with (
         OneThread() as threads,
         Apart(crashes) as apart,
@@ -74,7 +78,7 @@ def outcomes(
         contextlib.ExitStack() as stack,
     ):
         workers: Workers | None = None
-        where = None
+        where, ran_here = None, False
         while len(groups):
             if workers is None and (where := choice.of(groups)) == RAY:
                 break
@@ -87,9 +91,11 @@ def outcomes(
                 for unit, outcome in workers.now():
                     _print(say, stage, unit, outcome)
                     yield unit, outcome
-                if workers.served or (workers.ready and choice.typical > QUICK_SECONDS) or not len(groups):
+                slow = workers.ready and choice.typical > QUICK_SECONDS
+                known = choice.typical > 0 and not ran_here
+                if workers.served or slow or known or not len(groups):
                     break
-            unit = groups.one()
+            unit, ran_here = groups.one(), True
             began = time.monotonic()
             folder = unit_folder(staging, unit.id)
             note(unit)
@@ -144,17 +150,19 @@ class _Choice:
     Args:
         units: all.
         start: how long workers take to start here.
+        expected: seconds of a unit, before any has run; 0 if that is not known.
     """
 
-    def __init__(self, units: Sequence[Unit], start: timings.WorkersStart) -> None:
+    def __init__(self, units: Sequence[Unit], start: timings.WorkersStart, expected: float = 0.0) -> None:
+        self._expected = expected
         self.workers, self.memory = worker_count(), worker_memory()
         self.times: deque[float] = deque(maxlen=LATEST_UNITS)
         self._start, self._look, self._gpus = start, Look(), any(unit.gpus for unit in units)
 
     @property
     def typical(self) -> float:
-        """Seconds of one unit in this process; 0 if that is not known."""
-        return statistics.median(self.times) if self.times else 0.0
+        """Seconds of one unit in this process, or as they are expected; 0 if that is not known."""
+        return statistics.median(self.times) if self.times else self._expected
 
     def of(self, groups: Groups) -> str | None:
         """In worker processes, on Ray, or (None) the next one in this process."""

@@ -208,11 +208,11 @@ def test_validation_listeners_have_a_mild_and_a_moderately_severe_sloping_loss(m
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_songs(music: CadenzaData, tmp_path: Path) -> None:
-    # Fewer songs, and over remains of something else.
+    # Fewer songs, over remains of something else, two at a time.
     metadata = CadenzaData(tmp_path / "again").metadata
     metadata.mkdir(parents=True)
     (metadata / "musdb18.train.json").write_text("{")
-    make_demo_music(tmp_path / "again", 2, train=1, valid=1, test=0)
+    make_demo_music(tmp_path / "again", 2, train=1, valid=1, test=0, threads=2)
     first, again = _content(music.root), _content(tmp_path / "again")
     listing = {
         str(path.relative_to(music.root)) for path in (music.songs("valid"), music.songs("test"), music.segments)

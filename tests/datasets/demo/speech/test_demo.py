@@ -88,10 +88,10 @@ def test_the_layout_is_the_challenges(demo: ClarityData) -> None:
 
 @pytest.mark.slow
 def test_two_runs_give_the_same_bytes_and_items_do_not_depend_on_each_other(demo: ClarityData, tmp_path: Path) -> None:
-    # Another folder, a moment later, with fewer scenes, and over remains of something else.
+    # Another folder, a moment later, with fewer scenes, over remains of something else, several parts at a time.
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "listeners.json").write_text("{")
-    make_demo(tmp_path, 3, dev_scenes=1, train_scenes=0)
+    make_demo(tmp_path, 3, dev_scenes=1, train_scenes=0, threads=3)
     first, second = _content(demo.root), _content(tmp_path)
     assert len(second) > 30
     about_all = {name for name in second if name.startswith("metadata/masker_")}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,9 @@ OBJECTIVE_SECONDS = 8.0
 SUBJECTIVE_SECONDS = 4.0
 
 
-def make_demo_music(out_dir: Path, seed: int = 0, *, train: int = 6, valid: int = 3, test: int = 1) -> None:
+def make_demo_music(
+    out_dir: Path, seed: int = 0, *, train: int = 6, valid: int = 3, test: int = 1, threads: int = 1
+) -> None:
     """Write the demo music.
 
     The same seed gives the same bytes, whatever was there before; every file is written atomically.
@@ -56,6 +59,7 @@ def make_demo_music(out_dir: Path, seed: int = 0, *, train: int = 6, valid: int 
         train: number of training songs.
         valid: number of validation songs; the second of them is an instrumental with silent vocals.
         test: number of test songs.
+        threads: songs that are made at a time.
 
     Raises:
         InputError: a number is too small, or `out_dir` is not a folder.
@@ -65,22 +69,27 @@ def make_demo_music(out_dir: Path, seed: int = 0, *, train: int = 6, valid: int 
     check_request("demo music", out_dir, least)
 
     data = CadenzaData(Path(out_dir))
-    segments: dict[str, Any] = {}
-    for split, count in counts.items():
-        entries = []
-        for number in range(count):
-            form = draw_form(song_name(split, number), split, number, SONG_SECONDS, seed)
-            instrumental = split == "valid" and number == INSTRUMENTAL
-            song = make_song(form, seed, low_voice=low_voice(split, number, seed), instrumental=instrumental)
-            for stem, samples in song.items():
-                write_wav(data.stem(split, form.name, stem), samples, SAMPLE_RATE)
-            entries.append({"Track Name": form.name, "Split": split, "Genre": form.genre})
-            if split == "test":
-                segments[form.name] = _segments(form)
+    with ThreadPoolExecutor(threads) as pool:
+        songs = {
+            split: pool.map(partial(_write_song, data, split, seed), range(count)) for split, count in counts.items()
+        }
+        forms = {split: list(written) for split, written in songs.items()}
+    for split, written in forms.items():
+        entries = [{"Track Name": form.name, "Split": split, "Genre": form.genre} for form in written]
         write_json(data.songs(split), entries)
-    write_json(data.segments, segments)
+    write_json(data.segments, {form.name: _segments(form) for form in forms["test"]})
     for split in MUSIC_PANEL:
         write_json(data.listeners(split), music_listeners(split, seed))
+
+
+def _write_song(data: CadenzaData, split: str, seed: int, number: int) -> SongForm:
+    """Write the stems of a song and their sum."""
+    form = draw_form(song_name(split, number), split, number, SONG_SECONDS, seed)
+    instrumental = split == "valid" and number == INSTRUMENTAL
+    song = make_song(form, seed, low_voice=low_voice(split, number, seed), instrumental=instrumental)
+    for stem, samples in song.items():
+        write_wav(data.stem(split, form.name, stem), samples, SAMPLE_RATE)
+    return form
 
 
 def song_name(split: str, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ Lists = dict[str, list[dict[str, Any]]]
 """Metadata entries of recordings by the names of their lists."""
 
 
-def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4) -> None:
+def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scenes: int = 4, threads: int = 1) -> None:
     """Write the demo data set.
 
     The same seed gives the same bytes, whatever was there before; every file is written atomically.
@@ -46,6 +47,7 @@ def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scene
         seed: of everything that is drawn at random.
         dev_scenes: scenes of the dev split for which there are targets (one each) and listeners.
         train_scenes: the same for the train split; with 0 it is left out.
+        threads: rooms and recordings that are made at a time.
 
     Raises:
         InputError: a number is negative, there is no dev scene, or `out_dir` is not a folder.
@@ -54,10 +56,17 @@ def make_demo(out_dir: Path, seed: int = 0, *, dev_scenes: int = 12, train_scene
     check_request("demo data", out_dir, least)
     data = ClarityData(Path(out_dir))
     scenes = {split: count for split, count in (("train", train_scenes), ("dev", dev_scenes)) if count}
-    _write_heads(data, seed)
-    for split, count in scenes.items():
-        _write_rooms(data, split, FIRST_NUMBER[split], min(MOST_ROOMS[split], count), seed)
-    _write_recordings(data, scenes, seed)
+    _write_heads(data, seed)  # alone: of all these it takes products of matrices, whose sums go by the threads
+    rooms = [
+        (split, FIRST_NUMBER[split] + place)
+        for split, count in scenes.items()
+        for place in range(min(MOST_ROOMS[split], count))
+    ]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [pool.submit(_write_recordings, data, scenes, seed)]
+        parts += [pool.submit(_write_rooms, data, split, number, 1, seed) for split, number in rooms]
+        for part in parts:
+            part.result()
     write_json(data.listeners, demo_listeners(seed))
     for split, count in scenes.items():
         first = FIRST_NUMBER[split]
