@@ -352,6 +352,7 @@ REASONS = {
     "hearlab.compute.workers.worker loads by name": "the module of the units' functions, before these come",
     "hearlab.compute.workers.worker effect": "begins to serve, where it is the program",
     "hearlab.compute.ray.connection changes what is imported": "a switch of Ray",
+    "hearlab.compute.process changes what is imported": "what Python does with an interruption that it cannot pass on",
     "hearlab.progress changes what is imported": "the progress line",
     "hearlab.scenes.pcm16 changes what is imported": "numpy.add",
 }
