@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import random
@@ -27,14 +26,6 @@ from ports import hanging_up
 from waits import LONGEST
 
 TABLES = ("speech.csv", "speech_unprocessed.csv", "speech.json", "music.csv", "music.json")
-
-
-def test_python_collects_garbage_again_after_logging() -> None:
-    for before in (False, True):
-        (gc.enable if before else gc.disable)()
-        with store._no_collection():
-            inside = gc.isenabled()
-        assert (inside, gc.isenabled()) == (False, before)
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hearlab.errors import ParameterError
+from hearlab.kernels.long_lived import objects_stay
 
 if TYPE_CHECKING:
     from hearlab.compute.unchanged import StageWatch
@@ -90,16 +91,17 @@ def run_stage(name: str, arguments: Sequence[str] = ()) -> None:
     if name == ALWAYS:
         _module(name).run()
         return
-    from hearlab.compute.memo import FOLDER
-    from hearlab.compute.outputs import set_aside_wrong_objects
-    from hearlab.compute.timings import timed
-    from hearlab.compute.unchanged import StageWatch, covered
-    from hearlab.datasets.layout import METRICS_FOLDER
-    from hearlab.files import remove_left_over
-    from hearlab.params import load_params
-    from hearlab.stages.common import workspace
+    with objects_stay():
+        from hearlab.compute.memo import FOLDER
+        from hearlab.compute.outputs import set_aside_wrong_objects
+        from hearlab.compute.timings import timed
+        from hearlab.compute.unchanged import StageWatch, covered
+        from hearlab.datasets.layout import METRICS_FOLDER
+        from hearlab.files import remove_left_over
+        from hearlab.params import load_params
+        from hearlab.stages.common import workspace
 
-    parts = [part for part in ("units", "folder", "check", "finish", "run") if hasattr(_module(name), part)]
+        parts = [part for part in ("units", "folder", "check", "finish", "run") if hasattr(_module(name), part)]
     functions = [f"{_module(name).__name__}:{part}" for part in parts]
     began = StageWatch(name, *arguments[:1], functions=functions)
     params = load_params()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import os
 import platform
 import re
@@ -20,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hearlab.kernels.long_lived import objects_stay
 from hearlab.secrets import hide, without_login
 from hearlab.tracking.names import safe_names, safe_texts
 from hearlab.tracking.records import Record
@@ -108,7 +108,7 @@ def log(record: Record, where: Backend) -> Logged:
         KeyboardInterrupt: interrupted.
     """
     try:
-        with _one_at_a_time(where), _no_collection():
+        with _one_at_a_time(where), objects_stay():  # to look through what MLflow makes takes 0.6 s
             return _log(record, where)
     except TrackingFailed:
         raise
@@ -165,18 +165,6 @@ def _one_at_a_time(where: Backend) -> Iterator[None]:
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Inside, Python looks for no garbage: what MLflow imports and makes stays, and looking through it takes 0.6 s."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _runs(client: Any, experiment: str, query: str) -> list[Any]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from hearlab.commands import Commands
+from hearlab.kernels.long_lived import objects_stay
 
 
 def add(commands: Commands) -> None:
@@ -25,9 +26,10 @@ def add(commands: Commands) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from hearlab.report.plan.plan import check_root, make_plan, plan_text, plan_values
+    with objects_stay():  # most of it are objects of DVC
+        from hearlab.report.plan.plan import check_root, make_plan, plan_text, plan_values
 
-    root = Path.cwd()
-    check_root(root)
-    plan = make_plan(root, options.targets, options.set_param)
+        root = Path.cwd()
+        check_root(root)
+        plan = make_plan(root, options.targets, options.set_param)
     print(json.dumps(plan_values(plan), indent=1) if options.json else plan_text(plan))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hearlab.commands import Commands
 from hearlab.commands.running.stage import crashes_say_where, own_system
 from hearlab.kernels.arithmetic import own_system_is_native, release
+from hearlab.kernels.long_lived import objects_stay
 
 if TYPE_CHECKING:
     from hearlab.lab.laboratory import Lab, Trial
@@ -54,9 +55,10 @@ def _try(options: argparse.Namespace) -> int | None:
         release()  # before numpy is imported: a system of one's own runs as fast as the machine can, as in the stage
 
     crashes_say_where()
-    from hearlab.lab.comparisons import baseline_scores, committed_scores
-    from hearlab.lab.laboratory import open_lab
-    from hearlab.lab.trials import Compared, trials_text, trials_values
+    with objects_stay():
+        from hearlab.lab.comparisons import baseline_scores, committed_scores
+        from hearlab.lab.laboratory import open_lab
+        from hearlab.lab.trials import Compared, trials_text, trials_values
 
     # What a system prints comes through, beside the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():

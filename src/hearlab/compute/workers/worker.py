@@ -26,6 +26,7 @@ from hearlab.compute.execution import Failure, Outcome, describe, execute, unit_
 from hearlab.compute.process import OneThread, interrupt, no_interruption_is_lost
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import in_turn, same_code
+from hearlab.kernels.long_lived import objects_stay
 
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02
@@ -52,7 +53,7 @@ def main(handle: int, trace: int, module: str) -> None:
     os.environ.pop("PYTHONPATH")  # what this process finds is nothing for another Python that a unit starts
     if path is not None:
         os.environ["PYTHONPATH"] = path
-    with contextlib.suppress(ImportError):  # the unit itself will say so
+    with contextlib.suppress(ImportError), objects_stay():  # the unit itself will say so
         importlib.import_module(module)
     pipe.send(READY)
     with OneThread() as threads:
