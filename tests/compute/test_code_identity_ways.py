@@ -316,6 +316,7 @@ REASONS = {
     "hearlab.sweep.worker effect": "a program of its own, which runs DVC",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
+    "hearlab.kernels.numba_start effect": "an import of a library",
     "hearlab.kernels.simd effect": "Numba's tables of types: filled and used with this module's own types",
     **dict.fromkeys(
         (

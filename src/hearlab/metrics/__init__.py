@@ -1,13 +1,11 @@
 """The metrics: how well a processed signal would be understood or liked by a listener."""
 
-from hearlab.kernels.long_lived import objects_stay
-
-with objects_stay():  # a first score takes a tenth less time
-    from hearlab.metrics.haaqi import HaaqiResult, haaqi, haaqi_stem
-    from hearlab.metrics.haspi import HaspiResult, haspi, haspi_better_ear
-    from hearlab.metrics.hasqi import HasqiResult, hasqi, hasqi_better_ear
-    from hearlab.metrics.seeds import unit_seed
-    from hearlab.metrics.speech import BetterEarResult, BinauralReference, SpeechReference
+import hearlab.kernels.numba_start  # noqa: F401 - the first of all
+from hearlab.metrics.haaqi import HaaqiResult, haaqi, haaqi_stem
+from hearlab.metrics.haspi import HaspiResult, haspi, haspi_better_ear
+from hearlab.metrics.hasqi import HasqiResult, hasqi, hasqi_better_ear
+from hearlab.metrics.seeds import unit_seed
+from hearlab.metrics.speech import BetterEarResult, BinauralReference, SpeechReference
 
 __all__ = [
     "BetterEarResult",

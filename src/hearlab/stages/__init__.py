@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hearlab.errors import ParameterError
-from hearlab.kernels.long_lived import objects_stay
+from hearlab.kernels.retained_memory import objects_stay
 
 if TYPE_CHECKING:
     from hearlab.compute.unchanged import StageWatch

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hearlab.kernels.long_lived import objects_stay
+from hearlab.kernels.retained_memory import objects_stay
 from hearlab.secrets import hide, without_login
 from hearlab.tracking.names import safe_names, safe_texts
 from hearlab.tracking.records import Record

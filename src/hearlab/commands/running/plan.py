@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from hearlab.commands import Commands
-from hearlab.kernels.long_lived import objects_stay
+from hearlab.kernels.retained_memory import objects_stay
 
 
 def add(commands: Commands) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hearlab.commands import Commands
 from hearlab.commands.running.stage import crashes_say_where, own_system
 from hearlab.kernels.arithmetic import own_system_is_native, release
-from hearlab.kernels.long_lived import objects_stay
+from hearlab.kernels.retained_memory import objects_stay
 
 if TYPE_CHECKING:
     from hearlab.lab.laboratory import Lab, Trial

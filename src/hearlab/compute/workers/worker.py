@@ -26,7 +26,7 @@ from hearlab.compute.execution import Failure, Outcome, describe, execute, unit_
 from hearlab.compute.process import OneThread, interrupt, no_interruption_is_lost
 from hearlab.compute.units import Unit
 from hearlab.compute.workers.groups import in_turn, same_code
-from hearlab.kernels.long_lived import objects_stay
+from hearlab.kernels.retained_memory import objects_stay
 
 # What has ended is sent this often: at once where units are slow, many together where they are quick.
 SEND_SECONDS = 0.02
