@@ -111,6 +111,7 @@ class _Run:
         self.seconds: list[float] = []
         self.codes: dict[Any, Unit] = {}  # of units since the last commit, one for each code
         self.ran: set[str] = set()
+        self._index = ""  # relative to the root; known when it runs
 
     def run(self, index: Path, unchanged: Callable[[], None]) -> list[Any]:
         self._index = os.path.relpath(index, self.root)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from hearlab.compute.units import Unit
-from hearlab.datasets.demo import FIRST_LEARNING_ROOM, SENTENCES, make_learning_room
 from hearlab.datasets.layout import ClarityData
 from hearlab.files import write_json
 from hearlab.params import Params
@@ -37,6 +36,8 @@ def units(params: Params) -> list[Unit]:
     """One for each room; none if nothing is trained, or if there are real scenes."""
     if not params.trains_enhancer or params.source != "demo" or params.learn.split != SPLIT:
         return []
+    from hearlab.datasets.demo import FIRST_LEARNING_ROOM, SENTENCES  # 0.4 s, mostly of scipy.signal
+
     data = workspace(params).clarity
     render = params.render.model_dump(mode="json", exclude={"source"})
     options = render_options(render)
@@ -79,6 +80,8 @@ def finish(params: Params, results: Sequence[list[dict[str, Any]]]) -> None:
 
 def scene_names(room: int) -> list[str]:
     """The scenes of a room for learning."""
+    from hearlab.datasets.demo import FIRST_LEARNING_ROOM, SENTENCES
+
     first = FIRST_SCENE + SENTENCES * (room - FIRST_LEARNING_ROOM)
     return [f"S{number:05d}" for number in range(first, first + SENTENCES)]
 
@@ -87,6 +90,8 @@ def room_unit(
     root: Path, out: Path, *, room: int, seed: int, config: dict[str, Any], data_root: str, render: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Make a room, draw its scenes and render them; returns the scenes as in scenes.*.json."""
+    from hearlab.datasets.demo import make_learning_room
+
     options = render_options(render)
     with tempfile.TemporaryDirectory(prefix="learning-") as made:
         own, given = ClarityData(Path(made)), ClarityData((root / data_root).resolve())
