@@ -254,6 +254,36 @@ def test_listeners_of_a_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_listeners_of_the_command_line(tmp_path: Path) -> None:
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    own.pop("listeners")
+    typed = ["Zoë=10,15,20,25,30,35", "B=0,0,0,0,0,0/20,20,30,40,50,60"]
+    done = import_data(root, "clinic", **own, audiograms=typed)
+    assert list(json.loads((done.folder / "listeners.json").read_text())) == ["Zoë", "B"]
+    assert done.about["listeners"] == {"from": "the command line", "number": 2}
+    ears = [(done.listeners[name].left, done.listeners[name].right) for name in ("Zoë", "B")]
+    assert [[ear.levels.tolist() for ear in both] for both in ears] == [
+        [[10, 15, 20, 25, 30, 35], [10, 15, 20, 25, 30, 35]],
+        [[0] * 6, [20, 20, 30, 40, 50, 60]],
+    ]
+    assert ears[0][0].frequencies.tolist() == [250, 500, 1000, 2000, 4000, 6000]
+
+
+def test_typed_listeners_that_are_none(tmp_path: Path) -> None:
+    root, own = workspace(tmp_path / "work"), recordings(tmp_path / "own")
+    listeners = own.pop("listeners")
+    wrong = ["20,20,30,40,50,60", "A=1,2,3", "A=1,2,3,4,5,x", "B=0,0,0,0,0,0", "B=0,0,0,0,0,0", "../C=0,0,0,0,0,0"]
+    with pytest.raises(InputError) as caught:
+        import_data(root, "clinic", **own, audiograms=wrong)
+    lines = str(caught.value).splitlines()
+    told = ["names no listener (found 20,20,30", "1,2,3", "1,2,3,4,5,x", "is there twice", "is not a name"]
+    assert [part for part, line in zip(told, lines, strict=True) if part not in line] == []
+    for both in ({}, {"audiograms": ["A=0,0,0,0,0,0"], "listeners": listeners}):
+        with pytest.raises(ParameterError, match="in one way"):
+            import_data(root, "clinic", **own, **both)
+    assert not (root / "datasets").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -82,8 +82,15 @@ def add(commands: Commands) -> None:
         "--targets", type=Path, metavar="DIR", help="clean speech at the front microphones, whose level references get"
     )
     own.add_argument("--songs", type=Path, metavar="DIR", help="folders of vocals, drums, bass, other (and mixture)")
-    own.add_argument(
-        "--listeners", type=Path, metavar="FILE", required=True, help="listeners.json, a table, or a folder of such"
+    people = own.add_mutually_exclusive_group(required=True)
+    people.add_argument("--listeners", type=Path, metavar="FILE", help="listeners.json, a table, or a folder of such")
+    people.add_argument(
+        "--audiogram",
+        action="append",
+        default=[],
+        metavar="NAME=LEVELS",
+        help="a listener: levels in dB HL at 250, 500, 1000, 2000, 4000 and 6000 Hz of both ears, such as "
+        "A=20,20,30,40,50,60, or of left/right; once for each",
     )
     own.add_argument("--microphones", metavar="LIST", help="pairs in a file of several, such as CH1,CH3")
     own.add_argument("--replace", action="store_true", help="describe a data set of that name anew")
@@ -237,6 +244,7 @@ def _import(options: argparse.Namespace) -> None:
         Path.cwd(),
         options.name,
         listeners=options.listeners,
+        audiograms=options.audiogram,
         mixtures=options.mixtures,
         references=options.references,
         targets=options.targets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -24,7 +25,8 @@ from hearlab.datasets.own.description import (
 from hearlab.datasets.own.recordings import Found, find_songs, find_speech
 from hearlab.errors import InputError, ParameterError, raise_all
 from hearlab.files import read_text, write_text
-from hearlab.listeners import TABLES, TYPED_FREQUENCIES, Listener, load_listeners
+from hearlab.listeners import TABLES, TYPED_FREQUENCIES, Listener, load_listeners, typed_listener
+from hearlab.names import safe_name
 from hearlab.params import PARAMS_FILE, PUBLISHED_WEIGHTS, load_params
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -50,7 +52,8 @@ def import_data(
     root: Path,
     name: str,
     *,
-    listeners: Path,
+    listeners: Path | None = None,
+    audiograms: Sequence[str] = (),
     mixtures: Path | None = None,
     references: Path | None = None,
     targets: Path | None = None,
@@ -64,6 +67,7 @@ def import_data(
         root: the repository.
         name: of the data set: letters, digits, - and _.
         listeners: a file of listeners, or a folder of such files.
+        audiograms: or listeners as typed: 'NAME=LEVELS' or 'NAME=LEFT/RIGHT', levels as of `typed_listener`.
         mixtures, references, targets, microphones: of speech, see `find_speech`.
         songs: of music, see `find_songs`.
         replace: whether a data set of that name may be described anew.
@@ -81,6 +85,9 @@ def import_data(
     if (mixtures is None) != (references is None) or (targets is not None and mixtures is None):
         wanted = "--mixtures with --references, and --targets if you have them"
         raise ParameterError("hearlab data import", "speech is not complete", wanted=wanted)
+    if (listeners is None) == (not audiograms):
+        wanted = "--listeners, or --audiogram for each listener"
+        raise ParameterError("hearlab data import", "listeners are needed, in one way", wanted=wanted)
     params = load_params(root / PARAMS_FILE)
     # Some file systems take capitals for small letters.
     if name.lower() in (*NO_NAMES, *type(params.datasets).model_fields):
@@ -97,14 +104,14 @@ def import_data(
     faults = [*speech.faults, *music.faults]
     people: dict[str, Listener] = {}
     try:
-        people = _listeners(listeners)
+        people = _typed(audiograms) if listeners is None else _listeners(listeners)
     except InputError as error:
         faults.append(error)
     raise_all(faults)
     files = (*speech.files, *music.files)
     about = {
         "name": name,
-        "listeners": {"from": os.path.abspath(listeners), "number": len(people)},
+        "listeners": {"from": os.path.abspath(listeners) if listeners else "the command line", "number": len(people)},
         **({"speech": _about_speech(mixtures, references, targets, speech)} if mixtures and references else {}),
         **({"music": _about_music(songs, music)} if songs else {}),
     }
@@ -136,6 +143,27 @@ def _listeners(place: Path) -> dict[str, Listener]:
                 ear.at(TYPED_FREQUENCIES[6])
         except InputError as error:
             faults.append(InputError(place, error.problem, field=name, found=error.found, wanted=error.wanted))
+    raise_all(faults)
+    return found
+
+
+def _typed(audiograms: Sequence[str]) -> dict[str, Listener]:
+    """Of 'NAME=LEVELS' or 'NAME=LEFT/RIGHT' each."""
+    found: dict[str, Listener] = {}
+    faults: list[InputError] = []
+    for text in audiograms:
+        name, equals, levels = text.rpartition("=")
+        left, slash, right = levels.partition("/")
+        try:
+            if not equals:
+                wanted = "NAME=LEVELS, such as A=20,20,30,40,50,60"
+                raise InputError("--audiogram", "names no listener", found=text, wanted=wanted)
+            safe_name(name, "--audiogram")
+            if name in found:
+                raise InputError("--audiogram", "is there twice", found=name)
+            found[name] = dataclasses.replace(typed_listener(left, right if slash else None), id=name)
+        except InputError as error:
+            faults.append(error)
     raise_all(faults)
     return found
 
