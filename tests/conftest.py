@@ -16,8 +16,8 @@ from hearlab.kernels.arithmetic import fix
 from reference_material import REFERENCE
 from slow_order import LONGEST_FIRST
 
-# Modules and tests stay to the end. To look through them for garbage, again and again, is a sixth of the time that pytest
-# takes to find the tests, and more in each full collection after it.
+# Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds while the tests are
+# found, and of all that follows.
 gc.disable()
 
 # As the hearlab command does, before anything imports numpy.

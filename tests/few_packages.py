@@ -10,7 +10,7 @@ import pytest
 
 
 def packages_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts the folder first on the path, and takes away those of this environment; what is imported already stays so."""
+    """Puts a folder first on the path, and takes those of this environment away; what is imported already stays so."""
     monkeypatch.syspath_prepend(folder)  # at the end it gives back the path as it was
     hidden = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     sys.path[:] = [each for each in sys.path if each not in hidden]
