@@ -16,8 +16,7 @@ from hearlab.kernels.arithmetic import fix
 from reference_material import REFERENCE
 from slow_order import LONGEST_FIRST
 
-# Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds while the tests are
-# found, and of all that follows.
+# Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds.
 gc.disable()
 
 # As the hearlab command does, before anything imports numpy.
