@@ -1,4 +1,4 @@
-"""Packages that a module of tests needs. `pytest.importorskip` imports them in every run, also where no test is chosen."""
+"""Packages that a module of tests needs; `pytest.importorskip` would import them where no test of it is chosen, too."""
 
 from __future__ import annotations
 
