@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,6 @@ from hypothesis import HealthCheck, settings
 from hearlab.kernels.arithmetic import fix
 from reference_material import REFERENCE
 from slow_order import LONGEST_FIRST
-
-# Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds.
-gc.disable()
 
 # As the hearlab command does, before anything imports numpy.
 fix()
@@ -37,15 +34,21 @@ settings.load_profile("fixed")
 OTHER_DISK = Path("/dev/shm")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     folder = Path(__file__).parent
     place = {folder / f"{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
-
-
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
 
 
 def _reference(part: str) -> Path:
