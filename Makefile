@@ -58,8 +58,9 @@ learn: $(INSTALLED) $(COMPILED)
 	@echo
 	@hearlab report --against HEAD
 
+# The tests of a file stay together: what they share is made once.
 test: $(INSTALLED_DEV) $(COMPILED)
-	@pytest -n 2 -m "not slow" tests
+	@pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 test-slow: $(INSTALLED_DEV)
 	@pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow tests

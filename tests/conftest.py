@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,8 @@ fix()
 # What a script starts in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nor does the user's own configuration of DVC reach the tests, nor that of the machine.
-os.environ.update(
-    dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"), str(Path(__file__).with_name("none")))
-)
+os.environ["DVC_GLOBAL_CONFIG_DIR"] = str(Path(__file__).with_name("none"))
+os.environ["DVC_SYSTEM_CONFIG_DIR"] = str(Path(__file__).with_name("dvc_of_machine"))
 
 
 # The same examples each time, however slow the machine is; --hypothesis-profile=default draws others.
@@ -32,6 +32,17 @@ settings.load_profile("fixed")
 
 
 OTHER_DISK = Path("/dev/shm")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay to the end: to look through them for garbage, again and again, takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

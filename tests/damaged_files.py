@@ -17,6 +17,7 @@ import pytest
 CAPABILITIES = "-dac_override,-dac_read_search"
 AS_ANYBODY = ("setpriv", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}") if os.geteuid() == 0 else ()
 HOWS = ("empty", "cut", "other bytes", "a byte", "a pickle", "zeros", "a folder")
+DRAWN = ("cut", "other bytes", "a byte")  # another damage each time
 
 
 def damage(path: Path, how: str, rng: random.Random) -> None:

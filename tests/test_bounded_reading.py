@@ -89,27 +89,28 @@ def test_yaml_within_bounds(tmp_path: Path) -> None:
     }
 
 
-JSON = {
-    "lists in lists": (b"[" * 60_000_000, "holds too many values"),
-    "sections in sections": (b'{"a":' * 100_000, "holds values nested more than 50 deep"),
-    "a little too deep": (b"[" * 51 + b"]" * 51, "holds values nested more than 50 deep"),
-    "empty sections": (b"[" + b"{}," * 30_000_000 + b"{}]", "holds too many values"),
-    "numbers": (b"[" + b"0," * 45_000_000 + b"0]", "holds too many values"),
-    "digits": (b"9" * 5000, "holds a whole number of more than 64 bits"),
-    "some digits": (b"[1" + b"0" * 4000 + b"]", "holds a whole number of more than 64 bits"),
-    "a number too large": (b"[1e999]", "holds a number that is not finite: inf"),
-    "no number": (b"[NaN]", "holds a number that is not finite: nan"),
-    "half a character": (b'["\\ud800"]', "holds a text with NUL or half a character: '\\ud800'"),
-    "half a key": (b'{"\\udfff": 1}', "holds a text with NUL or half a character: '\\udfff'"),
-    "NUL": (b'["\\u0000"]', "holds a text with NUL or half a character: '\\x00'"),
-    "a key twice": (b'{"a": 1, "a": 2}', "gives a key twice: 'a'"),
-    "size": (b" " * (MOST_BYTES + 1), "is too large (wanted at most 100.0 MB)"),
+# Some are large: each is made when it is written.
+JSON: dict[str, tuple[Callable[[], bytes], str]] = {
+    "lists in lists": (lambda: b"[" * 60_000_000, "holds too many values"),
+    "sections in sections": (lambda: b'{"a":' * 100_000, "holds values nested more than 50 deep"),
+    "a little too deep": (lambda: b"[" * 51 + b"]" * 51, "holds values nested more than 50 deep"),
+    "empty sections": (lambda: b"[" + b"{}," * 30_000_000 + b"{}]", "holds too many values"),
+    "numbers": (lambda: b"[" + b"0," * 45_000_000 + b"0]", "holds too many values"),
+    "digits": (lambda: b"9" * 5000, "holds a whole number of more than 64 bits"),
+    "some digits": (lambda: b"[1" + b"0" * 4000 + b"]", "holds a whole number of more than 64 bits"),
+    "a number too large": (lambda: b"[1e999]", "holds a number that is not finite: inf"),
+    "no number": (lambda: b"[NaN]", "holds a number that is not finite: nan"),
+    "half a character": (lambda: b'["\\ud800"]', "holds a text with NUL or half a character: '\\ud800'"),
+    "half a key": (lambda: b'{"\\udfff": 1}', "holds a text with NUL or half a character: '\\udfff'"),
+    "NUL": (lambda: b'["\\u0000"]', "holds a text with NUL or half a character: '\\x00'"),
+    "a key twice": (lambda: b'{"a": 1, "a": 2}', "gives a key twice: 'a'"),
+    "size": (lambda: b" " * (MOST_BYTES + 1), "is too large (wanted at most 100.0 MB)"),
 }
 
 
 @pytest.mark.slow
 def test_json_within_bounds(tmp_path: Path) -> None:
-    lines = lines_of("files", "read_json", written(tmp_path, {name: content for name, (content, _) in JSON.items()}))
+    lines = lines_of("files", "read_json", written(tmp_path, {name: make() for name, (make, _) in JSON.items()}))
     for (name, (_, wanted)), line in zip(JSON.items(), lines, strict=True):
         assert line.startswith(wanted), name
     assert parse_json(b"[" * 50 + b"]" * 50, "x") is not None
@@ -117,12 +118,15 @@ def test_json_within_bounds(tmp_path: Path) -> None:
     assert parse_json(pair, "x") == ["\N{GRINNING FACE}", 1e300, -(2**53) - 1]
 
 
-CSV = {
-    "a cell without end": (b'a,b\n"' + b"x" * 1_000_000, "line 2: is not a CSV file (found field larger than"),
-    "a line without end": (b"a,b\n" + b"x," * 10_000_000, "line 2: row is incomplete"),
-    "a quote without end": (b'scene,listener,haspi\n"S1,L1,0.5\n', "line 2: is not a CSV file (found unexpected end"),
-    "NUL": (b"scene,listener,haspi\nS1,L\0,0.5\n", "line 2: holds a text with NUL"),
-    "size": (b"a\n" * 20_000_000, "is too large (wanted at most 32.0 MB)"),
+CSV: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a cell without end": (lambda: b'a,b\n"' + b"x" * 1_000_000, "line 2: is not a CSV file (found field larger than"),
+    "a line without end": (lambda: b"a,b\n" + b"x," * 10_000_000, "line 2: row is incomplete"),
+    "a quote without end": (
+        lambda: b'scene,listener,haspi\n"S1,L1,0.5\n',
+        "line 2: is not a CSV file (found unexpected end",
+    ),
+    "NUL": (lambda: b"scene,listener,haspi\nS1,L\0,0.5\n", "line 2: holds a text with NUL"),
+    "size": (lambda: b"a\n" * 20_000_000, "is too large (wanted at most 32.0 MB)"),
 }
 
 
@@ -131,7 +135,7 @@ def test_csv_within_bounds(tmp_path: Path) -> None:
     def table(content: bytes) -> bytes:
         return content.replace(b"a,b\n", b"scene,listener,haspi\n", 1)
 
-    paths = written(tmp_path, {name: table(content) for name, (content, _) in CSV.items()})
+    paths = written(tmp_path, {name: table(make()) for name, (make, _) in CSV.items()})
     for path, (_, wanted) in zip(paths, CSV.values(), strict=True):
         code = READ.format(module="scoring.table", reader="parse_scores").replace(
             "parse_scores(path)", 'parse_scores(open(path, "rb").read(), path)'

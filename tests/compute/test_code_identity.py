@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forked import Forks, forks
 from hearlab.compute.code.definitions import Reached
 from hearlab.compute.code_identity import code_identity
 from hearlab.scoring.tracks import METRICS
@@ -75,14 +75,19 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def identity(package: Path, more: str = "") -> str:
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Forks]:
+    with forks("from hearlab.compute.code_identity import code_identity") as processes:
+        yield processes
+
+
+def identity(fresh: Forks, package: Path, more: str = "") -> str:
     """In a fresh process, because modules are parsed once."""
     code = (
         "from lab.unit import unit; from hearlab.compute.code_identity import code_identity; "
         f"print(code_identity(unit, {[more] if more else []}))"
     )
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=package, check=True, capture_output=True, text=True).stdout
+    return fresh.run(package, code)
 
 
 @pytest.mark.parametrize(
@@ -104,16 +109,16 @@ def identity(package: Path, more: str = "") -> str:
         ("lab/elsewhere.py", "VALUE = 1", "VALUE = 2", False),
     ],
 )
-def test_what_changes_the_identity(package: Path, file: str, old: str, new: str, changes: bool) -> None:
-    before = identity(package)
+def test_what_changes_the_identity(fresh: Forks, package: Path, file: str, old: str, new: str, changes: bool) -> None:
+    before = identity(fresh, package)
     path = package / file
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    assert (identity(package) != before) is changes
+    assert (identity(fresh, package) != before) is changes
 
 
-def test_classes_loaded_by_name_belong_to_it(package: Path) -> None:
-    assert identity(package, "lab.elsewhere:VALUE") != identity(package)
+def test_classes_loaded_by_name_belong_to_it(fresh: Forks, package: Path) -> None:
+    assert identity(fresh, package, "lab.elsewhere:VALUE") != identity(fresh, package)
 
 
 def test_stages_depend_on_their_own_code_only() -> None:

@@ -19,9 +19,10 @@ from hearlab.compute.attempts import outcomes
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.engine import run
 from hearlab.compute.units import Unit
+from needs import need
 from waits import LONGEST
 
-pytest.importorskip("ray", reason="ray is not installed: make test installs it")
+need("ray")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A real run, looked at from inside: what each of its processes listens on, was started with, and keeps on disk.

@@ -16,10 +16,11 @@ from hearlab.files import md5_of
 from hearlab.separation import load_separator
 from hearlab.separation.openunmix import TARGETS
 from hearlab.separation.training import TrainingSettings, mixture_statistics, separator_description, train_network
+from needs import need
 from reference_material import REPOSITORY
 
 torch = pytest.importorskip("torch", reason="needs hearlab[music]")
-audio_metrics = pytest.importorskip("torchmetrics.functional.audio", reason="needs torchmetrics")
+need("torchmetrics")
 
 RATE = 44100
 # Required of the demo's separator; measured 9.2 dB (SDR as in the Music Demixing Challenge) and 8.7 dB (BSSEval).
@@ -51,6 +52,8 @@ def ratios(estimate, reference):
     The plain one is that of the Music Demixing Challenge 2021: all that differs from the reference is distortion.
     BSSEval forgives what a filter of 512 samples does to the reference.
     """
+    from torchmetrics.functional import audio as audio_metrics
+
     plain, filtered = [], []
     # Channel by channel: on two threads torch 2.13 solves several large systems at once wrongly.
     for pair in zip(estimate.T, reference.T, strict=True):

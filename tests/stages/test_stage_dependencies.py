@@ -61,10 +61,14 @@ def source(module: str) -> Path | None:
     return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
-def mentions(module: str) -> Iterator[str]:
+@functools.cache  # most stages reach the same modules
+def mentions(module: str) -> frozenset[str]:
     """The modules that a module imports, anywhere in it, or names in a text: 'package.module:Class' or 'package.{}'."""
-    path = source(module)
-    assert path is not None, module
+    return frozenset(_mentions(source(module)))
+
+
+def _mentions(path: Path | None) -> Iterator[str]:
+    assert path is not None
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -104,6 +108,7 @@ def reached(stage: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.cache
 def holds_code(path: Path) -> bool:
     """Whether a file is more than the docstring of a package."""
     return any(not isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from few_packages import packages_of
 from hearlab.compute import code_identity
 from hearlab.compute.code.file_cache import TICK
 from hearlab.errors import InputError
@@ -64,7 +65,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = re.sub(r"\W", "_", package)
     home = tmp_path / "elsewhere"
     made = make_package(home, package)
-    monkeypatch.syspath_prepend(home)
+    packages_of(home, monkeypatch)
     (tmp_path / system.FOLDER).mkdir()
     (tmp_path / "data").mkdir()
     choose(f"{package}.aid:Aid")

@@ -13,10 +13,11 @@ import pytest
 from door import Door
 from tracking_support import TrackingServer, environment, make_result
 
+from needs import need
 from ports import free_port, refusing_port
 from waits import LONGEST
 
-pytest.importorskip("mlflow", reason="mlflow is not installed: make test installs it")
+need("mlflow")
 pytestmark = pytest.mark.slow
 
 PASSWORD, TOKEN, WRONG = "p@ss:of/the-lab", "token-of-the-lab-0123", "wr@ng-of-the-lab"

@@ -19,10 +19,11 @@ from tracking_support import TrackingServer, environment, make_result
 from file_server import Site, serving
 from hearlab.report.doctor.doctor import _tracking_problem
 from hearlab.tracking.server import DEFAULTS, FORCED, load_mlflow, server_problem
+from needs import need
 from ports import refusing_port
 from waits import LONGEST
 
-pytest.importorskip("mlflow", reason="mlflow is not installed: make test installs it")
+need("mlflow")
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from light_units import process_id
 
 import hearlab
 from hearlab.compute import timings
@@ -41,10 +42,6 @@ from hearlab.errors import InputError
 from waits import LONGEST, until
 
 INDEX = Path("units.json")
-
-
-def process_id(root: Path, out: Path, *, number: int) -> int:
-    return os.getpid()
 
 
 def deadly(root: Path, out: Path, *, number: int, kind: str) -> int:

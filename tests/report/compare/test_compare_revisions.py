@@ -14,6 +14,7 @@ import pytest
 
 from compare_support import FREQUENCIES
 from compare_support import run as compare
+from forked import DVC, Forks, dvc, forks
 from hearlab.errors import InputError
 from hearlab.versions.revisions import find_revision, named_by
 from pipeline_support import run
@@ -69,7 +70,13 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def processes() -> Iterator[Forks]:
+    with forks(DVC) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def made(processes: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits (gain 0; gain 1, tagged 'second'), the experiments 'louder' (gain 3, applied) and 'other-scenes'."""
     if shutil.which("dvc", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("dvc is not installed beside this Python")
@@ -78,10 +85,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / "params.yaml").write_text(PARAMS)
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
-    run(folder, "dvc", "init", "--quiet")
+    run(folder, "git", "config", "user.name", "Tester")
+    run(folder, "git", "config", "user.email", "tester@example.org")
+    dvc(processes, folder, "init", "--quiet")
     for gain in (0, 1):
         (folder / "params.yaml").write_text(PARAMS.replace("gain: 0", f"gain: {gain}"))
-        run(folder, "dvc", "repro", "--quiet")
+        dvc(processes, folder, "repro", "--quiet")
         run(folder, "git", "add", "--all")
         run(folder, "git", "commit", "--quiet", "--message", f"Gain {gain}")
     run(folder, "git", "tag", "second")
@@ -91,9 +100,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "git", "commit", "--quiet", "--all", "--message", "Another data set")
     run(folder, "git", "checkout", "--quiet", "main")
     for name, change in (("louder", "enhance.gain=3"), ("other-scenes", "seed=1")):
-        run(folder, "dvc", "exp", "run", "--quiet", "--name", name, "--set-param", change)
+        dvc(processes, folder, "exp", "run", "--quiet", "--name", name, "--set-param", change)
         run(folder, "git", "checkout", "--quiet", "--", ".")
-    run(folder, "dvc", "exp", "apply", "--quiet", "louder")
+    dvc(processes, folder, "exp", "apply", "--quiet", "louder")
     return folder
 
 
@@ -138,8 +147,8 @@ def test_head_and_workspace(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert compared(project, capsys, "HEAD", "workspace", "--condition", "unprocessed")["verdict"] == "same"
 
 
-def test_an_experiment_by_its_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "louder" in run(project, "dvc", "exp", "list")
+def test_an_experiment_by_its_name(project: Path, processes: Forks, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "louder" in dvc(processes, project, "exp", "list")
     found = compared(project, capsys, "louder", "workspace")
     assert found["verdict"] == "same"
     assert found["a"].startswith("louder (")

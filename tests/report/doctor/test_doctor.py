@@ -20,16 +20,23 @@ def by_subject(root: Path) -> dict[str, Finding]:
     return {finding.subject: finding for finding in examine(root)}
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC repository with params.yaml and nothing else."""
+    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run(("git", "init", "--quiet", str(folder)), check=True)
+    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(folder), "init", "--quiet"), check=True)
+    shutil.copy(REPOSITORY / "params.yaml", folder)
+    return folder
+
+
+@pytest.fixture
+def root(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it."""
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
-    subprocess.run(("git", "init", "--quiet", str(tmp_path)), check=True)
-    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(tmp_path), "init", "--quiet"), check=True)
-    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
-    return tmp_path
+    return Path(shutil.copytree(fresh, tmp_path, dirs_exist_ok=True, symlinks=True))
 
 
 def test_a_fresh_repository(root: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from few_packages import packages_of
 from hearlab.errors import InputError
 from hearlab.learners import LEARNED
 from hearlab.params import Enhance, load_params
@@ -130,7 +131,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direct_url: dict[st
     (about / "RECORD").write_text(f"{top}/__init__.py,,\n")
     if direct_url is not None:
         (about / "direct_url.json").write_text(json.dumps(direct_url))
-    monkeypatch.syspath_prepend(site)
+    packages_of(site, monkeypatch)
     importlib.invalidate_caches()
     return top
 
