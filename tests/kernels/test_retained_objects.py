@@ -5,19 +5,11 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-import weakref
 from collections.abc import Iterator
 
 import pytest
 
 from hearlab.kernels.retained_memory import objects_stay
-
-
-class Circle:
-    """Garbage that only the search finds."""
-
-    def __init__(self) -> None:
-        self.itself = self
 
 
 @pytest.fixture(autouse=True)
@@ -39,16 +31,25 @@ def test_the_search_goes_on_if_it_was_on(before: bool) -> None:
 
 
 def test_what_was_made_is_old_and_still_found_once_it_is_garbage() -> None:
-    gc.enable()
-    with objects_stay():
-        kept = [Circle() for _ in range(2000)]
-        gone = weakref.ref(Circle())
-        alive = weakref.ref(kept[0])
-    old = {id(found) for found in gc.get_objects(generation=2)}
-    assert all(id(circle) in old for circle in kept)
-    gc.collect()
-    assert gone() is None
-    assert alive() is kept[0]
+    program = """
+import gc, weakref
+from hearlab.kernels.retained_memory import objects_stay
+
+class Circle:
+    def __init__(self):
+        self.itself = self  # only the search finds it
+
+with objects_stay():
+    kept = [Circle() for _ in range(2000)]
+    gone = weakref.ref(Circle())
+old = {id(found) for found in gc.get_objects(generation=2)}
+assert all(id(circle) in old for circle in kept)
+assert gone() is not None
+gc.collect()
+assert gone() is None
+assert kept[0].itself is kept[0]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_what_the_caller_has_frozen_stays_frozen() -> None:
