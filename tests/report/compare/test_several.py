@@ -75,6 +75,14 @@ def test_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "- C: the interval includes 0; p >= 0.05 in the permutation test" in text
 
 
+def test_names_that_begin_alike_are_not_cut_alike(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("first", "loading0p001-system-836e12", "loading0p001-system-836e9f", "a name of its own that is cut")
+    run(folder, "a.csv", "noise.csv", ODD, "a.csv", *(part for label in labels for part in ("--label", label)))
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if re.search(r"  12  0\.", line)]
+    assert [re.split(r" {2,}", row)[1] for row in rows] == [*labels[1:3], "a name of its ow…"]
+
+
 def test_what_is_said_of_several_systems_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, "a.csv", *["noise.csv"] * 5, *["a.csv"] * 4)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,8 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.report.compare.origins import parameters
 from hearlab.report.compare.sources import ScoreSource
 from hearlab.text import width
-from hearlab.versions.revisions import RevisionFiles
+from hearlab.versions.revisions import SWEPT, RevisionFiles
 
-SWEPT = re.compile(r"-[0-9a-f]{6}$")  # ends the names that `hearlab sweep` gives
 LONGEST = 40  # columns of a title that is made of parameters; a longer one tells less than the experiment's name
 
 
