@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -67,6 +68,28 @@ def shortened(text: str, most: int) -> str:
     while width(text) > max(most - 1, 1):
         text = text[:-1]
     return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def middle_cut(text: str, most: int) -> str:
+    """A text of at most so many columns, with an ellipsis in its middle where something is cut out."""
+    if width(text) <= most:
+        return text
+    middle = len(text) // 2
+    head, tail = text[:middle], text[middle:]
+    while width(head) + width(tail) > max(most - 1, 1):
+        head, tail = (head, tail[1:]) if width(tail) > width(head) else (head[:-1], tail)
+    return f"{head}\N{HORIZONTAL ELLIPSIS}{tail}"
+
+
+def terminal_columns() -> int | None:
+    """The width of the terminal, or what COLUMNS says; None where the standard output is no terminal."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(1).columns or None
+    except OSError:
+        return None
 
 
 def told_apart(texts: Collection[str], most: int) -> dict[str, str]:

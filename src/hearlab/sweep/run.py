@@ -13,7 +13,7 @@ from hearlab.sweep.left_over import remove_left_over
 from hearlab.sweep.points import Base, Point, grid, only_one, points, present, untracked_code
 from hearlab.sweep.pool import FOLDER, Ran, run_points
 from hearlab.sweep.search import Search, axes
-from hearlab.text import clock_text, few, printable
+from hearlab.text import clock_text, few, printable, terminal_columns
 
 LAST_LINES = 12  # of a failed experiment's log
 NAMED = 3  # experiments in a line
@@ -113,7 +113,7 @@ def _end(say: Say, found: Sequence[Experiment], metric: str | None) -> None:
     if not found:
         return
     say("")
-    say(experiments_text(*differing_only(list(found))))
+    say(experiments_text(*differing_only(list(found)), terminal_columns()))
     say("")
     for name in [metric] if metric else list(METRICS):
         title = _title(name)

@@ -76,8 +76,8 @@ def _blocks(found: Several, known: set[str]) -> Iterator[str]:
     )
     rows = [["", f"{cluster}s", "A", "mean", "- A", "95 % interval", "p", "p (Holm)", ""]]
     letters = max(len(line.letter) for line in found.lines) + 2
-    names = told_apart([line.title for line in found.lines], NAME - letters)
-    rows += [[f"{line.letter:<{letters}}{names[line.title]}", *_cells(line)] for line in found.lines]
+    titles = told_apart([line.title for line in found.lines], NAME - letters)
+    rows += [[f"{line.letter:<{letters}}{titles[line.title]}", *_cells(line)] for line in found.lines]
     yield table(rows)
     if listing := listed([*notes, *reasons, *found.left_out]):
         yield "\n".join(listing)
