@@ -18,7 +18,7 @@ TRAINING = {f"separate.train.{key}": 1 for key in ("steps", "batch", "nfft", "nh
 
 
 DEFAULTS = {
-    **{"dataset": "demo", "seed": 0, "separate.model": "openunmix", "datasets.demo.heads": 2},
+    **{"dataset": "demo", "seed": 0, "evaluate.level": 100, "separate.model": "openunmix", "datasets.demo.heads": 2},
     **dict.fromkeys(TRAINING, 0),
     **{"enhance.system": "hearlab.b:Baseline", "enhance.gain": 0, "enhance.compressor.release": 1000},
 }
@@ -59,7 +59,7 @@ def test_what_differs_in_many_lines_is_told_of_all() -> None:
 
 
 def test_parameters_that_older_commits_lack_are_no_difference() -> None:
-    assert told(entry(0, "workspace", evaluate__level=100), entry(1, "old", kind="commit")) == [[], []]
+    assert told(entry(0, "workspace", enhance__new=1), entry(1, "old", kind="commit")) == [[], []]
 
 
 def test_what_describes_another_data_set_is_not_told() -> None:
@@ -81,20 +81,26 @@ def test_a_line_tells_few_parameters_and_counts_the_others() -> None:
     first, second = told(WORKSPACE, entry(1, "wide", enhance__gain=1, **TRAINING))
     assert len(first) == len(second) == MOST + 1
     assert (second[0], second[-1]) == ("gain=1", "+2 more")
+    # Of which data a score is, is told whatever else is.
+    some = entry(2, "some", enhance__gain=1, evaluate__scenes__draw=5, dataset="clinic", **TRAINING)
+    _, words = told(WORKSPACE, some)
+    assert {"gain=1", "evaluate.scenes.draw=5", "dataset=clinic", "+4 more"} < set(words)
+    assert len(words) == MOST + 1
 
 
 def test_equal_experiments_are_one_line_and_their_names_are_known() -> None:
     same = [entry(k, f"noop{k}", enhance__gain=2) for k in (1, 2, 3)]
     other = [entry(4, "other", 0.6, enhance__gain=2), entry(5, "commit", kind="commit", enhance__gain=2)]
+    other.append(entry(6, "noop1", 0.7))  # upon another commit
     found = differing_only([WORKSPACE, *same, *other])
     lines, equal = folded(newest_first(found[0]))
-    assert [one.name for one in lines] == ["workspace", "commit", "other", "noop3"]
-    assert equal == {"noop1": ["noop3", "noop2"], "noop2": ["noop3", "noop1"], "noop3": ["noop2", "noop1"]}
+    assert [one.name for one in lines] == ["workspace", "noop1", "commit", "other", "noop3"]
+    assert equal == [[], [], [], [], ["noop2", "noop1"], ["noop3", "noop1"], ["noop3", "noop2"]]
     text = experiments_text(*found)
-    assert [line.split("  ")[-1] for line in text.splitlines() if line.startswith("noop")] == ["gain=2 (+2 equal)"]
+    assert [line.split("  ")[-1] for line in text.splitlines() if "gain=2 (" in line] == ["gain=2 (+2 equal)"]
     assert "Equal: further experiments" in text
-    values = {one["name"]: one["equal"] for one in experiments_values(*found)}
-    assert values == {"workspace": [], "commit": [], "other": [], **equal}
+    assert [one["equal"] for one in experiments_values(*found)] == equal
+    assert "noop3 (+2 equal) " in experiments_text(*found, wide=True)
 
 
 def many() -> list[Experiment]:

@@ -9,7 +9,7 @@ from typing import Any
 from hearlab.report.experiments.listing import Experiment
 from hearlab.text import middle_cut, printable
 
-SYSTEM = "enhance.system"
+SYSTEM, DATASET = "enhance.system", "dataset"
 OWN = (SYSTEM, "enhance.params")  # of the user's system: they come first, then the others of `enhance`
 SUBSETS = ("evaluate.scenes", "evaluate.songs", "evaluate.listeners")  # an average of some pairs is none of all
 VALUE = 24  # columns of a parameter's value
@@ -54,25 +54,23 @@ def value_text(value: Any) -> str:
     return middle_cut(printable(text), VALUE)
 
 
-def folded(lines: Sequence[Experiment]) -> tuple[list[Experiment], dict[str, list[str]]]:
-    """The lines, experiments of the same parameters and scores once, by the first of them, and the names of the equals.
+def folded(lines: Sequence[Experiment]) -> tuple[list[Experiment], list[list[str]]]:
+    """The lines, but experiments of the same parameters and scores once, by the first of them.
 
     An experiment that found nothing to compute is such: DVC gives it a name, and it has the result of before.
 
     Returns:
-        the lines, and name -> names of its equals, of each experiment that has some.
+        those lines, and for each of all lines the names of its equals.
     """
-    groups: dict[str, list[Experiment]] = {}
+    groups: dict[str, list[int]] = {}
     for place, one in enumerate(lines):
         made = json.dumps([one.scores, one.parameters, one.outdated], sort_keys=True, default=str)
-        groups.setdefault(made if one.kind == "experiment" else str(place), []).append(one)
-    equal = {
-        one.name: [other.name for other in group if other is not one]
-        for group in groups.values()
-        if len(group) > 1
-        for one in group
-    }
-    return [group[0] for group in groups.values()], equal
+        groups.setdefault(made if one.kind == "experiment" else str(place), []).append(place)
+    equal: list[list[str]] = [[] for _ in lines]
+    for group in groups.values():
+        for place in group:
+            equal[place] = [lines[other].name for other in group if other != place]
+    return [lines[group[0]] for group in groups.values()], equal
 
 
 def differences(lines: Sequence[Experiment], names: Sequence[str]) -> list[list[str]]:
@@ -126,8 +124,17 @@ def _comparable(name: str, one: Experiment, first: Experiment) -> bool:
 
 def _told(one: Experiment, names: Sequence[str], systems: Mapping[str, str]) -> list[str]:
     words = []
-    for name in names:
+    shown = names if len(names) <= MOST + 1 else _most(names)
+    for name in shown:
         value = one.parameters.get(name)
         text = value_text(systems.get(str(value), value) if name == SYSTEM else value)
         words.append(f"no {heading(name)}" if value is None else f"{heading(name)}={text}")
-    return [*words[:MOST], f"+{len(words) - MOST} more"] if len(words) > MOST + 1 else words
+    return [*words, *([f"+{len(names) - len(shown)} more"] if len(shown) < len(names) else [])]
+
+
+def _most(names: Sequence[str]) -> list[str]:
+    """MOST of the names, and among them those that say of which data a score is."""
+    data = [name for name in names if _is_of(name, (DATASET, *SUBSETS))]
+    others = [name for name in names if name not in data]
+    kept = {*data, *others[: max(MOST - len(data), 1)]}
+    return [name for name in names if name in kept]

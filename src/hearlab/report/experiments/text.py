@@ -88,9 +88,11 @@ def experiments_text(
         columns: of the terminal; None where it is none, and then each experiment has one line, however long.
         wide: whether each parameter is a column.
     """
-    lines, equal = folded(newest_first(found))
+    every = newest_first(found)
+    lines, equal = folded(every)
+    counts = {id(one): len(names) for one, names in zip(every, equal, strict=True)}
+    more = [f"(+{count} equal)" if (count := counts[id(one)]) else "" for one in lines]
     names = [name for name in in_order(parameters) if varied(name, lines)]
-    more = [f"(+{len(equal[one.name])} equal)" if one.name in equal else "" for one in lines]
     scored = _Scored(lines)
     way, told = WAYS[0], []
     if wide:
@@ -265,7 +267,7 @@ def experiments_values(found: Sequence[Experiment], parameters: Sequence[str]) -
                 if AVERAGES[title][0] not in one.outdated
             },
             "outdated": one.outdated,
-            "equal": [printable(name) for name in equal.get(one.name, [])] if one.kind == "experiment" else [],
+            "equal": [printable(name) for name in own],
         }
-        for one in lines
+        for one, own in zip(lines, equal, strict=True)
     ]
