@@ -14,7 +14,7 @@ OWN = (SYSTEM, "enhance.params")  # of the user's system: they come first, then 
 SUBSETS = ("evaluate.scenes", "evaluate.songs", "evaluate.listeners")  # an average of some pairs is none of all
 VALUE = 24  # columns of a parameter's value
 MOST = 8  # parameters told of a line
-SHARE = 1 / 3  # of the lines: a parameter that is another one in so many is told of all
+SHARE = 1 / 2  # of the lines: a parameter that is another one in so many is told of all
 
 
 def in_order(names: Sequence[str]) -> list[str]:
