@@ -280,6 +280,24 @@ def test_experiments_of_a_pattern_are_in_the_order_of_their_numbers(names: list[
     assert sorted(reversed(names), key=natural_order) == names
 
 
+def test_names_that_do_not_tell_all_are_in_the_order_of_the_parameters(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A long name of a sweep is cut: what is behind it, and not the digest, decides."""
+    head = commit(project, "HEAD")
+    swept = {"cut-a00001": "other-scenes", "cut-b00002": "louder"}  # seed 1, seed 0
+    references = {f"refs/exps/{head[:2]}/{head[2:]}/{name}": of for name, of in swept.items()}
+    for reference, of in references.items():
+        run(project, "git", "update-ref", reference, find_revision(of, project).commit)
+    try:
+        compare(project, "HEAD", "cut-*", "--csv")
+        rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    finally:
+        for reference in references:
+            run(project, "git", "update-ref", "-d", reference)
+    assert [row["source"].split()[0] for row in rows[1:]] == ["cut-b00002", "cut-a00001"]
+
+
 def test_tables_name_experiments_of_a_sweep_by_what_differs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def systems(*arguments: str) -> list[str]:
         compare(project, *arguments, "--csv")
