@@ -10,7 +10,7 @@ import pytest
 from hearlab.cli import hidden_output
 from hearlab.errors import InputError
 from hearlab.progress import UnitProgress
-from hearlab.text import printable, printable_lines, shortened, table, width
+from hearlab.text import printable, printable_lines, shortened, table, told_apart, width
 
 
 def test_columns_are_aligned_whatever_the_letters_width() -> None:
@@ -29,6 +29,15 @@ def test_names_are_shortened_by_columns() -> None:
     assert shortened("short", 5) == "short"
     assert width("e\N{COMBINING ACUTE ACCENT}") == 1
     assert max(width(line) for line in table([["", "n"], ["夜" * 30, "1"]], most=9).splitlines()) == 12
+
+
+def test_names_that_begin_alike_are_cut_where_they_differ() -> None:
+    names = ["loading0p001-836e12", "loading0p001-8aa", "loading0p0", "other names are cut"]
+    shown = told_apart([*names, names[0]], 9)
+    assert shown == dict(zip(names, ["loading0p001-83…", "loading0p001-8aa", "loading0p0", "other na…"], strict=True))
+    lines = table([["", "n"], *([name, "1"] for name in names)], most=9).splitlines()[2:]
+    assert [line.split(" 1")[0].rstrip() for line in lines] == [shown[name] for name in names]
+    assert told_apart(["\x1b" * 9, "\x1b" * 8], 3) == {"\x1b" * 9: "\x1b" * 9, "\x1b" * 8: "\x1b" * 8}
 
 
 def test_names_cannot_control_the_terminal() -> None:

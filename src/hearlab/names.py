@@ -39,6 +39,11 @@ def safe_name(name: Any, where: str | os.PathLike[str], field: str | None = None
     return str(name)
 
 
+def seed_name(reference: str | os.PathLike[str]) -> str:
+    """What seeds the noise of a metric where two files are scored and nobody names a seed: the reference's name."""
+    return Path(reference).stem
+
+
 def line_fault(text: Any) -> str | None:
     """Why something is no line of text that can be shown; None if it is one."""
     if not isinstance(text, str):

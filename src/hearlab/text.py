@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -32,13 +33,14 @@ def table(rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), most: 
     Args:
         rows: the headings, then the lines; short ones end early.
         left: columns whose cells begin together; those of the others end together.
-        most: width of the first column, in which longer cells are shortened.
+        most: width of the first column, in which longer cells are shortened, as far as they stay apart.
     """
     from tabulate import tabulate  # takes long to import
 
     cells = [[printable(cell) for cell in row] for row in rows]
     if most is not None:
-        cells = [[shortened(row[0], most), *row[1:]] for row in cells]
+        names = told_apart([row[0] for row in cells], most)
+        cells = [[names[row[0]], *row[1:]] for row in cells]
     sides = ["left" if column in left else "right" for column in range(max(map(len, cells)))]
     exact = {"disable_numparse": True, "preserve_whitespace": True}
     lines = tabulate(cells, tablefmt="plain", colalign=sides, **exact).split("\n")
@@ -66,6 +68,39 @@ def shortened(text: str, most: int) -> str:
     while width(text) > max(most - 1, 1):
         text = text[:-1]
     return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def middle_cut(text: str, most: int) -> str:
+    """A text of at most so many columns, with an ellipsis in its middle where something is cut out."""
+    if width(text) <= most:
+        return text
+    middle = len(text) // 2
+    head, tail = text[:middle], text[middle:]
+    while width(head) + width(tail) > max(most - 1, 1):
+        head, tail = (head, tail[1:]) if width(tail) > width(head) else (head[:-1], tail)
+    return f"{head}\N{HORIZONTAL ELLIPSIS}{tail}"
+
+
+def terminal_columns() -> int | None:
+    """The width of the terminal, or what COLUMNS says; None where the standard output is no terminal."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(1).columns or None
+    except OSError:
+        return None
+
+
+def told_apart(texts: Collection[str], most: int) -> dict[str, str]:
+    """Each text and what is shown of it: at most so many columns, or as many as tell it from those that begin alike."""
+    groups: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        groups.setdefault(shortened(text, most), []).append(text)
+    shown: dict[str, str] = {}
+    for cut, alike in groups.items():
+        shown |= told_apart(alike, most + 1) if len(alike) > 1 else dict.fromkeys(alike, cut)
+    return shown
 
 
 def printable(text: str) -> str:

@@ -64,11 +64,38 @@ def scores(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def single(folder: Path, metric: str, processed: str, name: str, seed: str, capsys: pytest.CaptureFixture[str]) -> dict:
+def single_text(
+    folder: Path, metric: str, processed: str, name: str, seed: str | None, capsys: pytest.CaptureFixture[str]
+) -> str:
     command = ["score", metric, "--reference", str(folder / "clean.wav"), "--processed", str(folder / processed)]
-    command += ["--listener", name, "--listeners", str(folder / "listeners.json"), "--seed-name", seed, "--json"]
-    assert main(command) == 0
-    return json.loads(capsys.readouterr().out)
+    command += ["--listener", name, "--listeners", str(folder / "listeners.json"), "--json"]
+    assert main([*command, *(() if seed is None else ("--seed-name", seed))]) == 0
+    return capsys.readouterr().out
+
+
+def single(
+    folder: Path, metric: str, processed: str, name: str, seed: str | None, capsys: pytest.CaptureFixture[str]
+) -> dict:
+    return json.loads(single_text(folder, metric, processed, name, seed, capsys))
+
+
+@pytest.mark.parametrize("metric", ["haspi", "hasqi", "haaqi"])
+def test_a_single_call_without_a_seed_is_a_row_without_one(
+    folder: Path, metric: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It once drew other noise each time, so that the fourth digit of a score could not be reported."""
+    listed(folder, "clean.wav,b.wav,L2,")
+    assert run(folder, metric) == 0
+    capsys.readouterr()
+    first = single_text(folder, metric, "b.wav", "L2", None, capsys)
+    assert single_text(folder, metric, "b.wav", "L2", None, capsys) == first
+    found, (row,) = json.loads(first), scores(folder)
+    assert float(row[metric]) == found["score"]
+    assert (row["seed_name"], found["seed_name"]) == ("clean", "clean")
+    other = single(folder, metric, "b.wav", "L2", "another", capsys)
+    assert [other[ear]["features"] for ear in ("left", "right")] != [
+        found[ear]["features"] for ear in ("left", "right")
+    ]
 
 
 @pytest.mark.parametrize("metric", ["haspi", "hasqi", "haaqi"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 EXTRAS = {
     "pipeline": (
         *("dvc", "dvc_data", "dvc_objects", "dvc_render", "scmrepo", "hydra", "omegaconf"),
@@ -17,3 +19,11 @@ def extra_of(error: ImportError) -> tuple[str, str] | None:
     """The library that is not installed and the extra that has it; None if it is none of an extra's."""
     library = (error.name or "").partition(".")[0]
     return next(((library, extra) for extra, libraries in EXTRAS.items() if library in libraries), None)
+
+
+def is_installed(library: str) -> bool:
+    """Whether a library can be imported; it is not."""
+    try:
+        return importlib.util.find_spec(library) is not None
+    except (ImportError, ValueError):
+        return False

@@ -23,7 +23,7 @@ from hearlab.errors import InputError
 from hearlab.files import md5_of, parse_csv, read_bytes, write_text
 from hearlab.listeners import Audiogram, Listener, find_listener, listener_from_entry
 from hearlab.metrics.files import score_files
-from hearlab.names import safe_name
+from hearlab.names import safe_name, seed_name
 from hearlab.progress import UnitProgress
 from hearlab.scoring.tracks import METRICS, Metric
 
@@ -49,8 +49,8 @@ class Row:
 
     @property
     def seed_name(self) -> str:
-        """What seeds the metric's noise: the cell `seed_name`, else the name of the reference."""
-        return self.cells.get("seed_name") or Path(self.cells["reference"]).stem
+        """What seeds the metric's noise: the cell `seed_name`, else the reference's name without its suffix."""
+        return self.cells.get("seed_name") or seed_name(self.cells["reference"])
 
 
 @dataclass(frozen=True)

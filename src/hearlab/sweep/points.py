@@ -54,6 +54,11 @@ class Point:
     content: str = ""
     code: str = ""
 
+    @property
+    def changes(self) -> list[str]:
+        """The overrides as a user writes them: DVC gives them with a backslash before some letters."""
+        return [re.sub(r"\\(.)", r"\1", override) for override in self.overrides]
+
 
 @dataclass(frozen=True)
 class Base:

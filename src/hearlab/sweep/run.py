@@ -9,11 +9,12 @@ from hearlab.errors import InputError
 from hearlab.report.experiments.listing import AVERAGES, Experiment, differing_only
 from hearlab.report.experiments.text import experiments_text
 from hearlab.scoring.tracks import ENHANCED, METRICS
+from hearlab.sweep.constructors import check_constructors
 from hearlab.sweep.left_over import remove_left_over
 from hearlab.sweep.points import Base, Point, grid, only_one, points, present, untracked_code
 from hearlab.sweep.pool import FOLDER, Ran, run_points
-from hearlab.sweep.search import Search, axes
-from hearlab.text import clock_text, few, printable
+from hearlab.sweep.search import Search, axes, corners
+from hearlab.text import clock_text, few, printable, terminal_columns
 
 LAST_LINES = 12  # of a failed experiment's log
 NAMED = 3  # experiments in a line
@@ -33,6 +34,7 @@ def run_grid(root: Path, overrides: Sequence[str], say: Say, *, jobs: int = 1, m
         remove_left_over(root)
         before = present(root, wanted)
         todo = [point for point in wanted if point.name not in before]
+        check_constructors(root, todo)
         _announce(root, say, len(wanted), len(before))
         failed = list(_run(root, todo, jobs, say))
         found = list(present(root, wanted).values()) if todo else list(before.values())
@@ -48,6 +50,7 @@ def run_search(root: Path, overrides: Sequence[str], metric: str, trials: int, s
     """
     searched, fixed = axes(overrides)
     base = Base.of(root)
+    check_constructors(root, points(base, corners(searched, fixed)))
     title = _title(metric)
     tried: dict[str, Point] = {}
 
@@ -87,7 +90,7 @@ def _run(root: Path, todo: Sequence[Point], jobs: int, say: Say) -> Iterator[Ran
     """Run experiments and say how each ended; gives those that failed."""
     for number, ran in enumerate(run_points(root, todo, jobs), 1):
         place = f"[{number}/{len(todo)}] " if len(todo) > 1 else ""
-        name = f"{place}{ran.point.name}: {printable(', '.join(ran.point.overrides)) or 'nothing changed'}"
+        name = f"{place}{ran.point.name}: {printable(', '.join(ran.point.changes)) or 'nothing changed'}"
         one = present(root, [ran.point], any_name=False).get(ran.point.name)
         if ran.error is None and one is not None:
             scores = ", ".join(f"{title} {score:.4f}" for title, score in one.scores.items())
@@ -113,7 +116,7 @@ def _end(say: Say, found: Sequence[Experiment], metric: str | None) -> None:
     if not found:
         return
     say("")
-    say(experiments_text(*differing_only(list(found))))
+    say(experiments_text(*differing_only(list(found)), terminal_columns()))
     say("")
     for name in [metric] if metric else list(METRICS):
         title = _title(name)

@@ -46,6 +46,11 @@ class Axis:
         return f"{self.name}=log({span})" if self.log else f"{self.name}={span}"
 
     @property
+    def ends(self) -> tuple[str | float | int, ...]:
+        """Both ends of a range, or all values to choose from."""
+        return self.choices or (self.low, self.high)
+
+    @property
     def size(self) -> float:
         """How many values it has."""
         if self.choices:
@@ -77,6 +82,15 @@ def axes(overrides: Sequence[str]) -> tuple[list[Axis], list[str]]:
     if not searched:
         raise ParameterError("--optimise", "has nothing to search", wanted="such as -S 'enhance.gain=0..12'")
     return searched, fixed
+
+
+def corners(searched: Sequence[Axis], fixed: Sequence[str]) -> list[tuple[str, ...]]:
+    """The changes of trials: each parameter at its ends, or at each value to choose from, the others at their first."""
+    return [
+        (*fixed, *(f"{axis.name}={end if axis is varied else axis.ends[0]}" for axis in searched))
+        for varied in searched
+        for end in varied.ends
+    ]
 
 
 def _range(name: str, match: re.Match[str]) -> Axis:
@@ -119,7 +133,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna: Any = optuna
         self.axes, self.fixed, self.seed = list(searched), list(fixed), seed
-        ends = [(*fixed, f"{axis.name}={end}") for axis in searched for end in axis.choices or (axis.low, axis.high)]
+        ends = [(*fixed, f"{axis.name}={end}") for axis in searched for end in axis.ends]
         systems = sorted({point.system for point in points(base, ends)} - {""})
         question = [[axis.text for axis in searched], list(fixed), metric, seed, base.code, *systems]
         digest = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]

@@ -164,7 +164,7 @@ class Objects:
             with repository(self.root) as repo:
                 return repo.cloud.get_remote_odb()
         except ImportError:
-            return Absent("is not in DVC's cache, and DVC is not installed")
+            return Absent("is not in DVC's cache, and DVC is not installed (pip install 'hearlab[pipeline]')")
         except Exception as error:  # of DVC's own kinds
             if type(error).__name__ == "NoRemoteError":
                 return Absent("is not in DVC's cache, and no remote is set")

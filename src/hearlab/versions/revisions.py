@@ -21,6 +21,8 @@ from hearlab.versions.objects import IDENTITY, Absent, Altered, Objects
 # DVC keeps the commit of an experiment as refs/exps/<its baseline's hash in two pieces>/<name>; its queue and stash
 # have other names.
 EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")
+SWEPT = re.compile(r"-[0-9a-f]{6}$")  # ends the names that `hearlab sweep` gives, such as gain2p5-2746c7
+NUMBER = r"\d+(?:[.p]\d+)?(?:e[-+]?\d+)?"
 WANTED = "a revision, an experiment, workspace, published, a CSV file or a folder of metrics"
 
 
@@ -212,7 +214,7 @@ def experiment_commits(root: Path) -> Iterator[ExperimentCommit]:
 
 
 def named_by(pattern: str, root: Path) -> list[str]:
-    """The names of the experiments that a pattern with * or ? stands for, the oldest first, else by their numbers.
+    """The names of the experiments that a pattern with * or ? stands for, in `natural_order`.
 
     Those upon the commit that is checked out are meant, if there are any, as in DVC.
 
@@ -222,7 +224,17 @@ def named_by(pattern: str, root: Path) -> list[str]:
     found = [each for each in experiment_commits(root) if fnmatch.fnmatchcase(each.name, pattern)]
     head = git_text(root, "rev-parse", "--verify", "--quiet", "HEAD")
     here = [each for each in found if each.baseline == head]
-    times = {each.name: each.time for each in here or found}
-    if not times:
+    if not found:
         raise InputError(pattern, "is the name of no DVC experiment", advice="see hearlab experiments")
-    return sorted(times, key=lambda name: (times[name], [part.zfill(20) for part in re.split(r"(\d+)", name)]))
+    return sorted({each.name for each in here or found}, key=natural_order)
+
+
+def natural_order(name: str) -> tuple[list[str | float], str]:
+    """What to sort names by, so that numbers in them count by their value: x2, x2p5, x10, and 1e-5 before 0p001.
+
+    In the name of a sweep's experiment a dash behind a letter is a sign (gain-3-2746c7), and the digest does not count.
+    """
+    swept = SWEPT.search(name) is not None
+    number = f"(?<=[A-Za-z])-{NUMBER}|{NUMBER}" if swept else NUMBER
+    parts = re.split(f"({number})", SWEPT.sub("", name))
+    return [float(part.replace("p", ".")) if place % 2 else part for place, part in enumerate(parts)], name

@@ -16,7 +16,7 @@ from compare_support import FREQUENCIES
 from compare_support import run as compare
 from forked import DVC, Forks, dvc, forks
 from hearlab.errors import InputError
-from hearlab.versions.revisions import find_revision, named_by
+from hearlab.versions.revisions import find_revision, named_by, natural_order
 from pipeline_support import run
 
 # A pipeline with the stages, parameters and files that matter here, and nothing to compute.
@@ -262,15 +262,49 @@ def test_a_pattern_stands_for_experiments(project: Path, capsys: pytest.CaptureF
         compare(project, "louder", "l*")
     with pytest.raises(InputError, match=r"quieter\*: is the name of no DVC experiment"):
         compare(project, "HEAD", "quieter*")
-    references = [f"refs/exps/{'0' * 2}/{'0' * 38}/gain{number}" for number in ("10", "-3", "2", "2p5")]
+    names = ["run-1", "run-2", "run-10", "run0p5", "run2", "run2p5", "run2p15-late"]
+    references = [f"refs/exps/{'0' * 2}/{'0' * 38}/{name}" for name in names]
     for reference in references:
         run(project, "git", "update-ref", reference, "HEAD")
     try:
-        assert named_by("gain*", project) == ["gain2", "gain2p5", "gain10", "gain-3"]
+        assert named_by("run*", project) == sorted(names, key=natural_order)
         assert named_by("*", project) == ["louder", "other-scenes"]  # those upon HEAD are meant
     finally:
         for reference in references:
             run(project, "git", "update-ref", "-d", reference)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["loading0p0001-f00000", "loading0p0003-a12345", "loading0p001-836e12", "loading0p01-000001"],
+        ["loading1e-05-999999", "loading2e-05-000000", "loading0p0001-111111", "loading3-000000"],
+        ["gain-10-ffffff", "gain-2p5-000000", "gain-1-2746c7", "gain0-000000", "gain3-999999", "gain12-000000"],
+        ["gain3-clipFalse-9aaaaa", "gain3-clipTrue-000000", "gain12-clipFalse-000000"],
+        ["run2", "run2p15-late", "run2p5", "run10", "run-1", "run-2", "run-10"],  # of the user's own naming: no signs
+    ],
+)
+def test_experiments_of_a_pattern_are_in_the_order_of_their_numbers(names: list[str]) -> None:
+    """Neither when they ran nor what their digests are tells anything."""
+    assert sorted(reversed(names), key=natural_order) == names
+
+
+def test_names_that_do_not_tell_all_are_in_the_order_of_the_parameters(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A long name of a sweep is cut: what is behind it, and not the digest, decides."""
+    head = commit(project, "HEAD")
+    swept = {"cut-a00001": "other-scenes", "cut-b00002": "louder"}  # seed 1, seed 0
+    references = {f"refs/exps/{head[:2]}/{head[2:]}/{name}": of for name, of in swept.items()}
+    for reference, of in references.items():
+        run(project, "git", "update-ref", reference, find_revision(of, project).commit)
+    try:
+        compare(project, "HEAD", "cut-*", "--csv")
+        rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    finally:
+        for reference in references:
+            run(project, "git", "update-ref", "-d", reference)
+    assert [row["source"].split()[0] for row in rows[1:]] == ["cut-b00002", "cut-a00001"]
 
 
 def test_tables_name_experiments_of_a_sweep_by_what_differs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,7 +331,7 @@ def test_tables_name_experiments_of_a_sweep_by_what_differs(project: Path, capsy
     assert f"% HEAD ({head[:7]})" in lines
     for title, (name, whole) in zip(("seed 0, gain 3", "seed 1, gain 1"), commits.items(), strict=True):
         assert f"% {title}: {name} ({whole[:7]})" in lines
-        (row,) = [line for line in lines if line.startswith(title)]
+        (row,) = [line for line in lines if line.removeprefix(r"\raggedright ").startswith(title)]
         assert whole[:7] not in row
 
 

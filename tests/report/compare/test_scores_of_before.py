@@ -69,5 +69,5 @@ def test_no_line_of_experiments_has_scores_of_other_parameters(half: Path, capsy
     assert main(["experiments"]) == 0
     printed = capsys.readouterr().out
     workspace = next(line for line in printed.splitlines() if line.startswith("workspace"))
-    assert workspace.split()[-1] == "other"
+    assert workspace.split()[1:] == ["other", "gain=3"]
     assert "workspace, speech: made with enhance.gain 0, params.yaml says 3" in printed

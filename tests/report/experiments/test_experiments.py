@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +88,55 @@ def test_intervals_are_those_of_the_tables(project: Path, capsys: pytest.Capture
 def test_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["experiments"]) == 0
     text = capsys.readouterr().out
-    heading, _, workspace, experiment, *_ = text.splitlines()
+    heading, _, workspace, experiment, *commits = text.splitlines()
+    commits, told = commits[:2], commits[2:]
     # Own parameters first; what is the same in all lines (the data set, unprocessed signals) is left out.
-    assert heading.split() == ["experiment", "date", "(UTC)", "system", "depth", "gain", "HASPI", "enhanced"]
-    assert workspace.split()[:4] == ["workspace", "mine.net:Net", "5", "4"]
+    assert heading.split() == ["experiment", "date", "(UTC)", "HASPI", "enhanced", "parameters"]
+    assert workspace.endswith("]  system=Net, depth=5, gain=4")
     assert f"{GIVEN.mean() + 0.04:.4f} [" in workspace
     assert experiment.startswith("loud\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}er ")
+    assert experiment.endswith("]  system=Net, depth=3, gain=2")
+    assert [line.rpartition("]  ")[2] for line in commits] == ["system=C, gain=1", "system=C, gain=0"]
+    notes = ["Brackets: 95", "Whether two differ", "Parameters: ", "hearlab experiments --wide"]
+    assert [line.startswith(note) for line, note in zip(told[1:], notes, strict=True)] == [True] * 4
+
+
+def test_the_table_with_a_column_for_each_parameter(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiments", "--wide"]) == 0
+    heading, _, workspace, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split()[3:] == ["HASPI", "enhanced", "system", "depth", "gain"]
+    assert workspace.split()[-3:] == ["mine.net:Net", "5", "4"]
+
+
+def test_the_table_as_a_csv_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = listed(capsys)
+    assert main(["experiments", "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    for row, one in zip(rows, values, strict=True):
+        mean = one["means"]["HASPI enhanced"]
+        assert (row["experiment"], row["commit"], row["HAAQI"]) == (one["name"], one["commit"], "")
+        assert float(row["HASPI enhanced"]) == one["scores"]["HASPI enhanced"]
+        assert float(row["HASPI enhanced low"]) == mean["low"]
+        own = one["parameters"]
+        assert [row["enhance.system"], float(row["enhance.gain"])] == [own["enhance.system"], own["enhance.gain"]]
+        assert row["enhance.params.depth"] == ("" if (depth := own["enhance.params.depth"]) is None else str(depth))
+
+
+def test_without_dvc_its_extra_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["experiments"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setitem(sys.modules, "dvc", None)
+    for form in ([], ["--json"], ["--csv"]):
+        assert main(["experiments", *form]) == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "DVC is not installed" in line
+        assert line.endswith("pip install 'hearlab[pipeline]'")
+    (project / "params.yaml").unlink()
+    monkeypatch.chdir(project.parent)
+    assert main(["experiments"]) == 1
+    assert "pip install 'hearlab[pipeline]' and dvc repro make them" in capsys.readouterr().err
 
 
 def test_names_of_experiments_are_whole(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,12 +162,10 @@ def test_an_average_of_a_subset_does_not_look_like_one_of_all(
     text = (project / "params.yaml").read_text().replace("scenes: {draw: 2, seed: 1}", "scenes: null")
     (project / "params.yaml").write_text(text)
     assert main(["experiments"]) == 0
-    heading, _, workspace, *others = capsys.readouterr().out.splitlines()
-    assert "evaluate.scenes.draw" in heading.split()
-    assert "evaluate.listeners" not in heading.split()  # nobody is chosen, whether the key is there or not
-    place = heading.index("evaluate.scenes.draw")
-    assert [line[place:].split()[0] for line in others if "A subset" in line] == ["2"]
-    assert not workspace[place:].startswith("2")
+    text = capsys.readouterr().out
+    assert [line for line in text.splitlines() if "evaluate.scenes.draw=2" in line and "A subset" in line]
+    assert text.count("evaluate.scenes.draw") == 1
+    assert "evaluate.listeners" not in text  # nobody is chosen, whether the key is there or not
 
 
 def test_a_table_of_another_run_gives_no_interval(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +174,16 @@ def test_a_table_of_another_run_gives_no_interval(project: Path, capsys: pytest.
     workspace = capsys.readouterr().out.splitlines()[2]
     assert f"{GIVEN.mean() + 0.04:.4f}" in workspace
     assert "[" not in workspace
+
+
+def test_footnotes_are_of_what_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "metrics" / "speech.csv").unlink()
+    run(project, "git", "checkout", "--quiet", "--orphan", "empty")
+    for reference in run(project, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split("\n"):
+        if reference:
+            run(project, "git", "update-ref", "-d", reference)
+    assert main(["experiments"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("workspace ")
 
 
 def test_nothing_to_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearlab.commands import Commands
 from hearlab.scoring.tracks import CONDITIONS, ENHANCED, METRICS
+
+if TYPE_CHECKING:
+    from hearlab.report.compare.sources import ScoreSource
 
 BY = "snr,severity,interferers,stem,song,pairs"
 
@@ -55,28 +60,11 @@ def add(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hearlab.errors import InputError
-    from hearlab.report.compare.sources import open_source
     from hearlab.report.compare.titles import with_titles
-    from hearlab.versions.revisions import named_by
 
     root = Path.cwd()
-    wanted: list[str] = []
-    for name in options.b:
-        pattern = "*" in name and not Path(name).exists()
-        known = {options.a, *options.b, *wanted}  # each once: p is corrected for how many there are
-        wanted += [one for one in named_by(name, root) if one not in known] if pattern else [name]
-    if not wanted:
-        raise InputError(options.a, "is all that there is to compare")
-    options.b = wanted
-    by = _tables(options)
-    first, *others = with_titles(
-        [
-            open_source(name, root, condition=options.condition, published=options.published)
-            for name in (options.a, *options.b)
-        ],
-        options.label,
-    )
+    first, *others = with_titles(_sources(options, root), options.label)
+    by = _tables(options, len(others))
     if len(others) == 1 and not (options.csv or options.md or options.latex):
         from hearlab.report.compare.comparison import compare
         from hearlab.report.compare.text import comparison_text, comparison_values
@@ -111,11 +99,33 @@ def _compare(options: argparse.Namespace) -> None:
     print(written[chosen](several), end="")
 
 
-def _tables(options: argparse.Namespace) -> list[str]:
+def _sources(options: argparse.Namespace, root: Path) -> list[ScoreSource]:
+    """What is compared, A first; a pattern stands for its experiments in their order."""
+    from hearlab.errors import InputError
+    from hearlab.report.compare.sources import open_source
+    from hearlab.report.compare.titles import in_order
+    from hearlab.versions.revisions import named_by
+
+    def opened(names: Sequence[str]) -> list[ScoreSource]:
+        return [open_source(name, root, condition=options.condition, published=options.published) for name in names]
+
+    groups, known = [[options.a]], {options.a, *options.b}  # each once: p is corrected for how many there are
+    for name in options.b:
+        if "*" in name and not Path(name).exists():
+            groups.append([one for one in named_by(name, root) if one not in known])
+            known.update(groups[-1])
+        else:
+            groups.append([name])
+    if not any(groups[1:]):
+        raise InputError(options.a, "is all that there is to compare")
+    return [one for names in groups for one in (in_order(opened(names)) if len(names) > 1 else opened(names))]
+
+
+def _tables(options: argparse.Namespace, count: int) -> list[str]:
     from hearlab.errors import InputError
 
-    if options.by is not None and len(options.b) > 1:
-        raise InputError("--by", "goes with A and one B", found=f"{len(options.b)} to compare with A")
+    if options.by is not None and count > 1:
+        raise InputError("--by", "goes with A and one B", found=f"{count} to compare with A")
     by = [] if options.by == "none" else (BY if options.by is None else options.by).split(",")
     for name in by:
         if name not in BY.split(","):

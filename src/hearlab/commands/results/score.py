@@ -61,7 +61,13 @@ def _add_metric(own: argparse.ArgumentParser, name: str, metric: Metric) -> None
     )
     own.add_argument("--audiogram-right", metavar="LEVELS", help="those of the right ear")
     own.add_argument("-o", "--output", type=Path, metavar="CSV", help="of --pairs: the scores; what is in it is kept")
-    own.add_argument("--seed-name", help=f"name whose md5 seeds the metric's noise, such as {track.seed}")
+    own.add_argument(
+        "--seed-name",
+        metavar="NAME",
+        help=f"of two files: the name whose md5 seeds the metric's noise, such as {track.seed} (default: the "
+        "reference's name without its suffix, as in --pairs, so that a second call gives the same score); each name "
+        "draws other noise",
+    )
     own.add_argument("--json", action="store_true", help="print scores and features of both ears as JSON")
     default = "the reference at 65 dB SPL" if track.level is None else f"{track.level:g}"
     levels = own.add_mutually_exclusive_group()
@@ -121,20 +127,23 @@ def _score_scene(options: argparse.Namespace) -> dict[str, Any]:
 def _score_files(options: argparse.Namespace) -> dict[str, Any]:
     from hearlab.compute.process import OneThread
     from hearlab.metrics.files import score_files
+    from hearlab.names import seed_name
 
     listener = _listener(options)
+    named = options.seed_name or seed_name(options.reference)  # as a row of --pairs
     with OneThread() as threads:  # as units have it: more change the last bits
         METRICS[options.metric].load()
         threads.limit()
-        return score_files(
+        result = score_files(
             options.metric,
             options.reference,
             options.processed,
             listener,
             **_levels(options),
-            seed_name=options.seed_name,
+            seed_name=named,
             tell=lambda text: print(f"{options.metric}: {text}", file=sys.stderr),
         )
+    return {**result, "seed_name": named}
 
 
 def _listener(options: argparse.Namespace) -> Listener:

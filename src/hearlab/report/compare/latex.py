@@ -25,24 +25,25 @@ ESCAPES = {
 }
 # The numbers take 235 pt of the 345 that the class article has in 10 pt.
 SHORT = 16  # columns of a name that the rest holds in one line
-NARROW = r">{\raggedright\arraybackslash}p{0.3\textwidth}"  # of longer ones, with breaks
+NARROW = r"p{0.3\textwidth}"  # the column of longer ones, which have breaks
 PIECE = re.compile(r"[A-Za-z0-9]{1,12}|\s+|.", re.DOTALL)  # between which a long name may be broken
 
 
 def several_latex(found: Sequence[Several]) -> str:
-    """A tabular with the rules of the package booktabs, names escaped, a group of rows for each metric.
+    """A tabular with the rules of the package booktabs, the only one it needs; names escaped, a group for each metric.
 
     It has the means, and the differences with their intervals; the intervals of the means are in the other forms.
     """
     groups = [_group(one) for one in found]
     long = any(width(name) > SHORT for _, *group in groups for name, *_ in group)
     lines = [f"% {correction_text(found)}; 95 % intervals in brackets.", *(f"% {line}" for line in origins(found))]
-    lines += [rf"% Needs \usepackage{{booktabs}}{' and array' if long else ''}."]
+    lines += [r"% Needs \usepackage{booktabs}."]
     lines += [rf"\begin{{tabular}}{{@{{}}{NARROW if long else 'l'}rr@{{ }}rr@{{}}}}", r"\toprule"]
     for place, (heading, *group) in enumerate(groups):
         lines += [r"\midrule"] if place else []
         for name, *cells in (heading, *group):
-            lines += [" & ".join([_breakable(name) if long else latex(name), *cells]) + r" \\"]
+            first = _breakable(name) if long and width(name) > SHORT else latex(name)
+            lines += [" & ".join([first, *cells]) + r" \\"]
             lines += [r"\midrule"] if name is heading[0] else []
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
@@ -83,8 +84,11 @@ def latex(text: str) -> str:
 
 
 def _breakable(text: str) -> str:
-    """The same with places at which a word that is longer than the column may be broken."""
-    return " ".join(
+    """The same for a cell of several lines, with places at which a word that is longer than the column may be broken.
+
+    \\raggedright stands in the cell: in the column's description the package array would be needed to end a row.
+    """
+    return r"\raggedright " + " ".join(
         r"\allowbreak{}".join(map(latex, PIECE.findall(word))) if width(word) > SHORT else latex(word)
         for word in text.split()
     )

@@ -14,7 +14,7 @@ from hearlab.report.compare.several import Line, Several
 from hearlab.report.compare.sources import Average
 from hearlab.report.compare.text import comparison_values, interval, listed, p_text, wrapped
 from hearlab.scoring.statistics import ClusteredMean
-from hearlab.text import few, printable, table
+from hearlab.text import few, printable, table, told_apart
 
 NAME = 20  # columns of a system's name
 # Columns of the CSV file. Scores lie between 0 and 1; low and high are the ends of 95 % intervals, clustered.
@@ -75,7 +75,10 @@ def _blocks(found: Several, known: set[str]) -> Iterator[str]:
         ]
     )
     rows = [["", f"{cluster}s", "A", "mean", "- A", "95 % interval", "p", "p (Holm)", ""]]
-    yield table([*rows, *map(_cells, found.lines)], most=NAME)
+    letters = max(len(line.letter) for line in found.lines) + 2
+    titles = told_apart([line.title for line in found.lines], NAME - letters)
+    rows += [[f"{line.letter:<{letters}}{titles[line.title]}", *_cells(line)] for line in found.lines]
+    yield table(rows)
     if listing := listed([*notes, *reasons, *found.left_out]):
         yield "\n".join(listing)
 
@@ -94,15 +97,14 @@ def _reason(text: str) -> str:
 
 
 def _cells(line: Line) -> list[str]:
-    name = f"{line.letter}  {line.title}"
     first, own = (f"{_mean(side):.4f}" for side in line.means)
     if isinstance(line.found, Averages) or line.p_adjusted is None:
-        return [name, "none", first, own, "", "", "", "", ""]
+        return ["none", first, own, "", "", "", "", ""]
     overall = line.found.overall
     adjusted = "none" if overall.difference.clusters < 2 else p_text(line.p_adjusted)
     p = "none" if overall.difference.clusters < 2 else p_text(overall.test.p)
     return [
-        *(name, str(overall.difference.clusters), first, own, f"{overall.difference.mean:+.4f}"),
+        *(str(overall.difference.clusters), first, own, f"{overall.difference.mean:+.4f}"),
         *(interval(overall.difference, "+.4f") or "none", p, adjusted, MARKS[line.verdict]),
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,8 @@ from hearlab.errors import InputError, ParameterError
 from hearlab.report.compare.origins import parameters
 from hearlab.report.compare.sources import ScoreSource
 from hearlab.text import width
-from hearlab.versions.revisions import RevisionFiles
+from hearlab.versions.revisions import SWEPT, RevisionFiles, natural_order
 
-SWEPT = re.compile(r"-[0-9a-f]{6}$")  # ends the names that `hearlab sweep` gives
 LONGEST = 40  # columns of a title that is made of parameters; a longer one tells less than the experiment's name
 
 
@@ -52,6 +50,34 @@ def with_titles(sources: Sequence[ScoreSource], given: Sequence[str] = ()) -> li
     ]
 
 
+def in_order(sources: Sequence[ScoreSource]) -> list[ScoreSource]:
+    """Experiments of a pattern by the numbers in their names; where these are equal, as a long name of a sweep does not
+    tell all of its parameters, by the values in which the experiments differ.
+    """
+    try:
+        known = {one.name: {} if one.files is None else parameters(one.files) for one in sources}
+    except InputError:
+        known = {one.name: {} for one in sources}
+    varying = _varying(list(known.values()))
+
+    def place(one: ScoreSource) -> tuple[Any, ...]:
+        return natural_order(one.name)[0], [_by_value(known[one.name].get(name)) for name in varying], one.name
+
+    return sorted(sources, key=place)
+
+
+def _by_value(value: Any) -> tuple[int, Any]:
+    if isinstance(value, int | float):
+        return 0, value
+    return 1, natural_order(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def _varying(beside: Sequence[dict[str, Any]]) -> list[str]:
+    """The parameters that are not the same in all."""
+    names = dict.fromkeys(name for values in beside for name in values)
+    return [name for name in names if len({json.dumps(one.get(name), default=str) for one in beside}) > 1]
+
+
 def _of_parameters(sources: Sequence[ScoreSource]) -> dict[int, str]:
     """Place -> title of a sweep's experiments; empty where these are not told apart by few parameters."""
     try:
@@ -65,8 +91,7 @@ def _of_parameters(sources: Sequence[ScoreSource]) -> dict[int, str]:
             beside.append(parameters(files))  # one experiment: in what it differs from the revision beside it
     except InputError:
         return {}  # the comparison names what cannot be read
-    names = dict.fromkeys(name for values in beside for name in values)
-    varying = [name for name in names if len({json.dumps(one.get(name), default=str) for one in beside}) > 1]
+    varying = _varying(beside)
     titles = {place: _title(known[place], varying) for place in known if SWEPT.search(sources[place].name)}
     good = len(set(titles.values())) == len(titles) and all(0 < width(title) <= LONGEST for title in titles.values())
     return titles if good else {}

@@ -46,6 +46,7 @@ class Experiment:
         files: where it all was read.
         full_commit: the whole hash; empty for the workspace.
         outdated: tracks with scores that were made with other parameters than these, and which.
+        dataset: the data set, whether it differs or not; None where it cannot be read.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Experiment:
     files: Files | None = field(default=None, compare=False, repr=False)
     full_commit: str = ""
     outdated: dict[str, str] = field(default_factory=dict, compare=False)
+    dataset: str | None = field(default=None, compare=False)
 
 
 def experiments(root: Path, commits: int = COMMITS) -> tuple[list[Experiment], list[str]]:
@@ -117,7 +119,8 @@ def experiment(name: str, kind: str, commit: str, seconds: int | None, files: Fi
         parameters = parse_yaml(files.read(PARAMS_FILE))
     date = None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     full = files.commit if isinstance(files, RevisionFiles) else ""
-    return Experiment(name, kind, commit, date, scores, flat(parameters), files, full, reasons)
+    values = flat(parameters)
+    return Experiment(name, kind, commit, date, scores, values, files, full, reasons, values.get("dataset"))
 
 
 def _json(files: Files, path: str) -> Any:
