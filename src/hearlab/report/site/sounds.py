@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # `hearlab show` measures nothing: what runs units is importe
     from hearlab.compute.units import Unit
 
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
+MEASURED = re.compile(rf"(?:{PICTURES}|{SOUNDS})/[0-9a-f]{{24}}\.(?:png|flac|js)|{PICTURES}/{RECORD}")
 MAKE = 3  # counts up when pictures are made in another way
 STAGE = "report, sounds"
 STAGING = ".measuring-"
@@ -235,7 +237,7 @@ class Sounds:
         keep = set(self._record)
         for folder in (PICTURES, SOUNDS):
             for path in (self.site / folder).glob("*"):
-                if path.suffix in (".png", ".flac", ".js") and path.stem not in keep:
+                if path.name != RECORD and path.stem not in keep and MEASURED.fullmatch(f"{folder}/{path.name}"):
                     path.unlink(missing_ok=True)
 
 
