@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(error, options.debug, 1, f"{place}{error.strerror or error}{advice}")
     except ImportError as error:
         if (missing := extra_of(error)) is None:
-            return _fail(error, options.debug, 1, f"{error} (a fault of HearLab; --debug shows it)")
+            return _fail(error, options.debug, 1, f"{error}{_fault(options, arguments)}")
         advice = f"pip install 'hearlab[{missing[1]}]', or make demo in the repository"
         return _fail(error, options.debug, 1, f"{missing[0]}: is not installed; {advice}")
     except Exception as error:
@@ -79,9 +80,20 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         if isinstance(error, UnitsFailed):
             traces = [f"{failure.id}\n{failure.trace}" for failure in error.failures if options.debug]
-            print(*traces, f"hearlab: {error}", sep="\n", file=sys.stderr)
+            unexpected = any(failure.unexpected for failure in error.failures) and not options.debug
+            last = [f"  {_debugging(arguments)} shows the tracebacks"] if unexpected else []
+            print(*traces, f"hearlab: {error}", *last, sep="\n", file=sys.stderr)
             return 1
-        return _fail(error, options.debug, 1, f"{type(error).__name__}: {error} (a fault of HearLab; --debug shows it)")
+        return _fail(error, options.debug, 1, f"{type(error).__name__}: {error}{_fault(options, arguments)}")
+
+
+def _debugging(arguments: Sequence[str] | None) -> str:
+    """The command line that shows the tracebacks of this one."""
+    return f"hearlab --debug {shlex.join(sys.argv[1:] if arguments is None else arguments)}"
+
+
+def _fault(options: argparse.Namespace, arguments: Sequence[str] | None) -> str:
+    return f" (a fault of HearLab{'' if options.debug else f'; {_debugging(arguments)} shows it'})"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import pytest
 
 from hearlab.compute.attempts.failures import UnitsFailed
 from hearlab.compute.engine import run
+from hearlab.compute.execution import shown_file
 from hearlab.compute.process import worker_count
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError, ParameterError
@@ -101,7 +102,7 @@ def test_a_failing_unit_does_not_stop_the_others(
     lines = str(caught.value).splitlines()
     assert lines[0] == "test: 2 of 5 units failed"
     assert lines[1] == "  unit 2: x.wav: is even (found 2)"
-    assert lines[2].startswith("  unit 4: ZeroDivisionError: four (test_engine.py line ")
+    assert lines[2].startswith(f"  unit 4: ZeroDivisionError: four ({shown_file(__file__)}: line ")
     assert "Traceback" in caught.value.failures[1].trace
     shown = capsys.readouterr().err
     assert "unit 1: warning: number 1 is odd" in shown

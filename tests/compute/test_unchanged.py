@@ -87,14 +87,17 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(("git", *identity, *arguments), cwd=folder, check=True, capture_output=True)
 
 
+def surroundings(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join((str(REPOSITORY / "src"), str(folder)))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "300", "HEARLAB_WORKERS": "1"}
+
+
 def stage(folder: Path, *arguments: str, code: int = 0, during: str | None = None) -> str:
     """Run a stage in a process of its own, as DVC does."""
     if during is not None:
         (folder / "during.sh").write_text(during)
-    path = os.pathsep.join((str(REPOSITORY / "src"), str(folder)))
     command = (sys.executable, "-m", "hearlab.cli", "stage", *(arguments or ("enhance_speech",)))
-    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "300", "HEARLAB_WORKERS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=surroundings(folder), capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     if during is not None:
@@ -286,6 +289,14 @@ def test_a_unit_that_fails_after_loading_other_code(workspace: Path) -> None:
     assert "3 of 3 units failed" in shown
     assert len(re.findall(r"\n  S1 L1: RuntimeError: busy", shown)) == 1
     assert len(re.findall(r"\n  2 units \(S1 L2, S1 L3\): .* keys of its units do not cover", shown)) == 1
+    line = 1 + next(n for n, text in enumerate(net.read_text().splitlines()) if "raise RuntimeError" in text)
+    assert f"S1 L1: RuntimeError: busy (my_lab/net.py: line {line}, in speech)\n" in shown
+    advised = shown.splitlines()[-1]
+    assert advised == "  hearlab --debug stage enhance_speech shows the tracebacks"
+    command = [sys.executable, "-m", "hearlab.cli", *advised.split()[1:-3]]
+    again = subprocess.run(command, cwd=workspace, env=surroundings(workspace), capture_output=True, text=True)
+    assert again.stderr.count("Traceback (most recent call last)") == 3
+    assert "shows the traceback" not in again.stderr
 
 
 def test_a_folder_that_is_added_to_the_path_while_it_loads(workspace: Path) -> None:

@@ -21,9 +21,13 @@ LARGEST = 12_000_000  # bytes of the whole site; 7 MB now, most of it the theme'
 pytestmark = pytest.mark.slow
 
 
-def needs_demo() -> None:
+def needs_mkdocs() -> None:
     for module in ("mkdocs", "mkdocstrings", "material", "jupytext", "nbconvert"):
         pytest.importorskip(module, reason=f"{module} is not installed: make docs installs it")
+
+
+def needs_demo() -> None:
+    needs_mkdocs()
     if not (REPOSITORY / "data/demo/enhanced").is_dir() or not (REPOSITORY / "metrics/speech.csv").is_file():
         pytest.skip("the notebooks run on the demo's results: make demo")
 
@@ -123,15 +127,30 @@ def test_a_broken_link_or_name_fails_the_build(tmp_path: Path, change: str, line
     assert line in done.stdout + done.stderr
 
 
-def test_without_the_demo_the_build_says_so_in_a_line(tmp_path: Path) -> None:
-    needs_demo()
+@pytest.mark.parametrize(
+    ("dataset", "line"),
+    [
+        ("demo", "there is no metrics/speech.csv: make demo, then make docs"),
+        (
+            "clinic",
+            "dataset is clinic: dvc exp run -S dataset=demo, then make docs; dvc exp run -S dataset=clinic goes back",
+        ),
+    ],
+)
+def test_without_the_demo_the_build_says_so_and_leaves_the_site(tmp_path: Path, dataset: str, line: str) -> None:
+    needs_mkdocs()
     root = small_copy(tmp_path)
     (root / "docs/notebooks").mkdir()
     shutil.copy(REPOSITORY / "docs/notebooks/first-look.md", root / "docs/notebooks")
+    (root / "params.yaml").write_text(f"dataset: {dataset}\n")
+    before = tmp_path / "site" / "index.html"
+    before.parent.mkdir()
+    before.write_text("of the last build")
     done = mkdocs(root, tmp_path / "site")
     assert done.returncode != 0
-    assert "make demo, then make docs" in done.stderr
+    assert f"docs/notebooks/: run on the demo's results, and {line}" in done.stderr
     assert "Traceback" not in done.stderr
+    assert before.read_text() == "of the last build"
 
 
 def small_copy(folder: Path) -> Path:

@@ -23,8 +23,19 @@ import links  # noqa: E402
 import notebooks  # noqa: E402
 import params_table  # noqa: E402
 
+from hearlab.errors import InputError  # noqa: E402
+
 WRITTEN = {"<!-- commands -->": command_line.page, "<!-- parameters -->": params_table.page}
 NOTEBOOKS = "notebooks/"
+
+
+def on_pre_build(config: MkDocsConfig) -> None:
+    """Refuse to run notebooks on other results than the demo's, before MkDocs removes the pages of before."""
+    if any((ROOT / "docs" / NOTEBOOKS).glob("*.md")):
+        try:
+            notebooks.check(ROOT)
+        except (notebooks.Failed, InputError) as error:
+            raise PluginError(f"docs/{NOTEBOOKS}: {error}") from None
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

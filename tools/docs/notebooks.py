@@ -15,7 +15,10 @@ import soundfile
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
+from hearlab.files import read_yaml
+
 SECONDS = 300  # for a cell, on a busy machine
+DEMO = "demo"
 NEEDED = ("metrics/speech.csv", "metrics/music.csv", "data/demo/rendered/dev", "data/demo/enhanced")
 SOUND = re.compile(r'<source src="data:audio/wav;base64,([^"]+)" type="audio/wav" */>')
 PLAYER = re.compile(r"<audio [^>]*>")
@@ -35,15 +38,28 @@ class Made:
     files: dict[str, bytes] = field(default_factory=dict)
 
 
+def check(root: Path) -> None:
+    """The results in the folder `root` are the demo's, on which notebooks run.
+
+    Raises:
+        Failed: they are others, or some are not there.
+    """
+    dataset = read_yaml(root / "params.yaml").get("dataset")
+    if dataset != DEMO:
+        ways = "dvc exp run -S dataset={}"
+        back = f"; {ways.format(dataset)} goes back"
+        raise Failed(f"run on the demo's results, and dataset is {dataset}: {ways.format(DEMO)}, then make docs{back}")
+    for name in NEEDED:
+        if not (root / name).exists():
+            raise Failed(f"run on the demo's results, and there is no {name}: make demo, then make docs")
+
+
 def run(path: Path, root: Path) -> Made:
     """Run the notebook at `path`, a Markdown file whose Python blocks are its cells, in the folder `root`.
 
     Raises:
-        Failed: the demo's results are not there, or a cell failed.
+        Failed: a cell failed.
     """
-    for name in NEEDED:
-        if not (root / name).exists():
-            raise Failed(f"runs on the demo's results, and there is no {name}: make demo, then make docs")
     return page(executed(path, root), path.stem)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.code.own_code import is_local
 from hearlab.compute.notes import stamp
 from hearlab.compute.unchanged import covered
 from hearlab.compute.units import Unit
@@ -33,11 +34,12 @@ _NOTHING = f"nothing-{secrets.token_hex(8)}"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a unit failed: one line, and the traceback for `--debug`."""
+    """Why a unit failed: one line, and the traceback for `--debug`, which an error that is no bad input may need."""
 
     id: str
     cause: str
     trace: str
+    unexpected: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,11 @@ def execute(
         ):
             result = unit.function(root, out, **unit.arguments)
     except SystemExit as error:  # somebody else's code must not end the stage
-        failure = Failure(unit.id, _exited(error), traceback.format_exc())
+        failure = Failure(unit.id, _exited(error), traceback.format_exc(), unexpected=True)
     except Exception as error:
-        cause = str(error) if isinstance(error, InputError) else describe(error)
-        failure = Failure(unit.id, cause, traceback.format_exc())
+        expected = isinstance(error, InputError)
+        cause = str(error) if expected else describe(error)
+        failure = Failure(unit.id, cause, traceback.format_exc(), unexpected=not expected)
     finally:
         logger.propagate = propagate
         logger.removeHandler(collector)
@@ -191,11 +194,19 @@ def _exited(error: SystemExit) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """An unexpected error in one line."""
+    """An unexpected error in one line, with the innermost line of the user's code, or of any."""
     text = " ".join(str(error).split()) or "no message"
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno}; --debug shows all)" if frames else ""
-    return f"{type(error).__name__}: {text}{place}"
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    own = [frame for frame in frames if is_local(frame.filename) and not frame.filename.startswith("<")]
+    for frame in (*own, *frames):
+        return f"{type(error).__name__}: {text} ({shown_file(frame.filename)}: line {frame.lineno}, in {frame.name})"
+    return f"{type(error).__name__}: {text}"
+
+
+def shown_file(file: str) -> str:
+    """A file of code as messages name it: from the current folder, if it is in there."""
+    path = os.path.relpath(file)
+    return file if path.startswith("..") else path
 
 
 def unit_folder(staging: Path, id: str) -> Path:

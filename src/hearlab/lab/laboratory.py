@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -45,9 +44,9 @@ from hearlab.systems.base import (
     shared_system,
 )
 from hearlab.versions.overrides import changed_content, overridden
+from hearlab.versions.scratch import scratch_folder
 
 TRIALS = Path(FOLDER) / "try"
-LEFT_OVER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -208,15 +207,16 @@ class Lab:
             InputError: as `enhance`, or it cannot be scored.
         """
         output = Path(output).absolute() if isinstance(output, str | os.PathLike) else output
-        with self._at_root(), tempfile.TemporaryDirectory(prefix="hearlab-") as folder:
+        with self._at_root(), tempfile.TemporaryDirectory(prefix="hearlab-") as temporary:
             material, person = self.materials.pair(name, listener)
+            folder = Path(temporary)
             if isinstance(output, Path):
-                return self._scored_file(material, person, output, Path(folder))
+                return self._scored_file(material, person, output, folder)
             if output is None:
-                self._run_system(material, person, Path(folder))
+                self._run_system(material, person, folder)
             else:
-                self._write(material, person, _checked(material, output), Path(folder))
-            return self._scored(material, person, Path(folder))
+                self._write(material, person, _checked(material, output), folder)
+            return self._scored(material, person, folder)
 
     def unprocessed(self, scene: str, listener: str) -> dict[str, float]:
         """Scores of a scene as it is at the hearing aid's microphones, as `score` gives them."""
@@ -237,24 +237,25 @@ class Lab:
         with self._at_root():
             material, person = self.materials.pair(name, listener)
             started = time.monotonic()
-            TRIALS.mkdir(parents=True, exist_ok=True)
-            _remove_left_over()
+            TRIALS.parent.mkdir(exist_ok=True)
             # In a folder of its own until it is scored: two trials at a time do not mix.
-            with tempfile.TemporaryDirectory(prefix=".trial-", dir=TRIALS) as folder:
-                sound = self._run_system(material, person, Path(folder)).relative_to(folder)
+            with scratch_folder(TRIALS, ".trial-") as scratch:
+                folder = scratch / "made"
+                folder.mkdir()
+                sound = self._run_system(material, person, folder).relative_to(folder)
                 failed: InputError | None = None
                 scores: dict[str, float] = {}
                 try:
-                    scores = self._scored(material, person, Path(folder))
+                    scores = self._scored(material, person, folder)
                 except InputError as error:
                     failed = error
-                for path in sorted(Path(folder).rglob("*")):
+                for path in sorted(folder.rglob("*")):
                     if path.is_file():
                         kept = TRIALS / path.relative_to(folder)
                         kept.parent.mkdir(parents=True, exist_ok=True)
                         os.replace(path, kept)
                 if failed is not None:  # the sound is kept, and the line names where it is now
-                    raise _of_kept(failed, Path(folder)) from None
+                    raise _of_kept(failed, folder) from None
             seconds = time.monotonic() - started
             return Trial(material.track.name, material.name, person.id, scores, TRIALS / sound, seconds)
 
@@ -348,14 +349,6 @@ class Lab:
             raise InputError(path, "no such file", wanted="a WAV file")
         enhanced_file(folder, material.name, person.id).symlink_to(path)
         return self._scored(material, person, folder)
-
-
-def _remove_left_over() -> None:
-    """Remove the folders of trials that were killed."""
-    for folder in TRIALS.glob(".trial-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > LEFT_OVER_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _of_kept(error: InputError, folder: Path) -> InputError:

@@ -11,11 +11,19 @@ from types import TracebackType
 
 import hearlab
 from hearlab.compute.code.own_code import is_local
+from hearlab.compute.execution import shown_file
 from hearlab.compute.unchanged import covered
 from hearlab.errors import InputError, ParameterError
 
 OWN_FOLDER = os.path.dirname(os.path.abspath(hearlab.__file__))
-SHOWN = "--debug shows the traceback"
+
+
+class OwnCodeError(InputError):
+    """What a system of one's own raised; the error itself is the cause."""
+
+    def advised(self, advice: str) -> OwnCodeError:
+        """The same with an advice."""
+        return OwnCodeError(self.where, self.problem, field=self.field, advice=advice)
 
 
 @contextlib.contextmanager
@@ -23,7 +31,7 @@ def in_own_code(system: str) -> Iterator[None]:
     """Inside the block a system of that name is loaded or called.
 
     Raises:
-        InputError: what the system raised, with file and line in the user's code; the error itself is its cause, with
+        OwnCodeError: what the system raised, with file and line in the user's code; the error itself is its cause, with
             the traceback from there on.
     """
     try:
@@ -41,19 +49,19 @@ def in_own_code(system: str) -> Iterator[None]:
         raise _told(system, error) from error
 
 
-def _told(system: str, error: BaseException, text: str | None = None) -> InputError:
+def _told(system: str, error: BaseException, text: str | None = None) -> OwnCodeError:
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [number for number, (frame, _) in enumerate(frames) if _is_own(frame.f_code.co_filename, system)]
     if own:
         error.__traceback__ = _from(error.__traceback__, own[0])
     text = text or f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
     if isinstance(error, SyntaxError) and error.filename:
-        return InputError(_shown(error.filename), text, field=f"line {error.lineno}", advice=SHOWN)
+        return OwnCodeError(shown_file(error.filename), text, field=f"line {error.lineno}")
     if not own:
-        return InputError(system, text, advice=SHOWN)
+        return OwnCodeError(system, text)
     frame, line = frames[own[-1]]
     place = f"line {line}, in {frame.f_code.co_name}"
-    return InputError(_shown(frame.f_code.co_filename), text, field=place, advice=SHOWN)
+    return OwnCodeError(shown_file(frame.f_code.co_filename), text, field=place)
 
 
 def _is_own(file: str, system: str) -> bool:
@@ -71,8 +79,3 @@ def _from(trace: TracebackType | None, start: int) -> TracebackType | None:
     for _ in range(start):
         trace = trace.tb_next if trace else None
     return trace
-
-
-def _shown(file: str) -> str:
-    path = os.path.relpath(file)
-    return file if path.startswith("..") else path

@@ -11,7 +11,7 @@ import pytest
 
 from hearlab.compute.attempts.failures import FIRST_UNITS, UnitsFailed, grouped_by_cause
 from hearlab.compute.engine import run
-from hearlab.compute.execution import Failure
+from hearlab.compute.execution import Failure, shown_file
 from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 
@@ -52,7 +52,7 @@ def test_causes_are_grouped_whatever_unit_they_name(attempt: Attempt) -> None:
     assert str(attempt(12, kinds=3)).splitlines() == [
         "test: 12 of 12 units failed",
         "  8 units (S1, S2, S4 and 5 more): ZeroDivisionError: scene 1 has no samples "
-        f"(test_failures.py line {failing.__code__.co_firstlineno + 5}; --debug shows all)",
+        f"({shown_file(__file__)}: line {failing.__code__.co_firstlineno + 5}, in failing)",
         "  4 units (S0, S3, S6 and 1 more): S0.wav: is silent (found 0)",
     ]
 
@@ -98,7 +98,7 @@ def test_sys_exit_is_a_failure_of_its_unit(tmp_path: Path) -> None:
     units = [Unit(f"S{n}", leaving, {"number": n}) for n in range(2)]
     with pytest.raises(UnitsFailed, match=r"2 of 2 units failed\n") as caught:
         run("test", units, None, Path("units.json"), root=tmp_path)
-    assert "S1: it called sys.exit: no licence (test_failures.py line " in str(caught.value)
+    assert f"S1: it called sys.exit: no licence ({shown_file(__file__)}: line " in str(caught.value)
 
 
 EXITS = "import sys\nif {at_import}:\n    sys.exit(3)\n\n\nclass Aid:\n    def __init__(self):\n        sys.exit(4)\n"

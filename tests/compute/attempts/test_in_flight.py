@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import hearlab
-from hearlab.compute.attempts.in_flight import Apart, InFlight, named
+from hearlab.compute.attempts.in_flight import LONGEST as LONGEST_NOTES
+from hearlab.compute.attempts.in_flight import MOST, Apart, InFlight, named
 from hearlab.compute.attempts.outcomes import outcomes
 from hearlab.compute.units import Unit
 from waits import LONGEST, until
@@ -195,6 +198,43 @@ def test_a_unit_that_died_with_another_system_did_not_die(tmp_path: Path, monkey
             outcomes(todo, tmp_path, tmp_path, "test", idle=lambda: None, in_flight=InFlight(tmp_path, "test"))
         )
         assert [outcome.result != os.getpid() for _, outcome in found] == [told, told]
+
+
+def test_what_died_is_known_until_it_has_ended_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither another system that runs in between, nor a run that does not come to the unit, takes its note away."""
+    monkeypatch.setenv("HEARLAB_WORKERS", "1")
+    this, other = "hearlab.named:load_named", "hearlab.text:few"  # as good as systems
+
+    def run(*todo: Unit, most: int = 2) -> list[bool]:
+        """Whether units ran in a process of their own."""
+        found = outcomes(todo, tmp_path, tmp_path, "test", idle=lambda: None, in_flight=InFlight(tmp_path, "test"))
+        with contextlib.closing(found):
+            return [outcome.result != os.getpid() for _, outcome in itertools.islice(found, most)]
+
+    (tmp_path / "in-flight-test.txt").write_text(f"{this}\tS1\n{this}\tS2")
+    first, second, third = (Unit(name, process_id, code=(this,)) for name in ("S1", "S2", "S3"))
+    assert run(*(Unit(name, process_id, code=(other,)) for name in ("S1", "S2"))) == [False, False]
+    assert run(third) == [False]
+    assert run(third, second, first, most=1) == [True]
+    assert InFlight(tmp_path, "test").died == [named(first)], "the run ended before the other one"
+    assert run(third, second, first, most=3) == [True, True, True]
+    assert not (tmp_path / "in-flight-test.txt").exists()
+
+
+def test_so_many_notes_are_kept_of_each_system(tmp_path: Path) -> None:
+    systems, units = ("my_lab.net:First", "my_lab.net:Second"), 2 * MOST
+    for system in systems:
+        notes = InFlight(tmp_path, "test")
+        with notes.noted():
+            for number in range(units):
+                notes.has_died(Unit(f"S{number}", lingering, code=(system,)))
+    kept = InFlight(tmp_path, "test").died
+    assert kept == [f"{system}\tS{number}" for system in systems for number in range(units - MOST, units)]
+    long = Unit("S" * (LONGEST_NOTES // 2), lingering)
+    with InFlight(tmp_path, "test").noted() as note:
+        note(long)
+        assert InFlight(tmp_path, "test").died == [*kept, named(long)]
+    assert InFlight(tmp_path, "test").died == kept
 
 
 def test_a_note_that_is_no_text_is_no_unit(tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def page_data(page: Path) -> dict:
     return json.loads(found[1])
 
 
+def test_every_page_bears_the_mark_and_has_a_name_of_one(site: Path) -> None:
+    for page in pages(site):
+        assert made_files.PAGE.fullmatch(page.relative_to(site).as_posix())
+        assert made_files.MARK.search(page.read_bytes()[: made_files.HEAD])
+
+
 def test_every_address_leads_to_a_file_and_none_to_the_network(site: Path) -> None:
     for page in pages(site):
         addresses = Links(page).addresses
@@ -225,6 +231,28 @@ def test_pages_are_bounded_and_chosen(workspace: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "few/songs").glob("*.html"))
     with pytest.raises(InputError, match=r"--only: .*S7.*such as"):
         build_site(workspace, tmp_path / "few", only=["S7"])
+
+
+@pytest.mark.slow
+def test_what_is_of_another_result_goes_and_what_is_not_the_site_s_stays(workspace: Path, tmp_path: Path) -> None:
+    """After the demo an own data set without songs: the folder may be sent, with all that is in it."""
+    root = shutil.copytree(workspace, tmp_path / "w", ignore=shutil.ignore_patterns("report"))
+    site = build_site(root, root / "report", portable=True).index.parent
+    mine = [site / name for name in ("notes.html", "scenes/kept.html", "songs/kept.html", "pictures/logo.png")]
+    for path in mine:
+        shutil.copy(site / "music.html", path)
+    for path in (root / "metrics").glob("music*"):
+        path.unlink()
+    table = root / "metrics/speech.csv"
+    table.write_text("".join(line for line in table.open(encoding="utf-8") if "S06002" not in line), encoding="utf-8")
+    assert build_site(root, site, portable=True).measured == 0
+    fresh = build_site(root, root / "fresh", portable=True).index.parent
+    wanted = {path.relative_to(fresh) for path in fresh.rglob("*")}
+    assert not {Path("music.html"), Path("scenes/S06002.html"), Path("songs")} & wanted
+    assert {path.relative_to(site) for path in site.rglob("*")} - wanted == {
+        Path("songs"),
+        *(path.relative_to(site) for path in mine),
+    }
 
 
 def test_without_sounds_the_scores_are_shown(tmp_path: Path) -> None:

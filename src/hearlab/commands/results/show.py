@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from hearlab.commands import Commands
+from hearlab.kernels.retained_memory import objects_stay
 
 FOLDER = ".hearlab/show"  # which git ignores, like the sounds and pictures of hearlab try
 
@@ -20,9 +21,10 @@ def add(commands: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from hearlab.report.site.pages import file_name
-    from hearlab.report.site.picture import draw
+    with objects_stay():  # those of matplotlib, while it is imported and while it draws
+        from hearlab.report.site.pages import file_name
+        from hearlab.report.site.picture import draw
 
-    path = options.out or Path(FOLDER, f"{Path(file_name(options.name)).stem}.png")
-    draw(Path.cwd(), options.name, path, listener=options.listener)
+        path = options.out or Path(FOLDER, f"{Path(file_name(options.name)).stem}.png")
+        draw(Path.cwd(), options.name, path, listener=options.listener)
     print(path)

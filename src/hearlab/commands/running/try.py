@@ -58,13 +58,19 @@ def _try(options: argparse.Namespace) -> int | None:
     with objects_stay():
         from hearlab.lab.comparisons import baseline_scores, committed_scores
         from hearlab.lab.laboratory import open_lab
+        from hearlab.lab.own_errors import OwnCodeError
         from hearlab.lab.trials import Compared, trials_text, trials_values
 
     # What a system prints comes through, beside the JSON.
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         lab = open_lab(Path.cwd(), *options.set_param)
         with contextlib.closing(lab):
-            trials = [lab.trial(options.name, listener) for listener in dict.fromkeys(options.listeners)]
+            try:
+                trials = [lab.trial(options.name, listener) for listener in dict.fromkeys(options.listeners)]
+            except OwnCodeError as error:
+                if options.debug:
+                    raise
+                raise error.advised("hearlab try --debug shows the traceback") from error.__cause__
             committed = committed_scores(lab.root, lab.params.dataset, trials[0].track)
             found = [
                 Compared(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from hearlab.commands import Commands
+from hearlab.kernels.retained_memory import objects_stay
 
 
 def add(commands: Commands) -> None:
@@ -19,9 +20,10 @@ def add(commands: Commands) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from hearlab.report.doctor.doctor import examine
+    with objects_stay():  # what it looks for, it imports
+        from hearlab.report.doctor.doctor import examine
 
-    findings = examine(Path.cwd())
+        findings = examine(Path.cwd())
     for finding in findings:
         print(finding)
     return 1 if any(finding.state == "error" for finding in findings) else 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hearlab.compute.execution import Outcome
@@ -19,7 +20,8 @@ from hearlab.compute.workers.crashes import Crashes
 from hearlab.compute.workers.processes import ENDING_SECONDS, WAIT_SECONDS, WorkerProcess, other_code
 from hearlab.compute.workers.worker import READY
 
-LONGEST = 4096  # bytes of a unit's name
+LONGEST = 1 << 16  # bytes of the notes, of which the oldest go first
+MOST = 32  # units of one system
 
 
 def named(unit: Unit) -> str:
@@ -28,39 +30,52 @@ def named(unit: Unit) -> str:
 
 
 class InFlight:
-    """The note of one stage in one workspace.
+    """The notes of one stage in one workspace: the unit that runs, and those that died and have not ended well since.
 
     Args:
         folder: of the memo.
         stage: such as 'render_scenes dev'.
 
     Attributes:
-        died: units in which earlier runs of the stage died, as `named` gives them.
-        deadly: those that have died again in a process of their own; they are kept for the next run.
+        died: units in which runs of the stage died, as `named` gives them, the latest last. Those of other systems, and
+            those that a run does not come to, stay for the next run.
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
         self._path = folder / f"in-flight-{re.sub(r'[^A-Za-z0-9_]+', '-', stage)}.txt"
         self.died = self._read()
-        self.deadly: list[str] = []
 
     def _read(self) -> list[str]:
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             return list(filter(None, file.read(LONGEST).decode(errors="replace").splitlines()))
         return []
 
+    def ended(self, unit: Unit) -> None:
+        """A unit has come to its end: what was noted of it is over."""
+        if self.died:
+            self.died = [name for name in self.died if name != named(unit)]
+
+    def has_died(self, unit: Unit) -> None:
+        """A unit has died again, in a process of its own."""
+        self.died = self._with(unit)
+
+    def _with(self, unit: Unit) -> list[str]:
+        return _latest([*(name for name in self.died if name != named(unit)), named(unit)])
+
     @contextlib.contextmanager
     def noted(self) -> Iterator[Callable[[Unit | None], None]]:
-        """Inside the block the function that is given notes the unit which begins, or none; see `deadly`."""
+        """Inside the block the function that is given notes the unit which begins, or none, beside those that died."""
         handle = None
         with contextlib.suppress(OSError):  # a full disk must not hide what the units have to say
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
         def note(unit: Unit | None) -> None:
             if handle is not None:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(handle, 0)
-                    os.pwrite(handle, "\n".join([*self.deadly, named(unit) if unit else ""]).encode()[:LONGEST], 0)
+                names = self._with(unit) if unit else self.died
+                content = "\n".join(names).encode()[-LONGEST:]
+                with contextlib.suppress(OSError):  # longer at first: a kill between loses no name
+                    os.pwrite(handle, content, 0)
+                    os.ftruncate(handle, len(content))
 
         try:
             yield note
@@ -68,9 +83,25 @@ class InFlight:
             note(None)
             if handle is not None:
                 os.close(handle)
-            if not self.deadly:
+            if not self.died:
                 with contextlib.suppress(OSError):
                     self._path.unlink()
+
+
+def _latest(names: Sequence[str]) -> list[str]:
+    """The latest of each system, as many as fit."""
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+    size = 0
+    for name in reversed(names):
+        system = name.partition("\t")[0]
+        counts[system] += 1
+        size += len(name.encode()) + 1
+        if size > LONGEST:
+            break
+        if counts[system] <= MOST:
+            kept.insert(0, name)
+    return kept
 
 
 class Apart(contextlib.AbstractContextManager["Apart"]):

@@ -89,6 +89,7 @@ def outcomes(
                 begun = _Start(start)
             if workers is not None:
                 for unit, outcome in workers.now():
+                    _ended(in_flight, unit, outcome)
                     _print(say, stage, unit, outcome)
                     yield unit, outcome
                 slow = workers.ready and choice.typical > QUICK_SECONDS
@@ -101,7 +102,7 @@ def outcomes(
             note(unit)
             if deadly and in_flight:
                 outcome, died = apart.run(unit, root, staging)
-                in_flight.deadly += [named(unit)] if died else []
+                (in_flight.has_died if died else in_flight.ended)(unit)
                 _print(say, stage, unit, outcome)
             else:
                 outcome = _run_here(unit, root, folder, threads, partial(_say_of, say, stage, unit))
@@ -115,14 +116,17 @@ def outcomes(
                 progress.count_from_here()
             for unit, outcome in workers.rest(idle):
                 begun.served(outcome)
+                _ended(in_flight, unit, outcome)
                 _print(say, stage, unit, outcome)
                 yield unit, outcome
     if where == RAY and len(groups):
         if progress:
             progress.count_from_here()
-        for unit, outcome in _on_ray(groups, choice.workers, root, staging, stage, idle=idle, code=code, say=say):
-            _print(say, stage, unit, outcome)
-            yield unit, outcome
+        with in_flight.noted() if in_flight else contextlib.nullcontext():
+            for unit, outcome in _on_ray(groups, choice.workers, root, staging, stage, idle=idle, code=code, say=say):
+                _ended(in_flight, unit, outcome)
+                _print(say, stage, unit, outcome)
+                yield unit, outcome
 
 
 def _on_ray(
@@ -192,6 +196,12 @@ class _Start:
             self._open = False
             took = time.monotonic() - self._began - outcome.core
             self._kept.note(took / slowdown(usable_cores(), self._others))
+
+
+def _ended(in_flight: InFlight | None, unit: Unit, outcome: Outcome) -> None:
+    """Note that a worker has finished a unit; of a failed one it is not known here whether it died."""
+    if in_flight and outcome.failure is None:
+        in_flight.ended(unit)
 
 
 def _nothing(unused: object) -> None:

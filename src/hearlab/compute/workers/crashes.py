@@ -13,7 +13,7 @@ from typing import IO
 
 import hearlab
 from hearlab.compute.code.own_code import is_local
-from hearlab.compute.execution import Failure, Outcome
+from hearlab.compute.execution import Failure, Outcome, shown_file
 from hearlab.compute.process import how_ended
 
 HEARLAB = os.path.dirname(os.path.abspath(hearlab.__file__)) + os.sep
@@ -52,13 +52,8 @@ def how_died(code: int | None, trace: str) -> str:
     others = [call for call in found if not call["file"].startswith(HEARLAB)]
     own = [call for call in others if is_local(call["file"])]
     for call in (*own, *others, *found):
-        return f"{how_ended(code)}; {_shown(call['file'])}: line {call['line']}, in {call['name']}"
+        return f"{how_ended(code)}; {shown_file(call['file'])}: line {call['line']}, in {call['name']}"
     return how_ended(code)
-
-
-def _shown(file: str) -> str:
-    path = os.path.relpath(file)
-    return file if path.startswith("..") else path
 
 
 class Crashes:
@@ -75,7 +70,7 @@ class Crashes:
             found = calls(trace)
             theirs = next((n for n, call in enumerate(found) if n and call["file"].startswith(HEARLAB)), len(found))
             lines += [
-                f"{_shown(call['file'])}, line {call['line']}, in {call['name']}" for call in found[:theirs][:SHOWN]
+                f"{shown_file(call['file'])}, line {call['line']}, in {call['name']}" for call in found[:theirs][:SHOWN]
             ]
         if lines:
             lines.insert(0, "it crashed here, the innermost call first:")

@@ -111,7 +111,7 @@ def _run(
             pickle.dumps(outcome.result)
         except Exception as error:
             cause = f"its result cannot be sent: {describe(error)}"
-            return Outcome(failure=Failure(unit.id, cause, traceback.format_exc()))
+            return Outcome(failure=Failure(unit.id, cause, traceback.format_exc(), unexpected=True))
         return outcome
 
     began = sent = time.monotonic()

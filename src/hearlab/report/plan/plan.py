@@ -18,6 +18,7 @@ from hearlab.datasets.packages.space import Need
 from hearlab.datasets.required_packages import lacking
 from hearlab.errors import InputError
 from hearlab.params import PREPARING, Params
+from hearlab.report.plan.names import check_names
 from hearlab.report.plan.stages import PlannedStage, planned_stages, with_overrides
 from hearlab.report.plan.work import Work, Workload
 from hearlab.stages.check_params import untaken_params
@@ -83,11 +84,12 @@ def make_plan(root: Path, targets: Sequence[str] = (), overrides: Sequence[str] 
         overrides: changes of params.yaml, such as 'dataset=clarity'.
 
     Raises:
-        InputError: params.yaml, an override or a target is wrong.
+        InputError: params.yaml, an override or a target is wrong, or what params.yaml names is not there.
     """
     cores, start = worker_count(), WorkersStart(root / FOLDER).seconds
     with with_overrides(root, overrides) as params:
         stages = planned_stages(root, targets, params, overridden=bool(overrides))
+        check_names(params, stages)
         load = Workload(params)
         rows = []
         for stage in stages:

@@ -22,6 +22,7 @@ DARK = {INK: "#b9c0c8", GRID: "#3a4149", LEFT: "#7db0ff", RIGHT: "#ff8d8d"}
 LEVELS = (-10.0, 110.0)  # dB HL
 TICKS = (250, 500, 1000, 2000, 4000, 8000)
 FOLDER = "audiograms"  # of a site
+DRAWN = re.compile(rf"{FOLDER}/[0-9a-f]{{24}}\.svg")
 # Of the figure's width and height; to have matplotlib find them takes as long as all the rest.
 MARGINS = {"left": 0.15, "right": 0.985, "bottom": 0.145, "top": 0.985}
 MAKE = 1  # counts up when audiograms are drawn in another way
@@ -79,7 +80,7 @@ def write_audiograms(site: Path, listeners: Iterable[Listener]) -> None:
         if not path.exists():
             write_text(path, audiogram_svg(listener))
     for path in (site / FOLDER).glob("*.svg"):
-        if path not in wanted:
+        if path not in wanted and DRAWN.fullmatch(f"{FOLDER}/{path.name}"):
             path.unlink()
 
 

@@ -104,6 +104,9 @@ def build_site(
                 other = others.versions(one.track, unit, listeners)
                 groups = version_groups(results, one.track, unit, listeners, other, losses)
                 heard[one.track.name, unit] = listeners, groups
+        written = [page for page, _ in _menu(results)]
+        written += [f"{TRACKS[track].cluster}s/{file_name(unit)}" for track, unit in heard]
+        made.expect(written)
         sounds = Sounds(root, out, portable=portable)
         try:
             problems = sounds.measure([group for _, groups in heard.values() for group in groups])
@@ -113,6 +116,7 @@ def build_site(
         if others.absent and results.against is not None:
             missing += (f"{results.against.label}: sounds that DVC's cache here lacks: {others.absent}",)
         _Writer(results, out, heard, sounds, [*problems, *missing]).write()
+        made.drop_pages(written)
         others.sweep()
         made.note()
     return Site(out / "index.html", len(heard), sounds.measured, (*results.notes, *problems), missing)
@@ -212,6 +216,17 @@ def _shown(value: Any) -> Any:
     return printable_lines(value)
 
 
+def _menu(results: Results) -> list[tuple[str, str]]:
+    """The pages in a site's own folder, and what the menu calls them."""
+    tracks = [(f"{one.track.name}.html", one.track.name.capitalize()) for one in results.tracks]
+    return [
+        ("index.html", "Results"),
+        *tracks,
+        ("leaderboard.html", "Leaderboard"),
+        ("experiments.html", "Experiments"),
+    ]
+
+
 class _Writer:
     """Renders the pages of one site."""
 
@@ -228,10 +243,7 @@ class _Writer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        pages = [("index.html", "Results")]
-        pages += [(f"{one.track.name}.html", one.track.name.capitalize()) for one in results.tracks]
-        pages += [("leaderboard.html", "Leaderboard"), ("experiments.html", "Experiments")]
-        self.common = {"pages": pages, "shown": shown_result(results, self.experiments[0])}
+        self.common = {"pages": _menu(results), "shown": shown_result(results, self.experiments[0])}
 
     def write(self) -> None:
         tracks = []
@@ -272,7 +284,6 @@ class _Writer:
         track = results.track
         folder = self.out / f"{track.cluster}s"
         scored = ScoredFiles(self.results.root, track)
-        written = set()
         drawn: set[str] = set()
         for (name, unit), (shown, groups) in self.heard.items():
             if name != track.name:
@@ -280,11 +291,7 @@ class _Writer:
             page = folder / file_name(unit)
             values = listening_values(results, unit, groups, shown, self.sounds, page, scored)
             self._render(str(page.relative_to(self.out)), "listen.html", here=f"{track.name}.html", **values)
-            written.add(page.name)
             drawn |= {name for name in shown if name in results.listeners}
-        for path in folder.glob("*.html"):
-            if path.name not in written:
-                path.unlink()
         self.drawn += [results.listeners[name] for name in sorted(drawn)]
 
     def _experiments(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from hearlab.versions.revisions import RevisionFiles
 
 FOLDER = "against"
 SHORT = 12  # digits of a commit that name its folder
+COMMIT = re.compile(rf"[0-9a-f]{{{SHORT}}}")
+COPIED = re.compile(rf"{FOLDER}/{COMMIT.pattern}/[^/]+")
 
 
 class OtherSounds:
@@ -72,7 +75,7 @@ class OtherSounds:
         """Delete the copies of other experiments than the one that is compared with now."""
         kept = self._files.commit[:SHORT] if self._files is not None else None
         for folder in (self.out / FOLDER).glob("*"):
-            if folder.name != kept:
+            if folder.name != kept and COMMIT.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder)
 
     def _music(self, listener: str, song: str, signal: str) -> Path:

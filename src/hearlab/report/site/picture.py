@@ -116,6 +116,10 @@ def _write(path: Path, results: Results, track: TrackResults, name: str, listene
                 axis.set_title(f"{person.id}: {grade_text(person)}", fontsize=9)
             for axis in audiograms.axes[len(people) :]:
                 axis.set_axis_off()
+        # At once: savefig would draw all of the figure for it, and then draw it again.
+        layout: Any = figure.get_layout_engine()
+        layout.execute(figure)
+        figure.set_layout_engine("none")
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
 

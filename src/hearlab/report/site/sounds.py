@@ -13,15 +13,13 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hearlab.compute.engine import outcomes
-from hearlab.compute.execution import execute, unit_folder
-from hearlab.compute.units import Unit
 from hearlab.errors import InputError
 from hearlab.files import read_json, write_json, write_text
 from hearlab.progress import UnitProgress
@@ -29,7 +27,11 @@ from hearlab.report.site.measuring import measured_sound, plain
 from hearlab.report.site.versions import Group, Version
 from hearlab.versions.scratch import scratch_folder
 
+if TYPE_CHECKING:  # `hearlab show` measures nothing: what runs units is imported where it is used
+    from hearlab.compute.units import Unit
+
 PICTURES, SOUNDS, RECORD = "pictures", "sounds", "sounds.json"
+MEASURED = re.compile(rf"(?:{PICTURES}|{SOUNDS})/[0-9a-f]{{24}}\.(?:png|flac|js)|{PICTURES}/{RECORD}")
 MAKE = 3  # counts up when pictures are made in another way
 STAGE = "report, sounds"
 STAGING = ".measuring-"
@@ -78,6 +80,9 @@ class Sounds:
 
     def measure(self, groups: Iterable[Group]) -> list[str]:
         """Measure all versions of `groups`, here, by workers or on Ray; gives what could not be read, one line each."""
+        from hearlab.compute.engine import outcomes
+        from hearlab.compute.execution import execute, unit_folder
+
         versions = list(dict.fromkeys(version for group in groups for version in group.versions))
         waiting: dict[str, list[Version]] = {}  # two listeners can have the same hearing loss
         for version in versions:
@@ -184,6 +189,8 @@ class Sounds:
             "picture": f"{key}.png",
             "copy": f"{key}.flac" if copied else None,
         }
+        from hearlab.compute.units import Unit
+
         inputs = tuple(dict.fromkeys(os.fspath(part.path) for part in (*version.parts, *version.beside)))
         outputs = (f"{key}.png", *([f"{key}.flac"] if copied else []))
         return Unit(key, measured_sound, arguments, inputs, outputs)
@@ -230,7 +237,7 @@ class Sounds:
         keep = set(self._record)
         for folder in (PICTURES, SOUNDS):
             for path in (self.site / folder).glob("*"):
-                if path.suffix in (".png", ".flac", ".js") and path.stem not in keep:
+                if path.name != RECORD and path.stem not in keep and MEASURED.fullmatch(f"{folder}/{path.name}"):
                     path.unlink(missing_ok=True)
 
 
