@@ -24,6 +24,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nor does the user's own configuration of DVC reach the tests, nor that of the machine.
 os.environ["DVC_GLOBAL_CONFIG_DIR"] = str(Path(__file__).with_name("none"))
 os.environ["DVC_SYSTEM_CONFIG_DIR"] = str(Path(__file__).with_name("dvc_of_machine"))
+# Nor the width of a terminal: pytest's workers are told one that they do not have.
+os.environ.pop("COLUMNS", None)
 
 
 # The same examples each time, however slow the machine is; --hypothesis-profile=default draws others.
