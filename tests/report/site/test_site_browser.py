@@ -322,4 +322,8 @@ def test_a_portable_site_switches_at_the_very_sample(browser: Browser, workspace
         "list.length < 15 ? setTimeout(look, 2) : done(list); };"
         "engine.play(0).then(() => { hearlab.select(0); look(); });"
     )
-    np.testing.assert_allclose(sums, 1, atol=0.02)
+    # On a busy machine it may stop between the two: one has gone on by a block, 128 samples of the fade's 12 ms. A
+    # fade with a gap, or one after the other, would be far from 1 in the middle.
+    block = 128 / browser.run("hearlab.state.engine.context.sampleRate") / 0.012
+    np.testing.assert_allclose(sums, 1, atol=block + 0.02)
+    assert np.count_nonzero(np.abs(np.subtract(sums, 1)) > 0.02) <= 2, sums
