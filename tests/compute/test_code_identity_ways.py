@@ -314,6 +314,8 @@ REASONS = {
     "hearlab.lab.watch loads by name": "finds, and loads nothing",
     "hearlab.cli effect": "the command",
     "hearlab.sweep.worker effect": "a program of its own, which runs DVC",
+    "hearlab.sweep.constructors effect": "a program of its own, which makes systems and runs no unit",
+    "hearlab.commands.extras loads by name": "finds, and loads nothing",
     "hearlab.commands.__init__ loads by name": "the commands, none of which a unit runs",
     "hearlab.versions.launcher effect": "the command in another environment",
     "hearlab.kernels.numba_start effect": "an import of a library",
