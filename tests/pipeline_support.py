@@ -93,6 +93,13 @@ def made_project(folder: Path) -> Path:
     return shared
 
 
+def make_repository(folder: Path) -> None:
+    """Make a folder an empty repository of git and DVC."""
+    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "init", "--quiet")
+
+
 def make_project(folder: Path) -> Path:
     """A copy of the shared repository with a smaller demo, for a test to change."""
     run(folder.parent, "cp", "-a", str(made_project(folder).parent / "pristine"), str(folder))

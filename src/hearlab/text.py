@@ -94,12 +94,15 @@ def terminal_columns() -> int | None:
 
 def told_apart(texts: Collection[str], most: int) -> dict[str, str]:
     """Each text and what is shown of it: at most so many columns, or as many as tell it from those that begin alike."""
-    groups: dict[str, list[str]] = {}
-    for text in dict.fromkeys(texts):
-        groups.setdefault(shortened(text, most), []).append(text)
     shown: dict[str, str] = {}
-    for cut, alike in groups.items():
-        shown |= told_apart(alike, most + 1) if len(alike) > 1 else dict.fromkeys(alike, cut)
+    waiting = list(dict.fromkeys(texts))
+    while waiting:
+        groups: dict[str, list[str]] = {}
+        for text in waiting:
+            groups.setdefault(shortened(text, most), []).append(text)
+        shown |= {alike[0]: cut for cut, alike in groups.items() if len(alike) == 1}
+        waiting = [text for alike in groups.values() if len(alike) > 1 for text in alike]
+        most += 1
     return shown
 
 

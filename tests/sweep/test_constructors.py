@@ -29,6 +29,8 @@ class Beamformer:
         if loading == "abort":
             print("about to die", flush=True)
             os.abort()
+        if loading == "leave":
+            os._exit(0)
         if not float(loading) > 0:
             raise ValueError(f"loading must be above 0: {loading}")
 
@@ -86,7 +88,11 @@ def test_systems_that_take_their_parameters_are_made_once_each(made: Path, capfd
         ),
         (
             "+enhance.params.loading=1,abort",
-            "=abort: constructed_lab:Beamformer: could not be constructed: its process died of SIGABRT (found about to",
+            "=abort: constructed_lab:Beamformer: could not be constructed: its process died (SIGABRT: Aborted) (found a",
+        ),
+        (
+            "+enhance.params.loading=leave,1",
+            "=leave: constructed_lab:Beamformer: could not be constructed: its process died (exit code 0)",
         ),
     ],
 )

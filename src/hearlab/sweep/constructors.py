@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hearlab.compute.process import how_ended, process_died
 from hearlab.errors import InputError, ParameterError
 from hearlab.files import parse_yaml
 from hearlab.params import PARAMS_FILE, check_params
@@ -50,7 +50,7 @@ def check_constructors(root: Path, wanted: Sequence[Point]) -> None:
         )
         lines = answers.read_text(encoding="utf-8").splitlines() if answers.exists() else []
     told = json.loads(lines[-1]) if lines else {}
-    if not told.get("error") and done.returncode == 0:
+    if told.get("done"):
         return
     point = wanted[told.get("place", 0)]
     changes = f"-S {' -S '.join(point.changes)}" if point.changes else PARAMS_FILE
@@ -59,16 +59,8 @@ def check_constructors(root: Path, wanted: Sequence[Point]) -> None:
         raise ParameterError(f"{changes}: {where}", problem, **details)
     last = next((line for line in reversed(done.stdout.splitlines()) if line.strip()), None)
     system = point.parameters.get("enhance.system")
-    raise ParameterError(f"{changes}: {system}", f"could not be constructed: {_end(done.returncode)}", found=last)
-
-
-def _end(code: int) -> str:
-    if code >= 0:
-        return f"its process ended with {code}"
-    try:
-        return f"its process died of {signal.Signals(-code).name}"
-    except ValueError:
-        return f"its process died of signal {-code}"
+    died = process_died(how_ended(done.returncode))
+    raise ParameterError(f"{changes}: {system}", f"could not be constructed: {died}", found=last)
 
 
 def main(answers: Path) -> None:
@@ -80,6 +72,7 @@ def main(answers: Path) -> None:
             if (error := _error(content, known)) is not None:
                 print(json.dumps({"place": place, "error": error}, default=str), file=file, flush=True)
                 return
+        print(json.dumps({"done": True}), file=file)  # a constructor may end the process with exit code 0
 
 
 def _error(content: str, known: set[str]) -> tuple[str, str, dict[str, Any]] | None:

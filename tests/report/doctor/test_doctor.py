@@ -12,6 +12,7 @@ import pytest
 
 from hearlab.report.doctor.doctor import Finding, examine
 from hearlab.versions.dvc_files import link_types
+from pipeline_support import make_repository
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -23,10 +24,8 @@ def by_subject(root: Path) -> dict[str, Finding]:
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC repository with params.yaml and nothing else."""
-    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
     folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run(("git", "init", "--quiet", str(folder)), check=True)
-    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(folder), "init", "--quiet"), check=True)
+    make_repository(folder)
     shutil.copy(REPOSITORY / "params.yaml", folder)
     return folder
 

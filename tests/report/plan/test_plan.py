@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from hearlab.report.plan.plan import Plan, Row, duration, make_plan, plan_text
 from hearlab.report.plan.stages import PlannedStage
 from hearlab.report.plan.work import Work, Workload
 from hearlab.versions.overrides import overridden
+from pipeline_support import make_repository
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCENES = 2500
@@ -33,10 +32,8 @@ PAIRS = 7500
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git and DVC repository with the pipeline and its code, in which nothing has run."""
-    pytest.importorskip("dvc", reason="dvc is not installed: make test installs it")
     folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run(("git", "init", "--quiet", str(folder)), check=True)
-    subprocess.run((sys.executable, "-m", "dvc", "--cd", str(folder), "init", "--quiet"), check=True)
+    make_repository(folder)
     for name in ("params.yaml", "dvc.yaml", ".dvc/config"):
         shutil.copy(REPOSITORY / name, folder / name)
     for name in ("src", "datasets", "listeners"):
