@@ -88,7 +88,7 @@ def test_systems_that_take_their_parameters_are_made_once_each(made: Path, capfd
         ),
         (
             "+enhance.params.loading=1,abort",
-            "=abort: constructed_lab:Beamformer: could not be constructed: its process died (SIGABRT: Aborted) (found a",
+            "=abort: constructed_lab:Beamformer: could not be constructed: its process died (SIGABRT: Aborted)",
         ),
         (
             "+enhance.params.loading=leave,1",
